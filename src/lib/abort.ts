@@ -1,0 +1,44 @@
+import { AoError } from './errors.ts'
+
+/** Cancels the wait, never the effect: a durable step is finished or not begun. */
+export interface AbortOptions {
+  signal?: AbortSignal | undefined
+}
+
+/** Joins a caller's signal with a time limit, in milliseconds. */
+export function withDeadline(ms: number, { signal }: AbortOptions = {}): AbortSignal {
+  const limit = AbortSignal.timeout(ms)
+  return signal === undefined ? limit : AbortSignal.any([signal, limit])
+}
+
+/** Waits for `promise` or for the signal, whichever comes first. The work behind the promise goes on. */
+export async function raceSignal<T>(promise: Promise<T>, { signal }: AbortOptions = {}): Promise<T> {
+  if (signal === undefined) return promise
+  throwIfAborted(signal)
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(AoError.from(signal.reason))
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+/** Resolves after `ms` milliseconds, or rejects with `ABORTED` or `DEADLINE` when the signal fires. */
+export function sleep(ms: number, { signal }: AbortOptions = {}): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(AoError.from(signal.reason))
+    const onAbort = (): void => {
+      clearTimeout(timer)
+      reject(AoError.from(signal?.reason))
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }, ms)
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** @throws AoError `ABORTED` or `DEADLINE` if the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw AoError.from(signal.reason)
+}

@@ -1,0 +1,57 @@
+import type { AbortOptions } from '../lib/abort.ts'
+import type { BlockAnchor } from '../protocol/assignment.ts'
+import type { DataItem } from '../protocol/data-item.ts'
+import type { Id } from '../protocol/ids.ts'
+
+/** Where a transaction stands. `confirmations` is 1 in its own block. */
+export type TxStatus = 'absent' | 'pending' | { readonly blockHeight: number; readonly confirmations: number }
+
+/** A signed transaction, kept so that exactly these bytes can be posted again. */
+export interface PreparedTx {
+  readonly id: Id
+  /** Opaque to the caller; what `post` takes. */
+  readonly payload: Uint8Array
+}
+
+/** Settlement: a real Arweave gateway or the embedded one, through the same routes. */
+export interface ArweaveClient {
+  /** Signs a transaction that carries the bundle and pays its fee. Nothing is sent. */
+  prepare(bundle: Uint8Array, options?: AbortOptions): Promise<PreparedTx>
+  /** Sends it; sending the same again is harmless. @throws AoError `SETTLEMENT_FAILED` | `PEER_UNREACHABLE` */
+  post(tx: PreparedTx, options?: AbortOptions): Promise<void>
+  status(id: Id, options?: AbortOptions): Promise<TxStatus>
+  /** The data of a transaction or of an item inside a bundle; undefined if the gateway has none. */
+  data(id: Id, options?: AbortOptions): Promise<Uint8Array | undefined>
+  /** A bundled item, put together from what the gateway knows and verified against its id. */
+  item(id: Id, options?: AbortOptions): Promise<DataItem | undefined>
+  /** Hands a signed item to the gateway's bundler. */
+  upload(item: DataItem, options?: AbortOptions): Promise<void>
+  /** The newest block this client sees. */
+  head(options?: AbortOptions): Promise<BlockAnchor>
+}
+
+/** The settler's durable notes: how far the log is bundled, and each bundle that is not final yet. */
+export interface SettlementStore {
+  /** Position in the AssignmentLog (see `readAll`) up to which everything is in some bundle. */
+  cursor(): Promise<number>
+  /** Moves the cursor and keeps the bundle, all or nothing; resolves when on disk. */
+  add(bundle: SettlingBundle): Promise<void>
+  /** Bundles without a final confirmation, oldest first. */
+  open(): Promise<readonly SettlingBundle[]>
+  /** Replaces the state of a bundle; `settled` ones are kept without their payload. */
+  update(bundle: SettlingBundle): Promise<void>
+  /** Newest first, settled or not, at most `limit`. */
+  recent(limit: number): Promise<readonly SettlingBundle[]>
+}
+
+export interface SettlingBundle {
+  readonly tx: PreparedTx
+  /** Log positions inside, inclusive. */
+  readonly from: number
+  readonly to: number
+  readonly state: 'prepared' | 'posted' | 'seen' | 'settled'
+  readonly posts: number
+  /** Milliseconds since the Unix epoch of the last post; 0 before the first. */
+  readonly postedAt: number
+  readonly blockHeight: number | undefined
+}

@@ -1,0 +1,116 @@
+import { AoError } from '../lib/errors.ts'
+import type { Assignment } from './assignment.ts'
+import type { DataItem, Draft } from './data-item.ts'
+import {
+  type Address,
+  type AssignmentId,
+  type Id,
+  type ModuleId,
+  type Nonce,
+  type ProcessId,
+  parseId,
+  parseNonce,
+} from './ids.ts'
+import { outboxRoot, outboxSize, outputHash, type Result } from './result.ts'
+import { hasTag, requireTag, tagsOf } from './tags.ts'
+
+/** A CU's signed statement of what one message of one Process gave. It covers everything a client or an MU reads. */
+export interface Attestation {
+  readonly id: Id
+  /** Who signed: the Compute Unit. */
+  readonly compute: Address
+  readonly process: ProcessId
+  readonly epoch: number
+  readonly nonce: Nonce
+  readonly assignment: AssignmentId
+  readonly hashChain: string
+  readonly module: ModuleId
+  readonly meter: string
+  readonly previousStateRoot: Id
+  readonly stateRoot: Id
+  readonly outboxRoot: Id
+  readonly outboxCount: number
+  readonly outputHash: Id
+  readonly gasUsed: bigint
+  /** `none`, or the error's text cut to 64 characters. */
+  readonly error: string
+  readonly raw: Uint8Array
+}
+
+export type AttestationFields = Omit<Attestation, 'id' | 'compute' | 'raw'>
+
+/** What a CU says about its own Result. */
+export const attestationOf = (
+  result: Result,
+  at: { assignment: Assignment; module: ModuleId; meter: string; previousStateRoot: Id },
+): AttestationFields => ({
+  process: result.process,
+  epoch: at.assignment.epoch,
+  nonce: result.nonce,
+  assignment: at.assignment.id,
+  hashChain: at.assignment.hashChain,
+  module: at.module,
+  meter: at.meter,
+  previousStateRoot: at.previousStateRoot,
+  stateRoot: result.stateRoot,
+  outboxRoot: outboxRoot(result.outbox),
+  outboxCount: outboxSize(result.outbox),
+  outputHash: outputHash(result),
+  gasUsed: result.gasUsed,
+  error: (result.error ?? 'none').slice(0, 64),
+})
+
+export const draftAttestation = (fields: AttestationFields): Draft => ({
+  data: new Uint8Array(0),
+  tags: tagsOf(
+    ['Data-Protocol', 'ao'],
+    ['Type', 'Attestation'],
+    ['Variant', 'aonet.1'],
+    ['Process', fields.process],
+    ['Epoch', String(fields.epoch)],
+    ['Nonce', String(fields.nonce)],
+    ['Assignment', fields.assignment],
+    ['Hash-Chain', fields.hashChain],
+    ['Module', fields.module],
+    ['Meter', fields.meter],
+    ['Previous-State-Root', fields.previousStateRoot],
+    ['State-Root', fields.stateRoot],
+    ['Outbox-Root', fields.outboxRoot],
+    ['Outbox-Count', String(fields.outboxCount)],
+    ['Output-Hash', fields.outputHash],
+    ['Gas-Used', String(fields.gasUsed)],
+    ['Error', fields.error],
+  ),
+})
+
+/** @throws AoError `INVALID_RECORD` if the item is not an Attestation. */
+export function parseAttestation(item: DataItem): Attestation {
+  const { tags } = item
+  const id = <T extends Id = Id>(name: string): T => parseId<T>(requireTag(tags, name), name)
+  const number = (name: string): number => parseNonce(requireTag(tags, name), name)
+  try {
+    if (!hasTag(tags, 'Type', 'Attestation')) throw new AoError('INVALID_ARGUMENT', 'Type is not Attestation')
+    return {
+      id: item.id,
+      compute: item.owner,
+      process: id('Process'),
+      epoch: number('Epoch'),
+      nonce: number('Nonce') as Nonce,
+      assignment: id('Assignment'),
+      hashChain: id('Hash-Chain'),
+      module: id('Module'),
+      meter: requireTag(tags, 'Meter'),
+      previousStateRoot: id('Previous-State-Root'),
+      stateRoot: id('State-Root'),
+      outboxRoot: id('Outbox-Root'),
+      outboxCount: number('Outbox-Count'),
+      outputHash: id('Output-Hash'),
+      gasUsed: BigInt(number('Gas-Used')),
+      error: requireTag(tags, 'Error'),
+      raw: item.raw,
+    }
+  } catch (cause) {
+    const reason = cause instanceof AoError ? cause.message : 'it cannot be read'
+    throw new AoError('INVALID_RECORD', `not an Attestation: ${reason}`, { id: item.id }, { cause })
+  }
+}

@@ -1,0 +1,102 @@
+import { asBuffer } from '../lib/bytes.ts'
+import { AoError } from '../lib/errors.ts'
+import type { Tag } from './tags.ts'
+
+/** arbundles' limits, which every reader of AO keeps. */
+export const maxTags = 128
+export const maxTagBytes = 4096
+
+/**
+ * Tags as ANS-104 wants them: one Avro block of (name, value) strings and an end mark; no bytes for no tags.
+ *
+ * @throws AoError `INVALID_DATA_ITEM` over 128 tags or 4096 bytes.
+ */
+export function encodeTags(tags: readonly Tag[]): Uint8Array {
+  if (tags.length === 0) return new Uint8Array(0)
+  if (tags.length > maxTags) throw invalid('too many tags', { tags: tags.length, limit: maxTags })
+  const parts: Uint8Array[] = [zigzag(tags.length)]
+  for (const { name, value } of tags) {
+    for (const text of [name, value]) {
+      const bytes = Buffer.from(text, 'utf8')
+      parts.push(zigzag(bytes.length), bytes)
+    }
+  }
+  parts.push(Uint8Array.of(0))
+  const encoded = Buffer.concat(parts)
+  if (encoded.length > maxTagBytes) {
+    throw invalid('tags take too many bytes', { bytes: encoded.length, limit: maxTagBytes })
+  }
+  return encoded
+}
+
+/**
+ * Takes only the bytes that `encodeTags` would write, so equal tags have one encoding and a signature one meaning.
+ *
+ * @throws AoError `INVALID_DATA_ITEM`
+ */
+export function decodeTags(bytes: Uint8Array, count: number): readonly Tag[] {
+  if (count > maxTags) throw invalid('too many tags', { tags: count, limit: maxTags })
+  if (count === 0) {
+    if (bytes.length > 0) throw invalid('there are tag bytes but no tags', { bytes: bytes.length })
+    return []
+  }
+  const reader = new AvroReader(bytes)
+  if (reader.long() !== count) throw invalid('the number of tags is not the one stated', { stated: count })
+  const tags: Tag[] = []
+  for (let i = 0; i < count; i++) tags.push({ name: reader.string(), value: reader.string() })
+  if (reader.long() !== 0 || !reader.done) throw invalid('the tags do not end where they should')
+  return tags
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+class AvroReader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = asBuffer(bytes)
+  }
+
+  get done(): boolean {
+    return this.#at === this.#bytes.length
+  }
+
+  /** A zigzag varint in its shortest form; three bytes hold every length under the limit. */
+  long(): number {
+    let value = 0
+    for (let shift = 0; shift < 21; shift += 7) {
+      const byte = this.#bytes[this.#at++]
+      if (byte === undefined) throw invalid('the tags end inside a number')
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) {
+        if (byte === 0 && shift > 0) throw invalid('a number in the tags is not in its shortest form')
+        return value & 1 ? -(value >>> 1) - 1 : value >>> 1
+      }
+    }
+    throw invalid('a number in the tags is out of range')
+  }
+
+  string(): string {
+    const length = this.long()
+    if (length < 0 || length > this.#bytes.length - this.#at) throw invalid('a tag is longer than the tags', { length })
+    const part = this.#bytes.subarray(this.#at, this.#at + length)
+    this.#at += length
+    try {
+      return decoder.decode(part)
+    } catch {
+      throw invalid('a tag is not UTF-8')
+    }
+  }
+}
+
+function zigzag(value: number): Uint8Array {
+  const bytes: number[] = []
+  for (let rest = value * 2; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return Uint8Array.from([...bytes, rest])
+    bytes.push((rest % 128) | 0x80)
+  }
+}
+
+const invalid = (message: string, facts: Record<string, number> = {}): AoError =>
+  new AoError('INVALID_DATA_ITEM', message, facts, { hint: 'Encode tags as ANS-104 says: Avro, at most 128, 4096 bytes.' })

@@ -1,0 +1,211 @@
+import { asBuffer, concat, sha256, utf8 } from '../lib/bytes.ts'
+import { AoError } from '../lib/errors.ts'
+import { decodeTags, encodeTags, maxTagBytes } from './avro-tags.ts'
+import { deepHash } from './deep-hash.ts'
+import { type Address, fromTarget, idFromBytes, idToBytes, type MessageId, type ProcessId } from './ids.ts'
+import { type SignatureType, signatureKinds } from './signature-kinds.ts'
+import { addressOf, verifySignature } from './signatures.ts'
+import type { Tag } from './tags.ts'
+
+/** A signed ANS-104 item whose signature has been checked: unverified bytes are a `Uint8Array`. */
+export interface DataItem {
+  readonly id: MessageId
+  readonly signatureType: SignatureType
+  readonly signature: Uint8Array
+  /** The signer's address. */
+  readonly owner: Address
+  /** The signer's public key as it stands in the item. */
+  readonly ownerKey: Uint8Array
+  /** A Process, or a wallet's 32-byte address. */
+  readonly target: ProcessId | undefined
+  /** 0 or 32 bytes. */
+  readonly anchor: Uint8Array
+  readonly tags: readonly Tag[]
+  readonly data: Uint8Array
+  /** The exact signed bytes, for relay and settlement. */
+  readonly raw: Uint8Array
+}
+
+/** What a signer turns into a DataItem. */
+export interface Draft {
+  readonly target?: ProcessId | Address | undefined
+  /** 0 or 32 bytes of UTF-8 text. */
+  readonly anchor?: string | undefined
+  readonly tags: readonly Tag[]
+  readonly data: Uint8Array
+}
+
+export interface ItemLimits {
+  /** Of the whole item, in bytes. */
+  readonly maxBytes: number
+}
+/** What the reference MU (10 MB body) and SU (10 MiB payload) take. */
+export const defaultItemLimits: ItemLimits = { maxBytes: 10 * 1024 * 1024 }
+
+/**
+ * Parses strictly and checks the signature. Nothing is allocated before its length has been bounded.
+ *
+ * @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM`
+ * @see ANS-104, https://github.com/ArweaveTeam/arweave-standards/blob/master/ans/ANS-104.md
+ */
+export async function verifyDataItem(bytes: Uint8Array, limits: ItemLimits = defaultItemLimits): Promise<DataItem> {
+  const item = parseUnverified(bytes, limits)
+  const checked = verifySignature(item.signatureType, item.ownerKey, signedDigest(item), item.signature)
+  const valid = typeof checked === 'boolean' ? checked : await checked
+  if (!valid) {
+    throw new AoError(
+      'INVALID_DATA_ITEM',
+      'the signature does not match the item',
+      { id: item.id, signatureType: item.signatureType },
+      { hint: 'Sign the item again: it was changed after signing, or signed with another key than its owner.' },
+    )
+  }
+  return item
+}
+
+/** Bytes that this node verified before it stored them. Shape is checked again, the signature is not. */
+export const parseStoredItem = (bytes: Uint8Array): DataItem => parseUnverified(bytes, { maxBytes: bytes.length })
+
+/** The 48 bytes that an item's signature covers. */
+export const signedDigest = (item: Omit<DataItem, 'id' | 'owner' | 'raw' | 'signature'>): Uint8Array =>
+  deepHash([
+    dataitemLabel,
+    version,
+    utf8(String(item.signatureType)),
+    item.ownerKey,
+    item.target === undefined ? empty : idToBytes(item.target),
+    item.anchor,
+    encodeTags(item.tags),
+    item.data,
+  ])
+
+/** Puts a draft into bytes around a signature made by `sign`, which is given the digest. */
+export async function buildDataItem(
+  draft: Draft,
+  signer: {
+    readonly signatureType: SignatureType
+    readonly ownerKey: Uint8Array
+    sign(digest: Uint8Array): Uint8Array | Promise<Uint8Array>
+  },
+): Promise<DataItem> {
+  const anchor = utf8(draft.anchor ?? '')
+  if (anchor.length !== 0 && anchor.length !== 32) {
+    throw new AoError('INVALID_ARGUMENT', 'an anchor is 0 or 32 bytes', { bytes: anchor.length })
+  }
+  const target = draft.target === undefined ? undefined : fromTarget(draft.target)
+  const tags = encodeTags(draft.tags)
+  const { signatureType, ownerKey } = signer
+  const fields = { signatureType, ownerKey, target, anchor, tags: draft.tags, data: draft.data }
+  const signature = await signer.sign(signedDigest(fields))
+  const raw = concat(
+    u16(signatureType),
+    signature,
+    ownerKey,
+    ...optionalField(target === undefined ? empty : idToBytes(target)),
+    ...optionalField(anchor),
+    u64(draft.tags.length),
+    u64(tags.length),
+    tags,
+    draft.data,
+  )
+  const id = idFromBytes<MessageId>(sha256(signature))
+  return { ...fields, id, signature, owner: addressOf(signatureType, ownerKey), raw }
+}
+
+function parseUnverified(bytes: Uint8Array, limits: ItemLimits): DataItem {
+  if (bytes.length > limits.maxBytes) {
+    throw new AoError(
+      'TOO_LARGE',
+      'the data item is too large',
+      { bytes: bytes.length, limit: limits.maxBytes },
+      { hint: 'Put large data on Arweave and send its id.' },
+    )
+  }
+  const reader = new Reader(bytes)
+  const signatureType = reader.u16('signature type')
+  const kind = signatureKinds[signatureType]
+  if (kind === undefined) throw invalid('unknown signature type', { signatureType })
+  const signature = reader.take(kind.signatureBytes, 'signature')
+  const ownerKey = reader.take(kind.ownerBytes, 'owner')
+  const target = reader.optional('target')
+  const anchor = reader.optional('anchor')
+  const tagCount = reader.u64('number of tags')
+  const tagBytes = reader.u64('length of tags')
+  if (tagBytes > maxTagBytes) throw invalid('tags take too many bytes', { bytes: tagBytes, limit: maxTagBytes })
+  const tags = decodeTags(reader.take(tagBytes, 'tags'), tagCount)
+  return {
+    id: idFromBytes<MessageId>(sha256(signature)),
+    signatureType: signatureType as SignatureType,
+    signature,
+    owner: addressOf(signatureType as SignatureType, ownerKey),
+    ownerKey,
+    target: target.length === 0 ? undefined : idFromBytes<ProcessId>(target),
+    anchor,
+    tags,
+    data: reader.rest(),
+    raw: bytes,
+  }
+}
+
+/** Reads forward and never past the end. */
+class Reader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = asBuffer(bytes)
+  }
+
+  take(length: number, what: string): Uint8Array {
+    if (length > this.#bytes.length - this.#at) {
+      throw invalid(`the item ends inside its ${what}`, { needed: length, left: this.#bytes.length - this.#at })
+    }
+    const part = this.#bytes.subarray(this.#at, this.#at + length)
+    this.#at += length
+    return part
+  }
+
+  u16(what: string): number {
+    return asBuffer(this.take(2, what)).readUInt16LE()
+  }
+
+  u64(what: string): number {
+    const value = asBuffer(this.take(8, what)).readBigUInt64LE()
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid(`the ${what} is out of range`)
+    return Number(value)
+  }
+
+  /** A presence byte, then 32 bytes if it is 1. */
+  optional(what: string): Uint8Array {
+    const flag = this.take(1, what)[0]
+    if (flag === 0) return empty
+    if (flag !== 1) throw invalid(`the presence byte of the ${what} is neither 0 nor 1`)
+    return this.take(32, what)
+  }
+
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at)
+  }
+}
+
+const empty = new Uint8Array(0)
+const dataitemLabel = utf8('dataitem')
+const version = utf8('1')
+
+const optionalField = (field: Uint8Array): readonly Uint8Array[] =>
+  field.length === 0 ? [Uint8Array.of(0)] : [Uint8Array.of(1), field]
+
+function u16(value: number): Uint8Array {
+  const bytes = Buffer.alloc(2)
+  bytes.writeUInt16LE(value)
+  return bytes
+}
+
+function u64(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(BigInt(value))
+  return bytes
+}
+
+const invalid = (message: string, facts: Record<string, number> = {}): AoError =>
+  new AoError('INVALID_DATA_ITEM', message, facts, { hint: 'Send one whole signed ANS-104 data item as raw bytes.' })

@@ -1,0 +1,62 @@
+import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { fromBase64Url } from '../lib/bytes.ts'
+import { AoError } from '../lib/errors.ts'
+import { buildDataItem, type DataItem, type Draft } from './data-item.ts'
+import { type Address, addressOfKey } from './ids.ts'
+
+/** Makes signed items. Both kinds sign deterministically: the same draft gives the same id again after a crash. */
+export interface Signer {
+  readonly address: Address
+  sign(draft: Draft): Promise<DataItem>
+}
+
+/** A private key as JWK (RFC 7517): `kty` RSA with a 4096-bit modulus, or OKP with curve Ed25519. */
+export type PrivateJwk = Readonly<Record<string, string>>
+
+export function generateKey(kind: 'ed25519' | 'rsa'): PrivateJwk {
+  const { privateKey } =
+    kind === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 4096 }) : generateKeyPairSync('ed25519')
+  return privateKey.export({ format: 'jwk' }) as PrivateJwk
+}
+
+/** @throws AoError `INVALID_ARGUMENT` unless the JWK is a private RSA-4096 or Ed25519 key. */
+export function signerFromJwk(jwk: PrivateJwk): Signer {
+  const privateKey = parsePrivateKey(jwk)
+  return privateKey.asymmetricKeyType === 'rsa' ? rsaSigner(privateKey) : ed25519Signer(privateKey)
+}
+
+function rsaSigner(key: KeyObject): Signer {
+  const ownerKey = publicBytes(key, 'n')
+  // Salt length 0 makes PSS deterministic; arweave-js and arbundles accept it.
+  const options = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 0 }
+  const material = { signatureType: 1, ownerKey, sign: (digest: Uint8Array) => sign('sha256', digest, options) } as const
+  return { address: addressOfKey(ownerKey), sign: draft => buildDataItem(draft, material) }
+}
+
+function ed25519Signer(key: KeyObject): Signer {
+  const ownerKey = publicBytes(key, 'x')
+  const material = { signatureType: 2, ownerKey, sign: (digest: Uint8Array) => sign(null, digest, key) } as const
+  return { address: addressOfKey(ownerKey), sign: draft => buildDataItem(draft, material) }
+}
+
+const publicBytes = (key: KeyObject, member: 'n' | 'x'): Uint8Array =>
+  fromBase64Url(String(createPublicKey(key).export({ format: 'jwk' })[member]))
+
+function parsePrivateKey(jwk: PrivateJwk): KeyObject {
+  const wrong = (cause?: unknown): AoError =>
+    new AoError(
+      'INVALID_ARGUMENT',
+      'the wallet is not a private key this program can sign with',
+      { kty: String(jwk['kty']) },
+      { cause, hint: 'Use a JWK file of an Arweave wallet (RSA-4096) or of an Ed25519 key.' },
+    )
+  let key: KeyObject
+  try {
+    key = createPrivateKey({ key: jwk as Record<string, string>, format: 'jwk' })
+  } catch (cause) {
+    throw wrong(cause)
+  }
+  const rsa4096 = key.asymmetricKeyType === 'rsa' && key.asymmetricKeyDetails?.modulusLength === 4096
+  if (!rsa4096 && key.asymmetricKeyType !== 'ed25519') throw wrong()
+  return key
+}

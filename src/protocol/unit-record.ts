@@ -1,0 +1,78 @@
+import { AoError } from '../lib/errors.ts'
+import type { DataItem, Draft } from './data-item.ts'
+import { type Address, parseNonce } from './ids.ts'
+import { hasTag, requireTag, type Tag, tagsOf, tagValue, tagValues } from './tags.ts'
+
+export type UnitRole = 'MU' | 'SU' | 'CU'
+export const unitRoles: readonly UnitRole[] = ['MU', 'SU', 'CU']
+
+/** A node's signed advertisement: who it is, what it does and where. */
+export interface UnitRecord {
+  /** Who signed: the node's AO address, which is what `Scheduler` and `Authority` tags name. */
+  readonly address: Address
+  readonly roles: readonly UnitRole[]
+  /** libp2p PeerId, and multiaddrs that end in it. */
+  readonly peer: string
+  readonly multiaddrs: readonly string[]
+  /** `host:port` of the gRPC services. */
+  readonly grpc: string
+  /** DER of the TLS certificate that callers pin. */
+  readonly certificate: Uint8Array
+  /** Hash of the network parameters. */
+  readonly network: string
+  /** Milliseconds since the Unix epoch: a record with a later `issuedAt` replaces an earlier one. */
+  readonly issuedAt: number
+  /** Milliseconds since the Unix epoch. */
+  readonly expiresAt: number
+  /** Module-Formats that its CU evaluates. */
+  readonly formats: readonly string[]
+  /** The exact signed bytes. */
+  readonly raw: Uint8Array
+}
+
+export type UnitRecordFields = Omit<UnitRecord, 'address' | 'raw'>
+
+export const draftUnitRecord = (record: UnitRecordFields): Draft => ({
+  data: record.certificate,
+  tags: [
+    ...tagsOf(
+      ['Data-Protocol', 'ao'],
+      ['Type', 'Unit-Record'],
+      ['Variant', 'aonet.1'],
+      ['Network', record.network],
+      ['Peer-Id', record.peer],
+      ['Grpc', record.grpc],
+      ['Issued-At', String(record.issuedAt)],
+      ['Expires-At', String(record.expiresAt)],
+    ),
+    ...record.roles.map((value): Tag => ({ name: 'Role', value })),
+    ...record.multiaddrs.map((value): Tag => ({ name: 'Multiaddr', value })),
+    ...record.formats.map((value): Tag => ({ name: 'Module-Format', value })),
+  ],
+})
+
+/** @throws AoError `INVALID_RECORD` if the item is not a unit record. Says nothing about its age. */
+export function parseUnitRecord(item: DataItem): UnitRecord {
+  const { tags } = item
+  try {
+    if (!hasTag(tags, 'Type', 'Unit-Record')) throw new AoError('INVALID_ARGUMENT', 'Type is not Unit-Record')
+    if (tagValue(tags, 'Variant') !== 'aonet.1') throw new AoError('INVALID_ARGUMENT', 'Variant is not aonet.1')
+    const roles = tagValues(tags, 'Role').filter((role): role is UnitRole => unitRoles.includes(role as UnitRole))
+    return {
+      address: item.owner,
+      roles,
+      peer: requireTag(tags, 'Peer-Id'),
+      multiaddrs: tagValues(tags, 'Multiaddr'),
+      grpc: requireTag(tags, 'Grpc'),
+      certificate: item.data,
+      network: requireTag(tags, 'Network'),
+      issuedAt: parseNonce(requireTag(tags, 'Issued-At'), 'Issued-At'),
+      expiresAt: parseNonce(requireTag(tags, 'Expires-At'), 'Expires-At'),
+      formats: tagValues(tags, 'Module-Format'),
+      raw: item.raw,
+    }
+  } catch (cause) {
+    const reason = cause instanceof AoError ? cause.message : 'it cannot be read'
+    throw new AoError('INVALID_RECORD', `not a unit record: ${reason}`, { id: item.id }, { cause })
+  }
+}
