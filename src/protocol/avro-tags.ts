@@ -99,4 +99,6 @@ function zigzag(value: number): Uint8Array {
 }
 
 const invalid = (message: string, facts: Record<string, number> = {}): AoError =>
-  new AoError('INVALID_DATA_ITEM', message, facts, { hint: 'Encode tags as ANS-104 says: Avro, at most 128, 4096 bytes.' })
+  new AoError('INVALID_DATA_ITEM', message, facts, {
+    hint: 'Encode tags as ANS-104 says: Avro, at most 128, 4096 bytes.',
+  })

@@ -61,7 +61,8 @@ function readU256(buffer: Buffer, at: number): number {
   if (at + 32 > buffer.length) throw invalid('the bundle ends inside a number', { at })
   const low = buffer.readBigUInt64LE(at)
   const high = buffer.subarray(at + 8, at + 32)
-  if (low > 0xffff_ffffn || high.some(byte => byte !== 0)) throw invalid('a number in the bundle is out of range', { at })
+  if (low > 0xffff_ffffn || high.some(byte => byte !== 0))
+    throw invalid('a number in the bundle is out of range', { at })
   return Number(low)
 }
 

@@ -29,7 +29,11 @@ function rsaSigner(key: KeyObject): Signer {
   const ownerKey = publicBytes(key, 'n')
   // Salt length 0 makes PSS deterministic; arweave-js and arbundles accept it.
   const options = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 0 }
-  const material = { signatureType: 1, ownerKey, sign: (digest: Uint8Array) => sign('sha256', digest, options) } as const
+  const material = {
+    signatureType: 1,
+    ownerKey,
+    sign: (digest: Uint8Array) => sign('sha256', digest, options),
+  } as const
   return { address: addressOfKey(ownerKey), sign: draft => buildDataItem(draft, material) }
 }
 

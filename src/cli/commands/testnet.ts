@@ -1,0 +1,203 @@
+import { spawn } from 'node:child_process'
+import { createReadStream, existsSync, openSync, statSync, watchFile } from 'node:fs'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { sleep } from '../../lib/abort.ts'
+import { AoError } from '../../lib/errors.ts'
+import { runDemo } from '../../testnet/demo.ts'
+import { defaultTestnetDirectory, isAlive, readState, runningState } from '../../testnet/layout.ts'
+import { fetchStatus, statusTable } from '../../testnet/node-status.ts'
+import { LiveScreen } from '../../testnet/table.ts'
+import { Testnet } from '../../testnet/testnet.ts'
+import { type OutputOptions, printResult } from '../output.ts'
+import { stopAsked } from '../run.ts'
+
+interface UpOptions extends OutputOptions {
+  readonly dir: string
+  readonly demo?: boolean
+  readonly exit?: boolean
+  readonly fresh?: boolean
+  readonly detach?: boolean
+  readonly blockMs: string
+}
+
+export const testnetCommand = (): Command =>
+  new Command('testnet')
+    .description(
+      'A whole network on this machine: an embedded Arweave, an SU, two CUs, an MU and a node with all roles.',
+    )
+    .addCommand(upCommand())
+    .addCommand(downCommand())
+    .addCommand(testnetStatusCommand())
+    .addCommand(logsCommand())
+
+const upCommand = (): Command =>
+  located(new Command('up'))
+    .description('Start it and keep it running until Ctrl-C, with a live table.')
+    .option('--demo', 'then take one message through the whole network, step by step')
+    .option('--exit', 'stop everything once it is up (and the demonstration is over)')
+    .option('--fresh', 'throw away the data of an earlier run first')
+    .option('--detach', 'leave it running in the background')
+    .option('--block-ms <milliseconds>', 'time between blocks of the embedded Arweave', '1000')
+    .addHelpText('after', '\nExample:\n  aonet testnet up --demo --exit')
+    .action((options: UpOptions) => (options.detach === true ? detach(options) : up(options)))
+
+async function up(options: UpOptions): Promise<void> {
+  const screen = new LiveScreen()
+  const say = (text: string): void => {
+    if (options.json !== true) screen.line(text)
+  }
+  const testnet = new Testnet({
+    directory: options.dir,
+    blockMs: blockTime(options),
+    fresh: options.fresh === true,
+    onProgress: say,
+  })
+  const stopped = stopAsked()
+  let running = true
+  try {
+    say('Starting a network of separate processes on this machine …')
+    await testnet.up()
+    const redraw = async (): Promise<void> => {
+      while (running) {
+        if (options.json !== true) screen.draw(`\n${statusTable(await testnet.rows())}`)
+        await sleep(1000)
+      }
+    }
+    const drawing = screen.live ? redraw() : Promise.resolve()
+    if (options.demo === true) {
+      const steps = await Promise.race([runDemo(testnet, say), stopped])
+      if (options.json === true && steps !== undefined) printResult('', steps, options)
+    }
+    if (options.exit !== true) {
+      say(hint(options.dir))
+      await stopped
+    }
+    running = false
+    await drawing
+  } finally {
+    running = false
+    say('Stopping …')
+    await testnet.down()
+  }
+}
+
+const hint = (directory: string): string =>
+  `\nThe network is up; its data is in ${directory}. Ctrl-C stops it.\nIn another terminal: npx aonet testnet status · npx aonet spawn · npx aonet --help`
+
+async function detach(options: UpOptions): Promise<void> {
+  const log = join(options.dir, '..', 'testnet.log')
+  const { dir, blockMs, fresh, demo } = options
+  const args = [
+    'testnet',
+    'up',
+    '--dir',
+    dir,
+    '--block-ms',
+    blockMs,
+    ...(fresh === true ? ['--fresh'] : []),
+    ...(demo === true ? ['--demo'] : []),
+  ]
+  const file = openSync(log, 'a')
+  const child = spawn(process.execPath, [process.argv[1] ?? '', ...args], {
+    detached: true,
+    stdio: ['ignore', file, file],
+  })
+  child.unref()
+  const deadline = Date.now() + 90_000
+  while (Date.now() < deadline && child.exitCode === null) {
+    const state = readState(dir)
+    if (state !== undefined && state.supervisor === child.pid) {
+      const statuses = await Promise.all(state.nodes.map(node => fetchStatus(node)))
+      if (statuses.every(status => status?.['ready'] === true)) {
+        return printResult(
+          `The network is up in the background; its data is in ${dir}. Stop it with \`aonet testnet down\`.`,
+          { supervisor: child.pid },
+          options,
+        )
+      }
+    }
+    await sleep(200)
+  }
+  throw new AoError('NOT_READY', 'the testnet did not come up', { log }, { hint: `Its output is in ${log}.` })
+}
+
+const downCommand = (): Command =>
+  located(new Command('down'))
+    .description('Stop the testnet that runs in this directory.')
+    .action(async (options: { dir: string } & OutputOptions) => {
+      const { supervisor } = runningState(options.dir)
+      process.kill(supervisor, 'SIGTERM')
+      const deadline = Date.now() + 40_000
+      while (isAlive(supervisor)) {
+        if (Date.now() > deadline) {
+          throw new AoError(
+            'DEADLINE',
+            'the testnet did not stop',
+            { supervisor },
+            { hint: `End it with: kill -9 ${supervisor}` },
+          )
+        }
+        await sleep(100)
+      }
+      printResult('The testnet has stopped.', { stopped: supervisor }, options)
+    })
+
+const testnetStatusCommand = (): Command =>
+  located(new Command('status'))
+    .description('The table of all nodes.')
+    .action(async (options: { dir: string } & OutputOptions) => {
+      const { nodes } = runningState(options.dir)
+      const rows = await Promise.all(
+        nodes.map(async node => {
+          const status = await fetchStatus(node)
+          const pid = typeof status?.['pid'] === 'number' ? status['pid'] : undefined
+          return {
+            node,
+            state: status === undefined ? 'down' : status['ready'] === true ? 'ready' : 'starting',
+            pid,
+            status,
+          }
+        }),
+      )
+      printResult(statusTable(rows), rows, options)
+    })
+
+const logsCommand = (): Command =>
+  located(new Command('logs'))
+    .description("Print a node's log.")
+    .argument('[node]', 'such as su-1, or arweave', 'su-1')
+    .option('-f, --follow', 'go on as it grows')
+    .action(async (node: string, options: { dir: string; follow?: boolean }) => {
+      const file = join(options.dir, node, 'node.log')
+      if (!existsSync(file)) {
+        const names = ['arweave', ...(readState(options.dir)?.nodes ?? []).map(({ name }) => name)].join(', ')
+        throw new AoError(
+          'INVALID_ARGUMENT',
+          `there is no log of ${node}`,
+          { file },
+          { hint: `The nodes are: ${names}.` },
+        )
+      }
+      let at = 0
+      const print = async (): Promise<void> => {
+        const { size } = statSync(file)
+        if (size <= at) return
+        const from = at
+        at = size
+        for await (const chunk of createReadStream(file, { start: from, end: size - 1 })) process.stdout.write(chunk)
+      }
+      await print()
+      if (options.follow !== true) return
+      watchFile(file, { interval: 200 }, () => void print())
+      await stopAsked()
+      process.exit(0)
+    })
+
+const located = (command: Command): Command =>
+  command.option('--dir <directory>', 'directory of the testnet', defaultTestnetDirectory)
+
+function blockTime({ blockMs }: UpOptions): number {
+  if (/^[0-9]{2,8}$/.test(blockMs)) return Number(blockMs)
+  throw new AoError('INVALID_ARGUMENT', '--block-ms is not a number of milliseconds', { value: blockMs })
+}

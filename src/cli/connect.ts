@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Client } from '../client/client.ts'
+import { AoError } from '../lib/errors.ts'
+import { connectNode } from '../network/grpc/connect.ts'
+import { createKey, loadKey } from '../node/keys.ts'
+import type { Signer } from '../protocol/keys.ts'
+import { defaultTestnetDirectory, isAlive, readState, type TestnetState } from '../testnet/layout.ts'
+import { endpointOf } from '../testnet/testnet.ts'
+
+/** Options that every command shares which talks to a node. */
+export interface ConnectOptions {
+  /** `host:port` of a node's gRPC services, or `address@host:port` to insist on who answers. */
+  readonly node?: string | undefined
+  /** JWK file. */
+  readonly wallet?: string | undefined
+  readonly testnet?: string | undefined
+}
+
+/** Connects to the node named, else to the testnet that runs in this directory. */
+export async function connectClient(options: ConnectOptions): Promise<Client> {
+  const testnet = runningTestnet(options)
+  const node = testnet?.nodes.find(({ roles }) => roles.includes('MU'))
+  const endpoint = options.node ?? process.env['AONET_NODE'] ?? (node && endpointOf(node))
+  if (endpoint === undefined) {
+    throw new AoError(
+      'INVALID_ARGUMENT',
+      'no node is named and no testnet is running here',
+      {},
+      {
+        hint: 'Start one with `npm start`, or name a node with --node host:port.',
+      },
+    )
+  }
+  return new Client(await connectNode(endpoint, {}), walletSigner(options, testnet))
+}
+
+/** The testnet under the current directory, if its supervisor is alive. */
+export function runningTestnet({ testnet }: ConnectOptions): TestnetState | undefined {
+  const state = readState(testnet ?? defaultTestnetDirectory)
+  return state !== undefined && isAlive(state.supervisor) ? state : undefined
+}
+
+/** The wallet named, else the testnet's, else one of the user's own that is made at the first use. */
+export function walletSigner({ wallet }: ConnectOptions, testnet: TestnetState | undefined): Signer {
+  const file = wallet ?? process.env['AONET_WALLET'] ?? testnet?.wallet
+  if (file !== undefined) return loadKey(file, 'Name a JWK file with --wallet.').signer
+  const own = join('.aonet', 'wallet.json')
+  if (!existsSync(own)) process.stderr.write(`aonet: made a new wallet, ${own}\n`)
+  return createKey(own, 'ed25519').signer
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import '../lib/polyfill.ts'
+import { Command, CommanderError } from 'commander'
+import { devnetCommand } from './commands/devnet.ts'
+import { initCommand } from './commands/init.ts'
+import { moduleCommand } from './commands/module.ts'
+import { dryRunCommand, evalCommand, resultCommand, sendCommand, spawnCommand } from './commands/process.ts'
+import { startCommand } from './commands/start.ts'
+import { statusCommand } from './commands/status.ts'
+import { testnetCommand } from './commands/testnet.ts'
+import { exitCodes, printFailure } from './output.ts'
+import { version } from './version.ts'
+
+const program = new Command('aonet')
+  .description('A peer-to-peer network of AO units: order, evaluate, deliver and settle messages.')
+  .version(version)
+  .option('--json', 'print JSON, for programs')
+  .showHelpAfterError('(see --help)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Examples:
+  aonet testnet up --demo          a whole network on this machine, and one message through it
+  aonet spawn --name counter       a new Process on the running testnet
+  aonet eval <process> '1 + 1'     evaluate Lua in it
+  aonet init && aonet start        a node of your own`,
+  )
+
+for (const command of [
+  initCommand(),
+  startCommand(),
+  statusCommand(),
+  spawnCommand(),
+  sendCommand(),
+  evalCommand(),
+  resultCommand(),
+  dryRunCommand(),
+  moduleCommand(),
+  testnetCommand(),
+  devnetCommand(),
+]) {
+  program.addCommand(shareJson(command))
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  } else {
+    printFailure(error, program.opts())
+    process.exitCode = exitCodes.failed
+  }
+}
+
+/** `--json` may stand before or after the command's name. */
+function shareJson(command: Command): Command {
+  command.option('--json', 'print JSON, for programs').exitOverride().showHelpAfterError('(see --help)')
+  command.hook('preAction', (_, action) => {
+    if (action.opts()['json'] === true) program.setOptionValue('json', true)
+    else action.setOptionValue('json', program.opts()['json'])
+  })
+  for (const child of command.commands) shareJson(child)
+  return command
+}

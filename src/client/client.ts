@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import type { AbortOptions } from '../lib/abort.ts'
+import { toBase64Url, utf8 } from '../lib/bytes.ts'
+import { AoError } from '../lib/errors.ts'
+import type { ConnectedNode } from '../network/grpc/connect.ts'
+import type { AttestedResult, CrankProgress, DryRunMessage } from '../ports/units.ts'
+import type { Assignment } from '../protocol/assignment.ts'
+import { verifyDataItem } from '../protocol/data-item.ts'
+import {
+  type Address,
+  type Id,
+  type MessageId,
+  type ModuleId,
+  type Nonce,
+  type ProcessId,
+  parseAddress,
+} from '../protocol/ids.ts'
+import type { Signer } from '../protocol/keys.ts'
+import type { Evaluation } from '../protocol/result.ts'
+import { type Tag, tagsOf } from '../protocol/tags.ts'
+import type { UnitRecord, UnitRole } from '../protocol/unit-record.ts'
+
+export interface SpawnOptions {
+  readonly module: ModuleId
+  /** The SU that is to order it; any living one by default. */
+  readonly scheduler?: Address | undefined
+  /** Whose pushed messages it believes; every MU of the network by default. */
+  readonly authorities?: readonly Address[] | undefined
+  readonly tags?: readonly Tag[]
+  readonly data?: string
+}
+
+export interface SendOptions {
+  readonly tags?: readonly Tag[]
+  readonly data?: string
+}
+
+/** What an AO developer does with a network, through any one node of it. Every item gets a random anchor. */
+export class Client {
+  readonly #node: ConnectedNode
+  readonly #signer: Signer
+
+  constructor(node: ConnectedNode, signer: Signer) {
+    this.#node = node
+    this.#signer = signer
+  }
+
+  /** The wallet that signs, which is the owner of what it spawns. */
+  get address(): Address {
+    return this.#signer.address
+  }
+
+  async units(role: UnitRole, options: AbortOptions = {}): Promise<readonly UnitRecord[]> {
+    const records = await this.#node.listUnits(options)
+    return records.filter(record => record.roles.includes(role))
+  }
+
+  /** Signs a Process item and has it ordered. Its id is the new Process. */
+  async spawn(spawn: SpawnOptions, options: AbortOptions = {}): Promise<Assignment> {
+    const scheduler = spawn.scheduler ?? (await this.#anySchedulerAddress(options))
+    const authorities = spawn.authorities ?? (await this.units('MU', options)).map(record => record.address)
+    const tags = [
+      ...(spawn.tags ?? []),
+      ...tagsOf(
+        ['Data-Protocol', 'ao'],
+        ['Variant', 'ao.TN.1'],
+        ['Type', 'Process'],
+        ['Module', spawn.module],
+        ['Scheduler', parseAddress(scheduler, 'scheduler')],
+      ),
+      // One tag for each address: aos does not split at commas.
+      ...authorities.map((value): Tag => ({ name: 'Authority', value })),
+    ]
+    return this.#submit({ tags, data: spawn.data ?? ' ' }, options)
+  }
+
+  /** Signs a Message and has it ordered. */
+  async send(process: ProcessId, message: SendOptions, options: AbortOptions = {}): Promise<Assignment> {
+    const tags = [
+      ...(message.tags ?? []),
+      ...tagsOf(['Data-Protocol', 'ao'], ['Variant', 'ao.TN.1'], ['Type', 'Message']),
+    ]
+    return this.#submit({ target: process, tags, data: message.data ?? ' ' }, options)
+  }
+
+  /** Waits until the message is evaluated. The answer's Attestation has been checked against the CU that signed it. */
+  result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
+    return this.#node.units.compute.result(process, at, options)
+  }
+
+  dryRun(process: ProcessId, message: Omit<DryRunMessage, 'owner'>, options: AbortOptions = {}): Promise<Evaluation> {
+    return this.#node.units.compute.dryRun(process, { ...message, owner: this.address }, options)
+  }
+
+  /** Progress of everything a message sets off, until all is quiet. */
+  follow(process: ProcessId, message: MessageId, options: AbortOptions = {}): AsyncIterable<CrankProgress> {
+    return this.#node.units.messenger.follow(process, message, options)
+  }
+
+  /** Assignment of a message, by its id or nonce. */
+  assignment(process: ProcessId, at: MessageId | Nonce | 'newest', options: AbortOptions = {}): Promise<Assignment> {
+    return this.#node.units.scheduler.assignment(process, at, options)
+  }
+
+  /** The node's own view of itself. */
+  get node(): ConnectedNode {
+    return this.#node
+  }
+
+  async close(): Promise<void> {
+    await this.#node.close()
+  }
+
+  async #submit(
+    draft: { target?: ProcessId; tags: readonly Tag[]; data: string },
+    options: AbortOptions,
+  ): Promise<Assignment> {
+    const item = await this.#signer.sign({ ...draft, anchor: randomAnchor(), data: utf8(draft.data) })
+    const assignment = await this.#node.units.messenger.submit(item.raw, options)
+    if ((assignment.message as Id) !== item.id) {
+      throw new AoError('INVALID_ASSIGNMENT', 'the node answered with an Assignment of another message', {
+        id: item.id,
+      })
+    }
+    // The wire client has parsed these bytes; the signature is checked here, at the one place a user relies on.
+    await verifyDataItem(assignment.raw)
+    return assignment
+  }
+
+  async #anySchedulerAddress(options: AbortOptions): Promise<Address> {
+    const [first] = await this.units('SU', options)
+    if (first !== undefined) return first.address
+    throw new AoError(
+      'PEER_UNREACHABLE',
+      'this node knows no Scheduler Unit',
+      {},
+      {
+        hint: 'Wait until it has found its network (`aonet status`), or name one with --scheduler.',
+      },
+    )
+  }
+}
+
+/** 32 bytes of text, so that equal items of one key do not share an id. */
+export const randomAnchor = (): string => toBase64Url(randomBytes(24))

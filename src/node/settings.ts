@@ -1,0 +1,87 @@
+import { z } from 'zod'
+
+/** How one setting looks in a file, in the environment and on the command line. */
+export interface Setting<T> {
+  readonly schema: z.ZodType<T>
+  readonly initial: T
+  readonly help: string
+  /** Shown as `•••` wherever the configuration is printed. */
+  readonly secret?: boolean
+}
+
+const setting = <T>(schema: z.ZodType<T>, initial: T, help: string): Setting<T> => ({ schema, initial, help })
+
+const text = z.string().min(1)
+const texts = z.preprocess(
+  value =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map(part => part.trim())
+          .filter(part => part !== '')
+      : value,
+  z.array(text),
+) as z.ZodType<string[]>
+const flag = z.preprocess(
+  value => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
+  z.boolean(),
+) as z.ZodType<boolean>
+const whole = (min: number, max: number): z.ZodType<number> =>
+  z.preprocess(
+    value => (typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value),
+    z.int().min(min).max(max),
+  ) as z.ZodType<number>
+const port = whole(0, 65_535)
+const role = z.enum(['MU', 'SU', 'CU'])
+const roles = z.preprocess(
+  value => (typeof value === 'string' ? value.split(',').map(part => part.trim().toUpperCase()) : value),
+  z.array(role),
+) as z.ZodType<('MU' | 'SU' | 'CU')[]>
+const url = z.url({ protocol: /^https?$/ })
+
+/**
+ * Every option of a node, once: type, default and help. The configuration file has these names, the environment has
+ * `AONET_` and the name in upper snake case, the command line has it in kebab case.
+ */
+export const settings = {
+  dataDir: setting(text, '.aonet/node', 'directory of the key, the certificate and the database'),
+  roles: setting(
+    roles,
+    ['MU', 'SU', 'CU'],
+    'what this node does: MU, SU, CU; an empty list makes a node that only forwards',
+  ),
+  network: setting(text, 'testnet', 'name of the network; peers of another network are refused'),
+  arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
+  arweaveWallet: setting(z.string(), '', 'JWK file (RSA) of the wallet that pays for settlement; needed by an SU'),
+  p2pListen: setting(texts, ['/ip4/127.0.0.1/tcp/0'], 'libp2p addresses to listen on'),
+  p2pAnnounce: setting(texts, [], 'libp2p addresses to tell others instead of those listened on'),
+  bootstrap: setting(texts, [], 'libp2p addresses of nodes to join through'),
+  mdns: setting(flag, false, 'find nodes on the local network by multicast DNS'),
+  grpcHost: setting(text, '127.0.0.1', 'address the gRPC services listen on'),
+  grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),
+  grpcAdvertise: setting(z.string(), '', 'host:port told to others for gRPC; by default what is listened on'),
+  httpHost: setting(text, '127.0.0.1', 'address of the HTTP server'),
+  httpPort: setting(port, 0, 'port of the HTTP server (/health /ready /metrics /status); 0 takes any free one'),
+  logLevel: setting(z.enum(['error', 'warn', 'info', 'debug']), 'info', 'least severe log line to write'),
+  computeWorkers: setting(whole(0, 256), 0, 'evaluation threads of a CU; 0 takes one less than there are cores'),
+  computeLive: setting(whole(1, 100_000), 64, 'Processes kept live in each evaluation thread'),
+  evaluationMs: setting(whole(100, 3_600_000), 60_000, 'wall-clock guard of one evaluation, in milliseconds'),
+  maxPending: setting(whole(1, 1_000_000), 10_000, 'messages waiting to be ordered before the SU answers OVERLOADED'),
+  maxItemBytes: setting(whole(1024, 64 * 1024 * 1024), 10 * 1024 * 1024, 'largest data item taken, in bytes'),
+  settleEveryMs: setting(
+    whole(100, 86_400_000),
+    10_000,
+    'oldest unsettled message before a bundle is made, in milliseconds',
+  ),
+  settleConfirmations: setting(whole(1, 1000), 10, 'blocks on top of a bundle before it counts as settled'),
+  crankAgeMs: setting(whole(1000, 604_800_000), 600_000, 'how long the MU goes on trying to deliver, in milliseconds'),
+} as const
+
+export type SettingName = keyof typeof settings
+export type NodeOptions = { readonly [K in SettingName]: (typeof settings)[K] extends Setting<infer T> ? T : never }
+
+export const settingNames = Object.keys(settings) as readonly SettingName[]
+/** `dataDir` → `AONET_DATA_DIR`. */
+export const environmentName = (name: SettingName): string => `AONET_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`
+/** `dataDir` → `data-dir`. */
+export const flagName = (name: SettingName): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)

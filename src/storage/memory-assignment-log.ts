@@ -1,0 +1,64 @@
+import type { AssignmentLog } from '../ports/assignment-log.ts'
+import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
+import type { DataItem } from '../protocol/data-item.ts'
+import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import { checkAppend } from './append-check.ts'
+
+interface ProcessLog {
+  readonly entries: ScheduledMessage[]
+  readonly nonces: Map<MessageId, Nonce>
+}
+
+/** An AssignmentLog that forgets everything at the end of the program. */
+export class MemoryAssignmentLog implements AssignmentLog {
+  readonly #processes = new Map<ProcessId, ProcessLog>()
+  readonly #order: ScheduledMessage[] = []
+
+  async tail(process: ProcessId): Promise<Assignment | undefined> {
+    return this.#processes.get(process)?.entries.at(-1)?.assignment
+  }
+
+  async at(process: ProcessId, nonce: Nonce): Promise<Assignment | undefined> {
+    return this.#processes.get(process)?.entries[nonce]?.assignment
+  }
+
+  async find(process: ProcessId, message: MessageId): Promise<Assignment | undefined> {
+    const nonce = this.#processes.get(process)?.nonces.get(message)
+    return nonce === undefined ? undefined : this.at(process, nonce)
+  }
+
+  async process(process: ProcessId): Promise<DataItem | undefined> {
+    return this.#processes.get(process)?.entries[0]?.message
+  }
+
+  async append(batch: readonly ScheduledMessage[]): Promise<void> {
+    checkAppend(batch, {
+      tail: process => this.#processes.get(process)?.entries.at(-1)?.assignment.nonce,
+      nonceOf: (process, message) => this.#processes.get(process)?.nonces.get(message),
+    })
+    for (const scheduled of batch) {
+      const { process, message, nonce } = scheduled.assignment
+      const log: ProcessLog = this.#processes.get(process) ?? { entries: [], nonces: new Map() }
+      this.#processes.set(process, log)
+      log.entries.push(scheduled)
+      log.nonces.set(message, nonce)
+      this.#order.push(scheduled)
+    }
+  }
+
+  async *read(
+    process: ProcessId,
+    { from, to }: { from: Nonce; to?: Nonce | undefined },
+  ): AsyncIterable<ScheduledMessage> {
+    const entries = this.#processes.get(process)?.entries ?? []
+    yield* entries.slice(from, to === undefined ? undefined : to + 1)
+  }
+
+  async readAll(after: number, limit: number): Promise<readonly { position: number; scheduled: ScheduledMessage }[]> {
+    return this.#order.slice(after, after + limit).map((scheduled, i) => ({ position: after + i + 1, scheduled }))
+  }
+
+  async size(): Promise<number> {
+    return this.#order.length
+  }
+}

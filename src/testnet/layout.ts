@@ -1,0 +1,89 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { AoError } from '../lib/errors.ts'
+import type { Address, ModuleId } from '../protocol/ids.ts'
+import type { UnitRole } from '../protocol/unit-record.ts'
+
+/** One node of a testnet and where it lives. */
+export interface TestnetNode {
+  readonly name: string
+  readonly roles: readonly UnitRole[]
+  readonly directory: string
+  readonly address: Address
+  readonly ports: { readonly p2p: number; readonly grpc: number; readonly http: number }
+}
+
+/** What `testnet up` writes for the other commands to find. */
+export interface TestnetState {
+  readonly version: 1
+  /** Process id of the running supervisor. */
+  readonly supervisor: number
+  readonly startedAt: number
+  readonly arweave: { readonly directory: string; readonly port: number; readonly url: string }
+  readonly nodes: readonly TestnetNode[]
+  /** JWK file of a wallet to try things with. */
+  readonly wallet: string
+  readonly modules: Readonly<Record<string, ModuleId>>
+}
+
+/** Which nodes a testnet has, in the order they start. The first one is where the others join. */
+export const testnetShape: readonly { readonly name: string; readonly roles: readonly UnitRole[] }[] = [
+  { name: 'su-1', roles: ['SU'] },
+  { name: 'cu-1', roles: ['CU'] },
+  { name: 'cu-2', roles: ['CU'] },
+  { name: 'mu-1', roles: ['MU'] },
+  { name: 'all-1', roles: ['MU', 'SU', 'CU'] },
+]
+
+export const defaultTestnetDirectory = join('.aonet', 'testnet')
+
+const stateFile = (directory: string): string => join(directory, 'testnet.json')
+
+/** The state last written, or undefined if there never was a testnet here. */
+export function readState(directory: string): TestnetState | undefined {
+  const file = stateFile(directory)
+  if (!existsSync(file)) return undefined
+  try {
+    const state = JSON.parse(readFileSync(file, 'utf8')) as TestnetState
+    if (state.version === 1) return state
+  } catch (cause) {
+    throw unreadable(file, cause)
+  }
+  throw unreadable(file, undefined)
+}
+
+export function writeState(directory: string, state: TestnetState): void {
+  const file = stateFile(directory)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`)
+  renameSync(`${file}.new`, file) // readers never see half a file
+}
+
+/** The state of a testnet whose supervisor is alive. @throws AoError `NOT_READY` if none runs here. */
+export function runningState(directory: string): TestnetState {
+  const state = readState(directory)
+  if (state !== undefined && isAlive(state.supervisor)) return state
+  throw new AoError(
+    'NOT_READY',
+    `no testnet is running in ${directory}`,
+    { directory },
+    { hint: 'Start one with `aonet testnet up`.' },
+  )
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+const unreadable = (file: string, cause: unknown): AoError =>
+  new AoError(
+    'STORE_CORRUPT',
+    `${file} cannot be read`,
+    { file },
+    { cause, hint: 'Start afresh with `aonet testnet up --fresh`.' },
+  )

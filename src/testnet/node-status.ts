@@ -1,0 +1,68 @@
+import type { Json } from '../lib/json.ts'
+import type { TestnetNode } from './layout.ts'
+import { formatTable } from './table.ts'
+
+export type NodeStatus = { readonly [key: string]: Json }
+
+/** A node's `/status`, or undefined if it does not answer in time. */
+export async function fetchStatus(node: TestnetNode, timeoutMs = 1500): Promise<NodeStatus | undefined> {
+  try {
+    const response = await fetch(`${nodeUrl(node)}/status`, { signal: AbortSignal.timeout(timeoutMs) })
+    return response.ok ? ((await response.json()) as NodeStatus) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export const nodeUrl = (node: TestnetNode): string => `http://127.0.0.1:${node.ports.http}`
+
+export interface NodeRow {
+  readonly node: TestnetNode
+  /** As the supervisor sees it. */
+  readonly state: string
+  readonly pid: number | undefined
+  readonly status: NodeStatus | undefined
+}
+
+/** The table that `testnet up` keeps on the screen and `testnet status` prints. */
+export const statusTable = (rows: readonly NodeRow[]): string =>
+  formatTable(
+    [
+      'NODE',
+      'ROLES',
+      'STATE',
+      'PID',
+      'PEERS',
+      'UNITS',
+      'ORDERED',
+      'SETTLED',
+      'EVALUATED',
+      'CRANKS OPEN',
+      'GRPC',
+      'HTTP',
+    ],
+    rows.map(({ node, state, pid, status }) => [
+      node.name,
+      node.roles.join('+'),
+      state,
+      pid ?? '-',
+      number(status, 'peers'),
+      number(status, 'units'),
+      number(status, 'scheduler', 'assignments'),
+      number(status, 'settler', 'settledEntries'),
+      number(status, 'compute', 'evaluated'),
+      number(status, 'messenger', 'open'),
+      `127.0.0.1:${node.ports.grpc}`,
+      nodeUrl(node),
+    ]),
+  )
+
+/** A number inside a status, or `-` where the node has no such thing. */
+function number(status: NodeStatus | undefined, ...path: readonly string[]): string | number {
+  let value: Json | undefined = status
+  for (const key of path) value = isRecord(value) ? value[key] : undefined
+  return typeof value === 'number' ? value : '-'
+}
+
+const isRecord = (value: Json | undefined): value is { readonly [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,190 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AoError } from '../lib/errors.ts'
+import { configFile } from '../node/config.ts'
+import { createKey } from '../node/keys.ts'
+import type { NodeOptions } from '../node/settings.ts'
+import type { Address, ModuleId } from '../protocol/ids.ts'
+import { isAlive, readState, type TestnetNode, type TestnetState, testnetShape, writeState } from './layout.ts'
+import { fetchStatus, type NodeRow, nodeUrl } from './node-status.ts'
+import { freePorts } from './ports.ts'
+import { Supervised } from './supervised.ts'
+
+export interface TestnetOptions {
+  readonly directory: string
+  /** Milliseconds between blocks of the embedded Arweave. */
+  readonly blockMs: number
+  /** Throw away what an earlier testnet left here. */
+  readonly fresh: boolean
+  /** Called with a sentence whenever a part is up. */
+  readonly onProgress: (text: string) => void
+}
+
+/** Winston given to the wallet that pays for settlement: 1,000 AR of the embedded Arweave. */
+const payerFunds = '1000000000000000'
+
+/** A network of separate node processes on this machine, supervised. */
+export class Testnet {
+  readonly #options: TestnetOptions
+  readonly #children = new Map<string, Supervised>()
+  #state: TestnetState | undefined
+
+  constructor(options: TestnetOptions) {
+    this.#options = options
+  }
+
+  /** @throws AoError `NOT_READY` before `up`. */
+  get state(): TestnetState {
+    if (this.#state === undefined) throw new AoError('NOT_READY', 'the testnet is not up')
+    return this.#state
+  }
+
+  /** Starts all nodes, the embedded Arweave first. @throws AoError `STORE_LOCKED` if a testnet runs here already. */
+  async up(): Promise<void> {
+    const { directory, fresh } = this.#options
+    const before = this.#earlier()
+    if (fresh) rmSync(directory, { recursive: true, force: true })
+    mkdirSync(directory, { recursive: true })
+    this.#state = await this.#plan(fresh ? undefined : before)
+    writeState(directory, this.#state)
+    await this.#startArweave()
+    const [first, ...others] = this.#state.nodes
+    if (first === undefined) return
+    await this.#startNode(first, [])
+    const bootstrap = await this.#joinAddress(first)
+    await Promise.all(others.map(node => this.#startNode(node, [bootstrap])))
+  }
+
+  /** Stops all, in the reverse order of their start. */
+  async down(): Promise<void> {
+    const children = [...this.#children.values()]
+    const arweave = children.shift()
+    await Promise.all(children.map(child => child.stop()))
+    await arweave?.stop()
+  }
+
+  /** Kills a node as a power cut would. Supervision brings it back. */
+  kill(name: string): void {
+    this.#children.get(name)?.kill()
+  }
+
+  rememberModule(name: string, id: ModuleId): void {
+    this.#state = { ...this.state, modules: { ...this.state.modules, [name]: id } }
+    writeState(this.#options.directory, this.#state)
+  }
+
+  async rows(): Promise<readonly NodeRow[]> {
+    return Promise.all(
+      this.state.nodes.map(async node => {
+        const child = this.#children.get(node.name)
+        return { node, state: child?.state ?? 'stopped', pid: child?.pid, status: await fetchStatus(node) }
+      }),
+    )
+  }
+
+  /** The address that a node elsewhere joins through. */
+  async #joinAddress(node: TestnetNode): Promise<string> {
+    const status = await fetchStatus(node, 5000)
+    const [address] = (status?.['multiaddrs'] ?? []) as readonly string[]
+    if (address !== undefined) return address
+    throw new AoError('NOT_READY', `${node.name} does not tell its peer-to-peer address`, { node: node.name })
+  }
+
+  #earlier(): TestnetState | undefined {
+    const state = readState(this.#options.directory)
+    if (state === undefined || !isAlive(state.supervisor) || state.supervisor === process.pid) return state
+    throw new AoError(
+      'STORE_LOCKED',
+      `a testnet is running in ${this.#options.directory}`,
+      { supervisor: state.supervisor },
+      {
+        hint: 'Look at it with `aonet testnet status`, stop it with `aonet testnet down`, or give this one another --dir.',
+      },
+    )
+  }
+
+  async #plan(before: TestnetState | undefined): Promise<TestnetState> {
+    const { directory } = this.#options
+    const wanted =
+      before === undefined ? [] : [before.arweave.port, ...before.nodes.flatMap(({ ports }) => Object.values(ports))]
+    const [arweavePort = 0, ...ports] = await freePorts(1 + 3 * testnetShape.length, wanted)
+    const wallet = join(directory, 'wallet.json')
+    createKey(wallet, 'ed25519')
+    const nodes = testnetShape.map(({ name, roles }, index): TestnetNode => {
+      const home = join(directory, name)
+      const [p2p = 0, grpc = 0, http = 0] = ports.slice(3 * index)
+      const { signer } = createKey(join(home, 'key.json'), 'ed25519')
+      return { name, roles, directory: home, address: signer.address, ports: { p2p, grpc, http } }
+    })
+    const arweave = { directory: join(directory, 'arweave'), port: arweavePort, url: `http://127.0.0.1:${arweavePort}` }
+    return {
+      version: 1,
+      supervisor: process.pid,
+      startedAt: Date.now(),
+      arweave,
+      nodes,
+      wallet,
+      modules: before?.modules ?? {},
+    }
+  }
+
+  async #startArweave(): Promise<void> {
+    const { arweave } = this.state
+    const { blockMs, onProgress, directory } = this.#options
+    const ready = async (): Promise<boolean> => (await fetch(`${arweave.url}/info`)).ok
+    const child = new Supervised({
+      name: 'arweave',
+      args: ['devnet', '--data-dir', arweave.directory, '--port', String(arweave.port), '--block-ms', String(blockMs)],
+      logFile: join(arweave.directory, 'node.log'),
+      ready,
+    })
+    this.#children.set(child.name, child)
+    await child.start()
+    const payer = createKey(this.#payerFile(), 'rsa').signer.address
+    await fetch(`${arweave.url}/mint/${payer}/${payerFunds}`)
+    onProgress(
+      `arweave     embedded gateway at ${arweave.url}, a block every ${blockMs / 1000} s (data in ${directory})`,
+    )
+  }
+
+  async #startNode(node: TestnetNode, bootstrap: readonly string[]): Promise<void> {
+    const file = join(node.directory, 'config.yaml')
+    writeFileSync(file, configFile(this.#nodeOptions(node, bootstrap)))
+    const ready = async (): Promise<boolean> => (await fetch(`${nodeUrl(node)}/ready`)).ok
+    const child = new Supervised({
+      name: node.name,
+      args: ['start', '--config', file],
+      logFile: join(node.directory, 'node.log'),
+      ready,
+    })
+    this.#children.set(child.name, child)
+    await child.start()
+    this.#options.onProgress(
+      `${node.name.padEnd(11)} ${node.roles.join('+').padEnd(9)} ${node.address}  grpc 127.0.0.1:${node.ports.grpc}  ${nodeUrl(node)}`,
+    )
+  }
+
+  #nodeOptions(node: TestnetNode, bootstrap: readonly string[]): Partial<NodeOptions> {
+    return {
+      dataDir: node.directory,
+      roles: [...node.roles],
+      arweaveUrl: this.state.arweave.url,
+      ...(node.roles.includes('SU') ? { arweaveWallet: this.#payerFile() } : {}),
+      p2pListen: [`/ip4/127.0.0.1/tcp/${node.ports.p2p}`],
+      bootstrap: [...bootstrap],
+      grpcPort: node.ports.grpc,
+      httpPort: node.ports.http,
+      computeWorkers: 1,
+      settleEveryMs: 2000,
+      settleConfirmations: 2,
+    }
+  }
+
+  #payerFile(): string {
+    return join(this.#options.directory, 'settlement-wallet.json')
+  }
+}
+
+/** Where a client connects: the gRPC endpoint of a node, with the address it must prove. */
+export const endpointOf = (node: { readonly address: Address; readonly ports: { readonly grpc: number } }): string =>
+  `${node.address}@127.0.0.1:${node.ports.grpc}`
