@@ -17,8 +17,8 @@ const may = {
   client: [...core, 'network', 'arweave'],
   devnet: ['lib', 'protocol', 'storage'],
   node: [...core, 'units', 'storage', 'network', 'arweave', 'vm', 'http', 'modules'],
-  testnet: [...core, 'modules', 'node', 'devnet', 'client'],
-  cli: [...core, 'modules', 'client', 'node', 'devnet', 'testnet'],
+  testnet: [...core, 'modules', 'node', 'devnet', 'client', 'network', 'arweave'],
+  cli: [...core, 'modules', 'client', 'network', 'arweave', 'node', 'devnet', 'testnet'],
 }
 
 const inputOutput = '^(node:(fs|net|http|https|dgram|tls|child_process|worker_threads|os)|fs|net|http|https|level|libp2p|@libp2p/.*|@grpc/.*|arweave|fastify|mercurius|@permaweb/.*)'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AbortOptions } from '../lib/abort.ts'
 import { toBase64Url, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
-import type { ConnectedNode } from '../network/grpc/connect.ts'
+import type { NodeConnection } from '../network/grpc/connect.ts'
 import type { AttestedResult, CrankProgress, DryRunMessage } from '../ports/units.ts'
 import type { Assignment } from '../protocol/assignment.ts'
 import { verifyDataItem } from '../protocol/data-item.ts'
@@ -37,10 +37,10 @@ export interface SendOptions {
 
 /** What an AO developer does with a network, through any one node of it. Every item gets a random anchor. */
 export class Client {
-  readonly #node: ConnectedNode
+  readonly #node: NodeConnection
   readonly #signer: Signer
 
-  constructor(node: ConnectedNode, signer: Signer) {
+  constructor(node: NodeConnection, signer: Signer) {
     this.#node = node
     this.#signer = signer
   }
@@ -103,7 +103,7 @@ export class Client {
   }
 
   /** The node's own view of itself. */
-  get node(): ConnectedNode {
+  get node(): NodeConnection {
     return this.#node
   }
 

@@ -22,7 +22,8 @@ const maxDepth = 8
 /** Items of one transaction, over all depths. */
 const maxItems = 100_000
 
-export const isBundle = (tags: readonly Tag[]): boolean => bundleTags.every(({ name, value }) => hasTag(tags, name, value))
+export const isBundle = (tags: readonly Tag[]): boolean =>
+  bundleTags.every(({ name, value }) => hasTag(tags, name, value))
 
 /** A verified item as an entry. */
 export const itemEntry = (item: DataItem, bundledIn?: Id): NewEntry => ({

@@ -51,7 +51,9 @@ export class Chain {
     if (known !== undefined && known !== network) throw otherNetwork(known, network)
     const head = (await last(blocks.values({ reverse: true, limit: 1 }))) ?? firstBlock(network, startHeight, clock)
     if (known === undefined) await store.write([put(meta, 'network', network), ...writesOf(store, head)])
-    const lastPosting = await last(postings.keys({ gte: `${lists.all}:`, lt: `${lists.all};`, reverse: true, limit: 1 }))
+    const lastPosting = await last(
+      postings.keys({ gte: `${lists.all}:`, lt: `${lists.all};`, reverse: true, limit: 1 }),
+    )
     const lastByte = await last(weave.keys({ reverse: true, limit: 1 }))
     return new Chain(store, clock, {
       network,
@@ -171,7 +173,9 @@ const firstBlock = (network: string, height: number, clock: Clock): Block =>
   })
 
 function sealed(network: string, block: Omit<Block, 'hash'>): Block {
-  const fields = utf8(JSON.stringify([network, block.height, block.timestamp, block.weaveSize, block.lastSeq, block.txs]))
+  const fields = utf8(
+    JSON.stringify([network, block.height, block.timestamp, block.weaveSize, block.lastSeq, block.txs]),
+  )
   return { ...block, hash: toBase64Url(sha384(concat(fromBase64Url(block.previous), fields))) }
 }
 

@@ -13,6 +13,8 @@ export const lists = {
   owner: (address: string): string => `o${short(address)}`,
   recipient: (address: string): string => `r${short(address)}`,
   bundledIn: (id: string): string => `b${short(id)}`,
+  /** Transactions whose data, now here, has this root and size. */
+  dataRoot: (root: string, size: number): string => `d${short(`${root}.${size}`)}`,
   tag: (name: string, value: string): string => `t${short(JSON.stringify([name, value]))}`,
 }
 
@@ -22,11 +24,12 @@ export const postingKey = (list: string, seq: number): string => `${list}:${numb
 export const seqOf = (key: string): number => Number.parseInt(key.slice(key.indexOf(':') + 1), 16)
 
 /** Every list that an entry belongs to, each once. */
-export function listsOf(entry: Pick<Entry, 'layer' | 'owner' | 'target' | 'bundledIn' | 'tags'>): readonly string[] {
+export function listsOf(entry: Omit<Entry, 'seq' | 'weaveEnd'>): readonly string[] {
   const names = [
     lists.all,
     lists.owner(entry.owner),
     ...(entry.layer === 1 ? [lists.transactions] : []),
+    ...(entry.dataRoot === '' ? [] : [lists.dataRoot(entry.dataRoot, entry.dataSize)]),
     ...(entry.target === '' ? [] : [lists.recipient(entry.target)]),
     ...(entry.bundledIn === undefined ? [] : [lists.bundledIn(entry.bundledIn)]),
     ...entry.tags.map(({ name, value }) => lists.tag(name, value)),

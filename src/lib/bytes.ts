@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash as oneShot } from 'node:crypto'
 
 export const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8')
 export const toUtf8 = (bytes: Uint8Array): string => asBuffer(bytes).toString('utf8')
@@ -18,6 +18,8 @@ export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 function digest(algorithm: 'sha256' | 'sha384', parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts
+  if (only !== undefined && parts.length === 1) return oneShot(algorithm, only, 'buffer') // nearly twice as fast
   const hash = createHash(algorithm)
   for (const part of parts) hash.update(part)
   return hash.digest()

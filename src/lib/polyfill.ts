@@ -6,7 +6,6 @@ if (typeof Promise.withResolvers !== 'function') {
     value: function withResolvers<T>(this: PromiseConstructor) {
       let resolve: (value: T | PromiseLike<T>) => void = () => undefined
       let reject: (reason?: unknown) => void = () => undefined
-      // biome-ignore lint/complexity/noThisInStatic: the spec calls it on the constructor at hand
       const promise = new this<T>((a, b) => {
         resolve = a
         reject = b

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { UnitRole } from '../protocol/unit-record.ts'
 
 /** How one setting looks in a file, in the environment and on the command line. */
 export interface Setting<T> {
@@ -45,7 +46,7 @@ const url = z.url({ protocol: /^https?$/ })
  */
 export const settings = {
   dataDir: setting(text, '.aonet/node', 'directory of the key, the certificate and the database'),
-  roles: setting(
+  roles: setting<UnitRole[]>(
     roles,
     ['MU', 'SU', 'CU'],
     'what this node does: MU, SU, CU; an empty list makes a node that only forwards',

@@ -57,7 +57,7 @@ export const attestationOf = (
   outboxCount: outboxSize(result.outbox),
   outputHash: outputHash(result),
   gasUsed: result.gasUsed,
-  error: (result.error ?? 'none').slice(0, 64),
+  error: attestedError(result),
 })
 
 export const draftAttestation = (fields: AttestationFields): Draft => ({
@@ -114,3 +114,29 @@ export function parseAttestation(item: DataItem): Attestation {
     throw new AoError('INVALID_RECORD', `not an Attestation: ${reason}`, { id: item.id }, { cause })
   }
 }
+
+/**
+ * Whether the Attestation says of its message what the Result says.
+ *
+ * @throws AoError `INVALID_RECORD` naming the first field in which they differ.
+ */
+export function checkAttests(attestation: Attestation, result: Result): void {
+  const claims = {
+    process: result.process,
+    nonce: result.nonce,
+    stateRoot: result.stateRoot,
+    outboxRoot: outboxRoot(result.outbox),
+    outboxCount: outboxSize(result.outbox),
+    outputHash: outputHash(result),
+    gasUsed: result.gasUsed,
+    error: attestedError(result),
+  } satisfies Partial<AttestationFields>
+  for (const [field, value] of Object.entries(claims)) {
+    const attested = attestation[field as keyof typeof claims]
+    if (attested === value) continue
+    const facts = { field, attested: String(attested), result: String(value), compute: attestation.compute }
+    throw new AoError('INVALID_RECORD', 'the Attestation does not match the Result', facts)
+  }
+}
+
+const attestedError = (result: Result): string => (result.error ?? 'none').slice(0, 64)

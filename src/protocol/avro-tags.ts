@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Tag } from './tags.ts'
@@ -48,8 +49,6 @@ export function decodeTags(bytes: Uint8Array, count: number): readonly Tag[] {
   return tags
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
 class AvroReader {
   readonly #bytes: Buffer
   #at = 0
@@ -82,11 +81,8 @@ class AvroReader {
     if (length < 0 || length > this.#bytes.length - this.#at) throw invalid('a tag is longer than the tags', { length })
     const part = this.#bytes.subarray(this.#at, this.#at + length)
     this.#at += length
-    try {
-      return decoder.decode(part)
-    } catch {
-      throw invalid('a tag is not UTF-8')
-    }
+    if (!isUtf8(part)) throw invalid('a tag is not UTF-8')
+    return part.toString('utf8')
   }
 }
 

@@ -1,10 +1,10 @@
 import { asBuffer, concat, sha256, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { decodeTags, encodeTags, maxTagBytes } from './avro-tags.ts'
-import { deepHash } from './deep-hash.ts'
+import { beginDeepHash, deepHashOn } from './deep-hash.ts'
 import { type Address, fromTarget, idFromBytes, idToBytes, type MessageId, type ProcessId } from './ids.ts'
 import { type SignatureType, signatureKinds } from './signature-kinds.ts'
-import { addressOf, verifySignature } from './signatures.ts'
+import { addressOf, ownerFault, verifySignature } from './signatures.ts'
 import type { Tag } from './tags.ts'
 
 /** A signed ANS-104 item whose signature has been checked: unverified bytes are a `Uint8Array`. */
@@ -49,10 +49,8 @@ export const defaultItemLimits: ItemLimits = { maxBytes: 10 * 1024 * 1024 }
  * @see ANS-104, https://github.com/ArweaveTeam/arweave-standards/blob/master/ans/ANS-104.md
  */
 export async function verifyDataItem(bytes: Uint8Array, limits: ItemLimits = defaultItemLimits): Promise<DataItem> {
-  const item = parseUnverified(bytes, limits)
-  const checked = verifySignature(item.signatureType, item.ownerKey, signedDigest(item), item.signature)
-  const valid = typeof checked === 'boolean' ? checked : await checked
-  if (!valid) {
+  const { item, tagBytes } = parseUnverified(bytes, limits)
+  if (!verifySignature(item.signatureType, item.ownerKey, digestOf(item, tagBytes), item.signature)) {
     throw new AoError(
       'INVALID_DATA_ITEM',
       'the signature does not match the item',
@@ -64,20 +62,12 @@ export async function verifyDataItem(bytes: Uint8Array, limits: ItemLimits = def
 }
 
 /** Bytes that this node verified before it stored them. Shape is checked again, the signature is not. */
-export const parseStoredItem = (bytes: Uint8Array): DataItem => parseUnverified(bytes, { maxBytes: bytes.length })
+export const parseStoredItem = (bytes: Uint8Array): DataItem => parseUnverified(bytes, { maxBytes: bytes.length }).item
 
 /** The 48 bytes that an item's signature covers. */
-export const signedDigest = (item: Omit<DataItem, 'id' | 'owner' | 'raw' | 'signature'>): Uint8Array =>
-  deepHash([
-    dataitemLabel,
-    version,
-    utf8(String(item.signatureType)),
-    item.ownerKey,
-    item.target === undefined ? empty : idToBytes(item.target),
-    item.anchor,
-    encodeTags(item.tags),
-    item.data,
-  ])
+export const signedDigest = (item: SignedFields): Uint8Array => digestOf(item, encodeTags(item.tags))
+
+type SignedFields = Omit<DataItem, 'id' | 'owner' | 'raw' | 'signature'>
 
 /** Puts a draft into bytes around a signature made by `sign`, which is given the digest. */
 export async function buildDataItem(
@@ -112,7 +102,24 @@ export async function buildDataItem(
   return { ...fields, id, signature, owner: addressOf(signatureType, ownerKey), raw }
 }
 
-function parseUnverified(bytes: Uint8Array, limits: ItemLimits): DataItem {
+function digestOf({ signatureType, ownerKey, target, anchor, data }: SignedFields, tags: Uint8Array): Uint8Array {
+  const rest = [ownerKey, target === undefined ? empty : idToBytes(target), anchor, tags, data]
+  return deepHashOn(begunDigest(signatureType), rest)
+}
+
+const begunDigests = new Map<SignatureType, Uint8Array>()
+
+/** The parts that all items of a type have in common. */
+function begunDigest(type: SignatureType): Uint8Array {
+  const known = begunDigests.get(type)
+  if (known !== undefined) return known
+  const begun = deepHashOn(beginDeepHash(8), [utf8('dataitem'), utf8('1'), utf8(String(type))])
+  begunDigests.set(type, begun)
+  return begun
+}
+
+/** `tagBytes` are the only bytes that `tags` can be written as. */
+function parseUnverified(bytes: Uint8Array, limits: ItemLimits): { item: DataItem; tagBytes: Uint8Array } {
   if (bytes.length > limits.maxBytes) {
     throw new AoError(
       'TOO_LARGE',
@@ -122,29 +129,33 @@ function parseUnverified(bytes: Uint8Array, limits: ItemLimits): DataItem {
     )
   }
   const reader = new Reader(bytes)
-  const signatureType = reader.u16('signature type')
-  const kind = signatureKinds[signatureType]
-  if (kind === undefined) throw invalid('unknown signature type', { signatureType })
+  const typeNumber = reader.u16('signature type')
+  const kind = signatureKinds[typeNumber]
+  if (kind === undefined) throw invalid('unknown signature type', { signatureType: typeNumber })
+  const signatureType = typeNumber as SignatureType
   const signature = reader.take(kind.signatureBytes, 'signature')
   const ownerKey = reader.take(kind.ownerBytes, 'owner')
+  const fault = ownerFault(signatureType, ownerKey)
+  if (fault !== undefined) throw invalid(fault, { signatureType })
   const target = reader.optional('target')
   const anchor = reader.optional('anchor')
   const tagCount = reader.u64('number of tags')
-  const tagBytes = reader.u64('length of tags')
-  if (tagBytes > maxTagBytes) throw invalid('tags take too many bytes', { bytes: tagBytes, limit: maxTagBytes })
-  const tags = decodeTags(reader.take(tagBytes, 'tags'), tagCount)
-  return {
+  const tagLength = reader.u64('length of tags')
+  if (tagLength > maxTagBytes) throw invalid('tags take too many bytes', { bytes: tagLength, limit: maxTagBytes })
+  const tagBytes = reader.take(tagLength, 'tags')
+  const item = {
     id: idFromBytes<MessageId>(sha256(signature)),
-    signatureType: signatureType as SignatureType,
+    signatureType,
     signature,
-    owner: addressOf(signatureType as SignatureType, ownerKey),
+    owner: addressOf(signatureType, ownerKey),
     ownerKey,
     target: target.length === 0 ? undefined : idFromBytes<ProcessId>(target),
     anchor,
-    tags,
+    tags: decodeTags(tagBytes, tagCount),
     data: reader.rest(),
     raw: bytes,
   }
+  return { item, tagBytes }
 }
 
 /** Reads forward and never past the end. */
@@ -189,8 +200,6 @@ class Reader {
 }
 
 const empty = new Uint8Array(0)
-const dataitemLabel = utf8('dataitem')
-const version = utf8('1')
 
 const optionalField = (field: Uint8Array): readonly Uint8Array[] =>
   field.length === 0 ? [Uint8Array.of(0)] : [Uint8Array.of(1), field]

@@ -71,8 +71,8 @@ export function parseModuleSpec(item: DataItem): ModuleSpec {
 
 const memoryUnits: Readonly<Record<string, number>> = { b: 1, kb: 2 ** 10, mb: 2 ** 20, gb: 2 ** 30 }
 
-/** Bytes of `N-unit`, such as `500-mb`. */
-function parseMemoryLimit(text: string | undefined): number | undefined {
+/** Bytes of `N-unit`, such as `500-mb`; undefined without a tag. @throws AoError `INVALID_DATA_ITEM` */
+export function parseMemoryLimit(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const [, count, unit] = /^([0-9]{1,9})-?(b|kb|mb|gb)$/i.exec(text) ?? []
   const size = memoryUnits[unit?.toLowerCase() ?? '']
@@ -80,7 +80,8 @@ function parseMemoryLimit(text: string | undefined): number | undefined {
   return Number(count) * size
 }
 
-function parseComputeLimit(text: string | undefined): bigint | undefined {
+/** Gas units; undefined without a tag. @throws AoError `INVALID_DATA_ITEM` */
+export function parseComputeLimit(text: string | undefined): bigint | undefined {
   if (text === undefined) return undefined
   if (!/^[0-9]{1,19}$/.test(text)) throw invalid('Compute-Limit is not a whole number', { value: text.slice(0, 32) })
   return BigInt(text)

@@ -1,5 +1,6 @@
 import type { CrankJob, CrankQueue } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
+import { isOpenJob } from './crank-job.ts'
 
 /** A CrankQueue that forgets everything at the end of the program. */
 export class MemoryCrankQueue implements CrankQueue {
@@ -22,7 +23,7 @@ export class MemoryCrankQueue implements CrankQueue {
 
   async open(limit: number): Promise<readonly CrankJob[]> {
     return [...this.#jobs.values()]
-      .filter(isOpen)
+      .filter(isOpenJob)
       .sort((a, b) => a.dueAt - b.dueAt)
       .slice(0, limit)
   }
@@ -32,15 +33,12 @@ export class MemoryCrankQueue implements CrankQueue {
   }
 
   async size(): Promise<number> {
-    return [...this.#jobs.values()].filter(isOpen).length
+    return [...this.#jobs.values()].filter(isOpenJob).length
   }
 
   #set(job: CrankJob): void {
     this.#jobs.set(keyOf(job.process, job.message), job)
   }
 }
-
-/** Still to be pushed. */
-export const isOpen = (job: CrankJob): boolean => job.state !== 'done' && job.state !== 'failed'
 
 const keyOf = (process: ProcessId, message: MessageId): string => `${process} ${message}`

@@ -1,8 +1,6 @@
-import { equalBytes } from '../lib/bytes.ts'
-import { AoError } from '../lib/errors.ts'
 import type { ResultStore, StoredResult } from '../ports/result-store.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
-import { encodeRow } from './result-row.ts'
+import { assertSameRow, encodeRow } from './result-row.ts'
 
 /** A ResultStore that forgets everything at the end of the program. */
 export class MemoryResultStore implements ResultStore {
@@ -31,13 +29,6 @@ export class MemoryResultStore implements ResultStore {
     this.#nonces.set(keyOf(process, row.assignment.message), nonce)
     this.#newest.set(process, Math.max(nonce, this.#newest.get(process) ?? 0) as Nonce)
   }
-}
-
-/** @throws AoError `EQUIVOCATION` unless the row is the one that is stored. */
-export function assertSameRow(stored: Uint8Array, row: StoredResult): void {
-  if (equalBytes(stored, encodeRow(row))) return
-  const { process, nonce } = row.result
-  throw new AoError('EQUIVOCATION', 'another result is stored for this nonce', { process, nonce })
 }
 
 const keyOf = (process: ProcessId, part: string | number): string => `${process} ${part}`

@@ -23,7 +23,7 @@ export const devnetCommand = (): Command =>
     .option('--block-ms <milliseconds>', 'time between blocks', '2000')
     .action(async ({ dataDir, host, port, blockMs }: DevnetFlags) => {
       const telemetry = createTelemetry({ level: 'info', node: 'devnet' })
-      const options = { dataDir, host, port: wholeFlag('port', port), blockMs: wholeFlag('block-ms', blockMs) }
+      const options = { dataDir, host, port: wholeFlag('port', port), blockMs: wholeFlag('block-ms', blockMs), network: 'aonet.devnet' }
       await runUntilStopped(new Devnet({ ...telemetry, clock: systemClock }, options))
     })
 

@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { AoError } from '../lib/errors.ts'
+import type { Answer } from './http.ts'
+
+/** JSON of a known shape. @throws AoError `PEER_UNREACHABLE` if it is anything else: then this is no Arweave gateway. */
+export function parsed<T>(schema: z.ZodType<T>, answer: Answer, url: string): T {
+  try {
+    return schema.parse(JSON.parse(answer.text()))
+  } catch (cause) {
+    throw notAGateway(url, answer, cause)
+  }
+}
+
+/** A whole number as text, which nodes answer for prices and balances. @throws AoError `PEER_UNREACHABLE` */
+export function wholeNumber(answer: Answer, url: string): bigint {
+  const text = answer.text(64).trim()
+  if (answer.status !== 200 || !/^[0-9]{1,30}$/.test(text)) throw notAGateway(url, answer)
+  return BigInt(text)
+}
+
+export const notAGateway = (url: string, answer: Answer, cause?: unknown): AoError =>
+  new AoError(
+    'PEER_UNREACHABLE',
+    'the answer is not that of an Arweave gateway',
+    { url, status: answer.status, answer: answer.text(200) },
+    { cause, hint: 'Check that the gateway URL is that of an Arweave gateway.' },
+  )
+
+const height = z.number().int().nonnegative()
+const hash = z.string().regex(/^[A-Za-z0-9_-]{43,128}$/)
+
+export const infoAnswer = z.object({ height, current: hash })
+/** Timestamp in seconds. */
+export const blockAnswer = z.object({ height, timestamp: z.number().int().nonnegative() })
+export const statusAnswer = z.object({ block_height: height, number_of_confirmations: height })
+
+const text = z.string()
+const node = z.object({
+  id: text,
+  signature: text,
+  recipient: text.nullish(),
+  anchor: text.nullish(),
+  owner: z.object({ key: text }),
+  data: z.object({ size: z.coerce.string() }),
+  tags: z.array(z.object({ name: text, value: text })),
+})
+export type ItemMeta = z.infer<typeof node>
+export const metaAnswer = z.object({
+  data: z.object({ transactions: z.object({ edges: z.array(z.object({ node })) }) }),
+})
+
+/** What `metaAnswer` answers to. */
+export const metaQuery = `query ($ids: [ID!]!) {
+  transactions(ids: $ids, first: 1) {
+    edges { node { id signature recipient anchor owner { key } data { size } tags { name value } } }
+  }
+}`

@@ -1,0 +1,156 @@
+import type { AbortOptions } from '../lib/abort.ts'
+import { AoError } from '../lib/errors.ts'
+import type { Telemetry } from '../lib/telemetry.ts'
+import type { ArweaveClient, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { BlockAnchor } from '../protocol/assignment.ts'
+import type { DataItem } from '../protocol/data-item.ts'
+import type { Id } from '../protocol/ids.ts'
+import type { PrivateJwk } from '../protocol/keys.ts'
+import {
+  blockAnswer,
+  infoAnswer,
+  metaAnswer,
+  metaQuery,
+  notAGateway,
+  parsed,
+  statusAnswer,
+  wholeNumber,
+} from './answers.ts'
+import { GatewayHttp } from './http.ts'
+import { Payer } from './payer.ts'
+import { postTransaction } from './post-transaction.ts'
+import { rebuildItem } from './rebuild-item.ts'
+
+export interface GatewayOptions {
+  readonly gatewayUrl: string
+  /** `{gatewayUrl}/graphql` unless given. */
+  readonly graphqlUrl?: string | undefined
+  /** Base of the bundler's `/tx/arweave`; the gateway itself unless given. */
+  readonly uploaderUrl?: string | undefined
+  /** Pays for `prepare`; RSA JWK. */
+  readonly wallet?: PrivateJwk | undefined
+}
+
+/** Largest data read from a gateway. */
+const maxDataBytes = 128 * 1024 * 1024
+/** For exchanges that carry data. */
+const dataTimeoutMs = 120_000
+
+/** ArweaveClient over the routes of Arweave nodes and gateways, ours or anybody's. */
+export class GatewayClient implements ArweaveClient {
+  readonly #http: GatewayHttp
+  readonly #gateway: string
+  readonly #graphql: string
+  readonly #uploader: string
+  readonly #payer: Payer | undefined
+  #head: BlockAnchor | undefined
+
+  /** @throws AoError `INVALID_CONFIG` for a URL that is none, or a wallet that cannot pay. */
+  constructor(deps: Telemetry, options: GatewayOptions) {
+    this.#http = new GatewayHttp(deps)
+    this.#gateway = baseUrl(options.gatewayUrl, 'gatewayUrl')
+    this.#graphql = baseUrl(options.graphqlUrl ?? `${this.#gateway}/graphql`, 'graphqlUrl')
+    this.#uploader = baseUrl(options.uploaderUrl ?? this.#gateway, 'uploaderUrl')
+    this.#payer = options.wallet === undefined ? undefined : new Payer(options.wallet)
+  }
+
+  /** @throws AoError `INVALID_CONFIG` without a wallet, `SETTLEMENT_FAILED` if it cannot pay, `PEER_UNREACHABLE` */
+  async prepare(bundle: Uint8Array, options: AbortOptions = {}): Promise<PreparedTx> {
+    const payer = this.#payer
+    if (payer === undefined) throw noWallet()
+    const priceUrl = `${this.#gateway}/price/${bundle.length}`
+    const balanceUrl = `${this.#gateway}/wallet/${payer.address}/balance`
+    const price = wholeNumber(await this.#http.ask(priceUrl, options), priceUrl)
+    const balance = wholeNumber(await this.#http.ask(balanceUrl, options), balanceUrl)
+    if (balance < price) throw this.#tooPoor(payer.address, balance, price)
+    const anchorUrl = `${this.#gateway}/tx_anchor`
+    const answer = await this.#http.ask(anchorUrl, options)
+    const anchor = answer.text(200).trim()
+    if (answer.status !== 200 || !/^[A-Za-z0-9_-]{43,64}$/.test(anchor)) throw notAGateway(anchorUrl, answer)
+    return payer.sign(bundle, { anchor, reward: String(price) })
+  }
+
+  /** @throws AoError `SETTLEMENT_FAILED` | `PEER_UNREACHABLE` */
+  async post(tx: PreparedTx, options: AbortOptions = {}): Promise<void> {
+    const known = async (): Promise<boolean> => (await this.status(tx.id, options)) !== 'absent'
+    await postTransaction(this.#http, this.#gateway, tx, known, options)
+  }
+
+  async status(id: Id, options: AbortOptions = {}): Promise<TxStatus> {
+    const url = `${this.#gateway}/tx/${id}/status`
+    const answer = await this.#http.ask(url, options)
+    if (answer.status === 202) return 'pending'
+    if (answer.status >= 400) return 'absent'
+    // Some nodes say so with status 200.
+    if (answer.text(16).trim() === 'Pending') return 'pending'
+    const { block_height: blockHeight, number_of_confirmations: confirmations } = parsed(statusAnswer, answer, url)
+    return { blockHeight, confirmations }
+  }
+
+  async data(id: Id, { signal }: AbortOptions = {}): Promise<Uint8Array | undefined> {
+    const url = `${this.#gateway}/raw/${id}`
+    const answer = await this.#http.ask(url, { signal, maxBytes: maxDataBytes, timeoutMs: dataTimeoutMs })
+    if (answer.status === 404) return undefined
+    if (answer.status !== 200) throw notAGateway(url, answer)
+    return answer.bytes
+  }
+
+  /** @throws AoError `INVALID_DATA_ITEM` if what the gateway gives is not the signed item of that id. */
+  async item(id: Id, options: AbortOptions = {}): Promise<DataItem | undefined> {
+    const body = JSON.stringify({ query: metaQuery, variables: { ids: [id] } })
+    const answer = await this.#http.ask(this.#graphql, { ...options, body })
+    const meta = parsed(metaAnswer, answer, this.#graphql).data.transactions.edges[0]?.node
+    if (meta === undefined) return undefined
+    // Gateways have no data to give for an item without any.
+    const data = meta.data.size === '0' ? new Uint8Array(0) : await this.data(id, options)
+    return data === undefined ? undefined : rebuildItem(id, meta, data)
+  }
+
+  /** @throws AoError `SETTLEMENT_FAILED` if the uploader refuses it, `PEER_UNREACHABLE` */
+  async upload(item: DataItem, { signal }: AbortOptions = {}): Promise<void> {
+    const url = `${this.#uploader}/tx/arweave`
+    const type = 'application/octet-stream'
+    const answer = await this.#http.ask(url, { body: item.raw, type, signal, timeoutMs: dataTimeoutMs })
+    if (answer.status < 400) return
+    throw new AoError(
+      'SETTLEMENT_FAILED',
+      'the uploader refused the item',
+      { id: item.id, url, status: answer.status, answer: answer.text(200) },
+      { hint: 'The answer says why; free uploaders take small items only.' },
+    )
+  }
+
+  async head(options: AbortOptions = {}): Promise<BlockAnchor> {
+    const infoUrl = `${this.#gateway}/info`
+    const { height, current: hash } = parsed(infoAnswer, await this.#http.ask(infoUrl, options), infoUrl)
+    if (this.#head?.hash === hash) return this.#head
+    const blockUrl = `${this.#gateway}/block/hash/${hash}`
+    const block = parsed(blockAnswer, await this.#http.ask(blockUrl, options), blockUrl)
+    this.#head = { height, hash, timestamp: block.timestamp * 1000 }
+    return this.#head
+  }
+
+  #tooPoor(address: string, balance: bigint, price: bigint): AoError {
+    return new AoError(
+      'SETTLEMENT_FAILED',
+      'the wallet cannot pay for the transaction',
+      { address, balance: String(balance), price: String(price) },
+      { hint: `Send AR to the address; on a devnet: GET ${this.#gateway}/mint/${address}/{winston}.` },
+    )
+  }
+}
+
+function baseUrl(text: string, option: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text.replace(/\/+$/, '')
+  const hint = 'Give a whole URL, such as https://arweave.net.'
+  throw new AoError('INVALID_CONFIG', `${option} is not an http URL`, { [option]: text.slice(0, 200) }, { hint })
+}
+
+const noWallet = (): AoError =>
+  new AoError(
+    'INVALID_CONFIG',
+    'there is no wallet to pay Arweave with',
+    {},
+    { hint: 'Configure an Arweave wallet (RSA JWK) as the payer of settlement.' },
+  )

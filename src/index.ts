@@ -1,0 +1,10 @@
+/** The embedding API: a node inside another program, and a client of any node. */
+export { Client, type SendOptions, type SpawnOptions } from './client/client.ts'
+export { type ModuleOptions, publishModule } from './client/module.ts'
+export { AoError, type ErrorCode } from './lib/errors.ts'
+export { connectNode, type NodeConnection } from './network/grpc/connect.ts'
+export { type ConfigSources, loadConfig } from './node/config.ts'
+export { createKey, loadKey } from './node/keys.ts'
+export { type AoNode, createNode } from './node/node.ts'
+export type { NodeOptions } from './node/settings.ts'
+export { generateKey, type Signer, signerFromJwk } from './protocol/keys.ts'

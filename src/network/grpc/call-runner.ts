@@ -1,0 +1,161 @@
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerDuplexStream,
+} from '@grpc/grpc-js'
+import { raceSignal } from '../../lib/abort.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/telemetry.ts'
+import { toServiceError } from './status.ts'
+import { StreamWriter } from './stream-writer.ts'
+import { wellFormed } from './tolerant.ts'
+
+export interface Listening {
+  /** Fires with `DEADLINE` or `ABORTED` when the caller no longer waits, with `STOPPING` when the server ends streams. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Turns plain async functions into gRPC handlers: each gets a signal, each failure leaves as an AoError, and none is
+ * lost sight of before it has ended.
+ */
+export class CallRunner {
+  readonly #log: Logger
+  readonly #running = new Set<Promise<void>>()
+  readonly #streams = new Set<AbortController>()
+  #ending = false
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  unary<Req, Res>(run: (request: Req, options: Listening) => Promise<Res>): handleUnaryCall<Req, Res> {
+    return (call, callback) => {
+      const answer = async (listening: Listening): Promise<void> => {
+        const value = await run(wellFormed(call.request), listening)
+        callback(null, value)
+      }
+      this.#run(call, answer, error => callback(error))
+    }
+  }
+
+  /** Rows are asked for only as fast as the caller reads them. */
+  serverStream<Req, Res>(
+    run: (request: Req, options: Listening) => AsyncIterable<Res>,
+  ): handleServerStreamingCall<Req, Res> {
+    return call => {
+      const answer = async (listening: Listening): Promise<void> => {
+        const writer = new StreamWriter(call, listening)
+        for await (const row of run(wellFormed(call.request), listening)) await writer.write(row)
+        call.end()
+      }
+      this.#runStream(call, answer)
+    }
+  }
+
+  /** Answers in any order. At most `limit` requests are worked on at once; the rest wait on the caller's side. */
+  exchange<Req, Res>(
+    limit: number,
+    run: (request: Req, options: Listening) => Promise<Res>,
+  ): handleBidiStreamingCall<Req, Res> {
+    return call => this.#runStream(call, listening => exchange(call, limit, run, listening))
+  }
+
+  /** Ends every open stream with `STOPPING`: a follower would otherwise hold the server open for ever. */
+  endStreams(): void {
+    this.#ending = true
+    for (const stream of this.#streams) stream.abort(stopping())
+  }
+
+  /** Resolves when no handler runs. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+
+  #runStream(call: OpenStream, answer: (listening: Listening) => Promise<void>): void {
+    const controller = this.#run(call, answer, error => {
+      // grpc-js sends the status of an 'error' event after the rows written so far.
+      if (!call.destroyed) call.emit('error', error)
+    })
+    if (this.#ending) controller.abort(stopping()) // it was let in just before, and its request came after
+    this.#streams.add(controller)
+    call.once('close', () => this.#streams.delete(controller))
+  }
+
+  #run(
+    call: OpenCall,
+    answer: (listening: Listening) => Promise<void>,
+    refuse: (error: ReturnType<typeof toServiceError>) => void,
+  ): AbortController {
+    const controller = new AbortController()
+    let settled = false
+    // Also fires after an ordinary end, when nobody is left to tell.
+    call.once('cancelled', () => {
+      if (!settled) controller.abort(whyOver(call))
+    })
+    const running = answer(controller)
+      .catch((error: unknown) => {
+        this.#tell(call, error)
+        refuse(toServiceError(error))
+      })
+      .finally(() => {
+        settled = true
+        this.#running.delete(running)
+      })
+    this.#running.add(running)
+    return controller
+  }
+
+  #tell(call: OpenCall, error: unknown): void {
+    const { code, cause } = AoError.from(error)
+    if (code === 'INTERNAL') this.#log.error('grpc-call-broke', { method: call.getPath(), error: cause ?? error })
+    else this.#log.debug('grpc-call-failed', { method: call.getPath(), code })
+  }
+}
+
+/** What handlers of all four kinds have in common. */
+interface OpenCall {
+  getDeadline(): Date | number
+  getPath(): string
+  once(event: string, listener: () => void): unknown
+}
+interface OpenStream extends OpenCall {
+  readonly destroyed: boolean
+  emit(event: 'error', error: Error): boolean
+}
+
+async function exchange<Req, Res>(
+  call: ServerDuplexStream<Req, Res>,
+  limit: number,
+  run: (request: Req, options: Listening) => Promise<Res>,
+  listening: Listening,
+): Promise<void> {
+  const writer = new StreamWriter<Res>(call, listening)
+  const inFlight = new Set<Promise<void>>()
+  // Half-closing is not the end: answers still go out, so the iterator must leave the stream alone.
+  const requests = call.iterator({ destroyOnReturn: false })
+  for (;;) {
+    const { done, value } = await raceSignal(requests.next(), listening)
+    if (done === true) break
+    const task = run(wellFormed(value as Req), listening)
+      .then(answer => writer.write(answer))
+      .finally(() => inFlight.delete(task))
+    inFlight.add(task)
+    task.catch(() => undefined) // seen by one of the two waits below
+    if (inFlight.size >= limit) await Promise.race(inFlight)
+  }
+  await Promise.all(inFlight)
+  call.end()
+}
+
+const stopping = (): AoError => new AoError('STOPPING', 'the node is shutting down', {}, { hint: 'Ask another node.' })
+
+/** Timers and the wall clock differ by a little. */
+const clockSlackMs = 10
+
+const whyOver = (call: OpenCall): AoError =>
+  Number(call.getDeadline()) - systemClock.now() <= clockSlackMs
+    ? new AoError('DEADLINE', 'the deadline passed')
+    : new AoError('ABORTED', 'the caller gave up waiting')

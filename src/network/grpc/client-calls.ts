@@ -1,0 +1,128 @@
+import { Metadata, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js'
+import { throwIfAborted } from '../../lib/abort.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { ChannelPool, Peer } from './channel-pool.ts'
+import { fromServiceError, unreachableHint } from './status.ts'
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly deadlineMs: number
+}
+
+/** One question, one answer. @throws AoError as the other side threw it, or `PEER_UNREACHABLE` | `DEADLINE` | `ABORTED`. */
+export async function unaryCall<Req, Res>(
+  pool: ChannelPool,
+  peer: Peer,
+  method: MethodDefinition<Req, Res>,
+  request: Req,
+  { signal, deadlineMs }: CallOptions,
+): Promise<Res> {
+  throwIfAborted(signal)
+  const lease = pool.lease(peer)
+  return new Promise<Res>((resolve, reject) => {
+    const { path, requestSerialize, responseDeserialize } = method
+    const deadline = systemClock.now() + deadlineMs
+    const onEnd = (error: ServiceError | null, value?: Res): void => {
+      ending.clear()
+      lease.release()
+      if (error === null) resolve(value as Res)
+      else reject(ending.reason ?? failure(error, peer))
+    }
+    const call = lease.client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      new Metadata(),
+      { deadline },
+      onEnd,
+    )
+    const ending = new Ending(() => call.cancel(), signal)
+    lease.onClose = reason => ending.now(reason)
+  })
+}
+
+export interface StreamOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long a row may take to come; without it, for ever. Time that the reader takes does not count. */
+  readonly idleMs?: number | undefined
+}
+
+/** The rows of a server's stream, taken in only as fast as they are read. Leaving the loop cancels the call. */
+export async function* streamCall<Req, Res>(
+  pool: ChannelPool,
+  peer: Peer,
+  method: MethodDefinition<Req, Res>,
+  request: Req,
+  { signal, idleMs }: StreamOptions,
+): AsyncGenerator<Res, void, undefined> {
+  throwIfAborted(signal)
+  const lease = pool.lease(peer)
+  const call = lease.client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    request,
+  )
+  const ending = new Ending(() => call.cancel(), signal)
+  lease.onClose = reason => ending.now(reason)
+  call.once('status', () => {
+    ending.clear()
+    lease.release()
+  })
+  call.on('error', () => undefined) // told by the iterator; after the loop is left nobody else would hear it
+  const rows = call[Symbol.asyncIterator]() as AsyncIterator<Res>
+  try {
+    for (;;) {
+      const late = idleMs === undefined ? undefined : setTimeout(() => ending.now(tooSlow(peer, idleMs)), idleMs)
+      const { done, value } = await rows.next().finally(() => clearTimeout(late))
+      if (ending.reason !== undefined) throw ending.reason // rows that were on the way are no longer asked for
+      if (done === true) return
+      yield value
+    }
+  } catch (error) {
+    throw ending.reason ?? failure(error, peer)
+  } finally {
+    call.cancel()
+  }
+}
+
+/** Ends a call early once, and remembers why, for grpc-js says only CANCELLED. */
+class Ending {
+  reason: AoError | undefined
+  readonly #cancel: () => void
+  readonly #signal: AbortSignal | undefined
+
+  constructor(cancel: () => void, signal: AbortSignal | undefined) {
+    this.#cancel = cancel
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  now(reason: AoError): void {
+    this.reason ??= reason
+    this.#cancel()
+  }
+
+  clear(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+  }
+
+  readonly #onAbort = (): void => this.now(AoError.from(this.#signal?.reason))
+}
+
+function failure(error: unknown, { address, grpc }: Peer): AoError {
+  if (!isServiceError(error)) return AoError.from(error)
+  const told = fromServiceError(error, { address, endpoint: grpc })
+  if (told.code !== 'ABORTED' || error.code !== status.CANCELLED || told.cause !== error) return told
+  // Nobody here cancelled, and the node did not say so: its connection was cut.
+  const facts = { address, endpoint: grpc }
+  return new AoError('PEER_UNREACHABLE', 'the connection was cut', facts, { cause: error, hint: unreachableHint })
+}
+
+const isServiceError = (error: unknown): error is ServiceError =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number' && 'metadata' in error
+
+const tooSlow = ({ address, grpc }: Peer, idleMs: number): AoError =>
+  new AoError('DEADLINE', 'the stream stood still', { address, endpoint: grpc, idleMs })

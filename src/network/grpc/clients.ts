@@ -1,0 +1,65 @@
+import type { Component } from '../../lib/component.ts'
+import type { Telemetry } from '../../lib/telemetry.ts'
+import type { Compute, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import { ChannelPool, type Peer, type PoolOptions } from './channel-pool.ts'
+import { type ComputeDeadlines, RemoteCompute } from './remote-compute.ts'
+import { type MessengerDeadlines, RemoteMessenger } from './remote-messenger.ts'
+import { RemoteScheduler, type SchedulerDeadlines } from './remote-scheduler.ts'
+
+export type Deadlines = SchedulerDeadlines & ComputeDeadlines & MessengerDeadlines
+
+export interface GrpcUnitsOptions extends Partial<PoolOptions> {
+  /** Milliseconds; what is left out has a default. */
+  readonly deadlines?: Partial<Deadlines> | undefined
+}
+
+export const defaultDeadlines: Deadlines = {
+  /** An SU answers after a disk sync: 15 seconds is a very bad day. */
+  scheduleMs: 15_000,
+  lookupMs: 10_000,
+  streamIdleMs: 30_000,
+  /** A CU may have a long schedule to replay first. */
+  resultMs: 120_000,
+  dryRunMs: 60_000,
+  submitMs: 30_000,
+  crankMs: 30_000,
+}
+
+export const defaultPool: PoolOptions = {
+  maxChannels: 256,
+  maxCallsPerChannel: 1024,
+  idleMs: 5 * 60_000,
+  maxMessageBytes: 12 * 1024 * 1024,
+}
+
+/** Units of other nodes with the face of local ones, over pooled and pinned TLS channels. */
+export class GrpcUnits implements RemoteUnits, Component {
+  readonly name = 'grpc-clients'
+  readonly #pool: ChannelPool
+  readonly #deadlines: Deadlines
+
+  constructor({ metrics }: Telemetry, { deadlines, ...pool }: GrpcUnitsOptions = {}) {
+    this.#pool = new ChannelPool({ ...defaultPool, ...pool })
+    this.#deadlines = { ...defaultDeadlines, ...deadlines }
+    metrics.gauge('aonet_network_grpc_channels', 'gRPC channels open to other nodes', () => this.#pool.size)
+  }
+
+  async start(): Promise<void> {}
+
+  /** Ends every open call with `STOPPING` and closes the channels. */
+  stop(): Promise<void> {
+    return this.#pool.close()
+  }
+
+  scheduler(record: Peer): Scheduler {
+    return new RemoteScheduler(this.#pool, record, this.#deadlines)
+  }
+
+  compute(record: Peer): Compute {
+    return new RemoteCompute(this.#pool, record, this.#deadlines)
+  }
+
+  messenger(record: Peer): Messenger {
+    return new RemoteMessenger(this.#pool, record, this.#deadlines)
+  }
+}

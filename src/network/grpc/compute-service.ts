@@ -1,0 +1,20 @@
+import type { Compute } from '../../ports/units.ts'
+import { type ProcessId, parseId } from '../../protocol/ids.ts'
+import { encodeResult } from '../../protocol/result.ts'
+import type { CallRunner } from './call-runner.ts'
+import { atFromWire, dryRunFromWire, evaluationToWire } from './convert.ts'
+import type { ComputeServer } from './generated/ao/v1/compute.ts'
+
+/** A Compute on the wire. */
+export const computeService = (calls: CallRunner, compute: Compute): ComputeServer => ({
+  getResult: calls.unary(async ({ process, at }, options) => {
+    const { result, attestation } = await compute.result(processId(process), atFromWire(at), options)
+    return { result: encodeResult(result), attestation }
+  }),
+  dryRun: calls.unary(async (request, options) => {
+    const evaluation = await compute.dryRun(processId(request.process), dryRunFromWire(request), options)
+    return { result: evaluationToWire(evaluation) }
+  }),
+})
+
+const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')

@@ -1,0 +1,152 @@
+import { connect as tlsConnect } from 'node:tls'
+import type { AbortOptions } from '../../lib/abort.ts'
+import { copyOf, equalBytes } from '../../lib/bytes.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Json } from '../../lib/json.ts'
+import type { Compute, Messenger, Scheduler } from '../../ports/units.ts'
+import type { Address } from '../../protocol/ids.ts'
+import { parseUnitRecord, type UnitRecord } from '../../protocol/unit-record.ts'
+import { certificateName } from './certificate.ts'
+import { ChannelPool, type Peer } from './channel-pool.ts'
+import { unaryCall } from './client-calls.ts'
+import { defaultDeadlines, defaultPool } from './clients.ts'
+import { itemFromWire, jsonFromWire, readable } from './convert.ts'
+import { type Endpoint, parseEndpoint } from './endpoint.ts'
+import { type GetInfoResponse, NodeService } from './generated/ao/v1/node.ts'
+import { RemoteCompute } from './remote-compute.ts'
+import { RemoteMessenger } from './remote-messenger.ts'
+import { RemoteScheduler } from './remote-scheduler.ts'
+import { unreachableHint } from './status.ts'
+
+export interface ConnectOptions extends AbortOptions {
+  /** Whose node it must be; also written as `<address>@host:port`. */
+  readonly expectedAddress?: Address | undefined
+  /** For the first answer. */
+  readonly timeoutMs?: number | undefined
+}
+
+export interface NodeInfo {
+  readonly version: string
+  readonly network: string
+  /** URL of the Arweave gateway the node settles to. */
+  readonly arweave: string
+  readonly status: { readonly [key: string]: Json }
+}
+
+/** A node that has proved who it is. Its units are called at the endpoint that was given, whatever its record says. */
+export interface NodeConnection {
+  readonly record: UnitRecord
+  readonly info: NodeInfo
+  readonly units: { readonly scheduler: Scheduler; readonly compute: Compute; readonly messenger: Messenger }
+  listUnits(options?: AbortOptions): Promise<readonly UnitRecord[]>
+  close(): Promise<void>
+}
+
+/**
+ * Connects to a node known only by where it is: takes the certificate it shows, pins it, and has the node's signed unit
+ * record vouch for it. Without an expected address that proves one identity, not which.
+ *
+ * @param endpoint `host:port` or `<address>@host:port`.
+ * @throws AoError `INVALID_ARGUMENT` | `PEER_UNREACHABLE` | `UNAUTHENTICATED` if it is not who it should be.
+ */
+export async function connectNode(endpoint: string, options: ConnectOptions = {}): Promise<NodeConnection> {
+  const { timeoutMs = 5_000, signal } = options
+  const at = parseEndpoint(endpoint)
+  const certificate = await shownCertificate(at, { timeoutMs, signal })
+  const grpc = at.host.includes(':') ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`
+  const expected = options.expectedAddress ?? at.address
+  const pool = new ChannelPool(defaultPool)
+  try {
+    const stranger: Peer = { address: expected ?? ('' as Address), grpc, certificate }
+    const call = { signal, deadlineMs: timeoutMs }
+    const answer = await unaryCall(pool, stranger, NodeService.getInfo, {}, call)
+    const record = await provenRecord(answer.record, certificate, expected)
+    return connection(pool, { ...stranger, address: record.address }, record, infoOf(answer))
+  } catch (error) {
+    await pool.close()
+    throw error
+  }
+}
+
+function connection(pool: ChannelPool, peer: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
+  return {
+    record,
+    info,
+    units: {
+      scheduler: new RemoteScheduler(pool, peer, defaultDeadlines),
+      compute: new RemoteCompute(pool, peer, defaultDeadlines),
+      messenger: new RemoteMessenger(pool, peer, defaultDeadlines),
+    },
+    async listUnits({ signal } = {}) {
+      const call = { signal, deadlineMs: defaultDeadlines.lookupMs }
+      const { records } = await unaryCall(pool, peer, NodeService.listUnits, {}, call)
+      return Promise.all(records.map(async bytes => parseUnitRecord(await itemFromWire(bytes))))
+    },
+    close: () => pool.close(),
+  }
+}
+
+/** The certificate (DER) that whoever listens there shows. Not yet believed. */
+function shownCertificate(
+  { host, port }: Endpoint,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const socket = tlsConnect({
+      host,
+      port,
+      servername: certificateName,
+      ALPNProtocols: ['h2'],
+      rejectUnauthorized: false,
+    })
+    const fail = (reason: string, cause?: unknown): void => {
+      const options = { cause, hint: unreachableHint }
+      socket.destroy()
+      reject(new AoError('PEER_UNREACHABLE', 'the node cannot be reached', { host, port, reason }, options))
+    }
+    const onAbort = (): void => {
+      socket.destroy()
+      reject(AoError.from(signal?.reason))
+    }
+    const limit = setTimeout(() => fail('no answer in time'), timeoutMs)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    socket.once('close', () => {
+      clearTimeout(limit)
+      signal?.removeEventListener('abort', onAbort)
+      fail('the connection was closed') // without effect once the certificate is there
+    })
+    socket.once('error', error => fail(error.message.slice(0, 200), error))
+    socket.once('secureConnect', () => {
+      const { raw } = socket.getPeerCertificate()
+      if (raw !== undefined) resolve(copyOf(raw))
+      socket.destroy()
+    })
+    if (signal?.aborted) onAbort()
+  })
+}
+
+async function provenRecord(
+  bytes: Uint8Array,
+  certificate: Uint8Array,
+  expected: Address | undefined,
+): Promise<UnitRecord> {
+  const record = parseUnitRecord(await itemFromWire(bytes))
+  const facts = { address: record.address, expected }
+  if (!equalBytes(record.certificate, certificate)) {
+    throw new AoError('UNAUTHENTICATED', 'the node shows another certificate than its signed record', facts, {
+      hint: 'Something stands between you and the node, or it answers with the record of another.',
+    })
+  }
+  if (expected !== undefined && record.address !== expected) {
+    const hint = 'Check the address, or leave it out to see who answers there.'
+    throw new AoError('UNAUTHENTICATED', 'another node than the expected one answers there', facts, { hint })
+  }
+  return record
+}
+
+const infoOf = ({ version, network, arweave, status }: GetInfoResponse): NodeInfo => ({
+  version,
+  network,
+  arweave,
+  status: readable('a status', () => jsonFromWire(status)) as NodeInfo['status'],
+})

@@ -1,0 +1,149 @@
+import { z } from 'zod'
+import { copyOf, toUtf8, utf8 } from '../../lib/bytes.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { CrankProgress, DryRunMessage } from '../../ports/units.ts'
+import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
+import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
+import { type Id, isId, type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
+import { decodeResult, type Evaluation, parseEvaluation, type Result, resultToJson } from '../../protocol/result.ts'
+import { ErrorDetail } from './generated/ao/v1/common.ts'
+import type { DryRunRequest } from './generated/ao/v1/compute.ts'
+import type { ReadScheduleResponse } from './generated/ao/v1/scheduler.ts'
+
+// Bytes that arrive are views of the received frame. Everything here that may be kept is copied first.
+
+/** @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM` */
+export const itemFromWire = (bytes: Uint8Array): Promise<DataItem> => verifyDataItem(copyOf(bytes))
+
+/** @throws AoError `INVALID_ASSIGNMENT` if the bytes are not a signed Assignment. */
+export async function assignmentFromWire(bytes: Uint8Array): Promise<Assignment> {
+  const item = await itemFromWire(bytes).catch(cause => {
+    throw new AoError('INVALID_ASSIGNMENT', `not a signed Assignment: ${AoError.from(cause).message}`, {}, { cause })
+  })
+  return parseAssignment(item)
+}
+
+export const scheduledToWire = ({ assignment, message }: ScheduledMessage): ReadScheduleResponse => ({
+  assignment: assignment.raw,
+  item: message?.raw,
+})
+
+/** Signatures are checked, and that the item is the one assigned; links between rows are the reader's business. */
+export async function scheduledFromWire(row: ReadScheduleResponse): Promise<ScheduledMessage> {
+  const assignment = await assignmentFromWire(row.assignment)
+  if (row.item === undefined) return { assignment }
+  const message = await itemFromWire(row.item)
+  if (message.id !== assignment.message) {
+    const facts = { nonce: assignment.nonce, expected: assignment.message, got: message.id }
+    throw new AoError('INVALID_ASSIGNMENT', 'the Assignment came with another message than it names', facts)
+  }
+  return { assignment, message }
+}
+
+type WireAt = { readonly $case: 'message'; value: string } | { readonly $case: 'nonce'; value: number }
+
+export const atToWire = (at: MessageId | Nonce): WireAt =>
+  typeof at === 'number' ? { $case: 'nonce', value: at } : { $case: 'message', value: at }
+
+/** @throws AoError `INVALID_ARGUMENT` */
+export function atFromWire(at: WireAt | undefined): MessageId | Nonce {
+  if (at === undefined) throw new AoError('INVALID_ARGUMENT', 'neither a message nor a nonce was given')
+  return at.$case === 'nonce' ? parseNonce(at.value) : parseId<MessageId>(at.value, 'message')
+}
+
+export const dryRunToWire = (process: string, message: DryRunMessage): DryRunRequest => ({
+  process,
+  owner: message.owner,
+  from: message.from ?? '',
+  id: message.id ?? '',
+  anchor: message.anchor ?? '',
+  tags: [...message.tags],
+  data: message.data,
+})
+
+export const dryRunFromWire = (request: DryRunRequest): DryRunMessage => ({
+  owner: request.owner,
+  from: orUndefined(request.from),
+  id: orUndefined(request.id),
+  anchor: orUndefined(request.anchor),
+  tags: request.tags,
+  data: request.data,
+})
+
+export const evaluationToWire = (evaluation: Evaluation): Uint8Array => jsonToWire(resultToJson(evaluation))
+
+/** @throws AoError `INVALID_RECORD` */
+export const evaluationFromWire = (bytes: Uint8Array): Evaluation =>
+  readable('an evaluation', () => {
+    const answer = jsonFromWire(bytes)
+    return parseEvaluation(answer, BigInt(z.object({ GasUsed: z.int().nonnegative() }).parse(answer).GasUsed))
+  })
+
+/** @throws AoError `INVALID_RECORD` */
+export const resultFromWire = (bytes: Uint8Array): Result =>
+  readable('a result', () => {
+    const result = decodeResult(bytes)
+    parseId(result.process)
+    parseNonce(result.nonce)
+    parseId<Id>(result.stateRoot)
+    return result
+  })
+
+export const progressToWire = (progress: CrankProgress): Uint8Array => jsonToWire(progress)
+
+/** @throws AoError `INVALID_RECORD` */
+export const progressFromWire = (bytes: Uint8Array): CrankProgress =>
+  readable('crank progress', () => {
+    const { reason, parts, ...progress } = progressSchema.parse(jsonFromWire(bytes))
+    return {
+      ...progress,
+      reason,
+      parts: parts.map(({ message, nonce, reason, ...part }) => ({ ...part, message, nonce, reason })),
+    }
+  })
+
+export const jsonToWire = (value: unknown): Uint8Array => utf8(JSON.stringify(value))
+export const jsonFromWire = (bytes: Uint8Array): unknown => JSON.parse(toUtf8(bytes))
+
+/** Runs a parser over a peer's answer. @throws AoError `INVALID_RECORD` whatever it trips over. */
+export function readable<T>(what: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (cause) {
+    throw new AoError('INVALID_RECORD', `the node's answer is not ${what}`, {}, { cause })
+  }
+}
+
+export const encodeErrorDetail = (detail: ErrorDetail): Uint8Array => ErrorDetail.encode(detail).finish()
+
+export function decodeErrorDetail(bytes: Uint8Array): ErrorDetail | undefined {
+  try {
+    return ErrorDetail.decode(bytes)
+  } catch {
+    return undefined // not ours: the status alone must do
+  }
+}
+
+const orUndefined = (text: string): string | undefined => (text === '' ? undefined : text)
+
+const count = z.int().nonnegative()
+const nonce = count.transform(value => parseNonce(value))
+const messageId = z.custom<MessageId>(isId)
+const progressSchema = z.object({
+  process: z.custom<ProcessId>(isId),
+  message: messageId,
+  nonce,
+  state: z.enum(['queued', 'waiting', 'pushing', 'done', 'failed']),
+  attempts: count,
+  reason: z.string().optional(),
+  parts: z.array(
+    z.object({
+      kind: z.enum(['message', 'spawn', 'assignment']),
+      target: z.string(),
+      state: z.enum(['waiting', 'pushed', 'failed']),
+      message: messageId.optional(),
+      nonce: nonce.optional(),
+      reason: z.string().optional(),
+    }),
+  ),
+})

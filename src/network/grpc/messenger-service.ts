@@ -1,0 +1,26 @@
+import { copyOf } from '../../lib/bytes.ts'
+import type { Messenger } from '../../ports/units.ts'
+import { type MessageId, type ProcessId, parseId } from '../../protocol/ids.ts'
+import type { CallRunner } from './call-runner.ts'
+import { progressToWire } from './convert.ts'
+import type { MessengerServer } from './generated/ao/v1/messenger.ts'
+
+/** A Messenger on the wire. It takes bytes, because verifying at the door is its own work. */
+export const messengerService = (calls: CallRunner, messenger: Messenger): MessengerServer => ({
+  submit: calls.unary(async ({ item }, options) => {
+    const assignment = await messenger.submit(copyOf(item), options)
+    return { assignment: assignment.raw }
+  }),
+  crank: calls.unary(async ({ process, message }, options) => {
+    await messenger.crank(processId(process), messageId(message), options)
+    return {}
+  }),
+  follow: calls.serverStream(async function* ({ process, message }, options) {
+    for await (const progress of messenger.follow(processId(process), messageId(message), options)) {
+      yield { progress: progressToWire(progress) }
+    }
+  }),
+})
+
+const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')
+const messageId = (text: string): MessageId => parseId<MessageId>(text, 'message')

@@ -1,0 +1,51 @@
+import type { AbortOptions } from '../../lib/abort.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { CrankProgress, Messenger } from '../../ports/units.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import { parseStoredItem } from '../../protocol/data-item.ts'
+import type { MessageId, ProcessId } from '../../protocol/ids.ts'
+import { parseAoItem } from '../../protocol/message.ts'
+import type { ChannelPool, Peer } from './channel-pool.ts'
+import { streamCall, unaryCall } from './client-calls.ts'
+import { assignmentFromWire, progressFromWire } from './convert.ts'
+import { MessengerService } from './generated/ao/v1/messenger.ts'
+
+export interface MessengerDeadlines {
+  readonly submitMs: number
+  readonly crankMs: number
+}
+
+/** A Messenger on another node. The Assignment it brings is some Scheduler's, and must be of the message handed in. */
+export class RemoteMessenger implements Messenger {
+  readonly #pool: ChannelPool
+  readonly #peer: Peer
+  readonly #deadlines: MessengerDeadlines
+
+  constructor(pool: ChannelPool, peer: Peer, deadlines: MessengerDeadlines) {
+    this.#pool = pool
+    this.#peer = peer
+    this.#deadlines = deadlines
+  }
+
+  /** @throws AoError `INVALID_ASSIGNMENT` if the answer is about another message. */
+  async submit(bytes: Uint8Array, { signal }: AbortOptions = {}): Promise<Assignment> {
+    const options = { signal, deadlineMs: this.#deadlines.submitMs }
+    const answer = await unaryCall(this.#pool, this.#peer, MessengerService.submit, { item: bytes }, options)
+    const assignment = await assignmentFromWire(answer.assignment)
+    const item = parseStoredItem(bytes) // the Messenger has judged it; here only its id and target count
+    if (assignment.message === item.id && assignment.process === parseAoItem(item).process) return assignment
+    const facts = { expected: item.id, got: assignment.message, messenger: this.#peer.address }
+    throw new AoError('INVALID_ASSIGNMENT', 'the Messenger answered with an Assignment of another message', facts)
+  }
+
+  async crank(process: ProcessId, message: MessageId, { signal }: AbortOptions = {}): Promise<void> {
+    const options = { signal, deadlineMs: this.#deadlines.crankMs }
+    await unaryCall(this.#pool, this.#peer, MessengerService.crank, { process, message }, options)
+  }
+
+  async *follow(process: ProcessId, message: MessageId, { signal }: AbortOptions = {}): AsyncIterable<CrankProgress> {
+    const request = { process, message }
+    const rows = streamCall(this.#pool, this.#peer, MessengerService.follow, request, { signal })
+    for await (const { progress } of rows) yield progressFromWire(progress)
+  }
+}

@@ -1,0 +1,101 @@
+import type { AbortOptions } from '../../lib/abort.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { NonceRange, Scheduler } from '../../ports/units.ts'
+import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import { parseAoItem } from '../../protocol/message.ts'
+import type { ChannelPool, Peer } from './channel-pool.ts'
+import { streamCall, unaryCall } from './client-calls.ts'
+import { assignmentFromWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
+import { SchedulerService } from './generated/ao/v1/scheduler.ts'
+
+export interface SchedulerDeadlines {
+  readonly scheduleMs: number
+  readonly lookupMs: number
+  readonly streamIdleMs: number
+}
+
+/**
+ * A Scheduler on another node. It is not believed: what it signs must be signed by it and be about what was asked.
+ * That rows link to each other is for the reader of a schedule to check, who knows the row before.
+ */
+export class RemoteScheduler implements Scheduler {
+  readonly #pool: ChannelPool
+  readonly #peer: Peer
+  readonly #deadlines: SchedulerDeadlines
+
+  constructor(pool: ChannelPool, peer: Peer, deadlines: SchedulerDeadlines) {
+    this.#pool = pool
+    this.#peer = peer
+    this.#deadlines = deadlines
+  }
+
+  /** @throws AoError `INVALID_ASSIGNMENT` if the answer is not this unit's Assignment of this message. */
+  async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
+    const answer = await this.#ask(SchedulerService.schedule, { item: message.raw }, signal, this.#deadlines.scheduleMs)
+    const assignment = await this.#assignment(answer.assignment, parseAoItem(message).process)
+    if (assignment.message !== message.id) throw this.#dishonest('another message', message.id, assignment.message)
+    return assignment
+  }
+
+  async assignment(
+    process: ProcessId,
+    at: MessageId | Nonce | 'newest',
+    { signal }: AbortOptions = {},
+  ): Promise<Assignment> {
+    const wireAt = at === 'newest' ? ({ $case: 'newest', value: true } as const) : atToWire(at)
+    const request = { process, at: wireAt }
+    const answer = await this.#ask(SchedulerService.getAssignment, request, signal, this.#deadlines.lookupMs)
+    const assignment = await this.#assignment(answer.assignment, process)
+    const got = typeof at === 'number' ? assignment.nonce : assignment.message
+    if (at !== 'newest' && got !== at) throw this.#dishonest('another message', at, got)
+    return assignment
+  }
+
+  /** @throws AoError `INVALID_DATA_ITEM` if the answer is another item. */
+  async process(process: ProcessId, { signal }: AbortOptions = {}): Promise<DataItem> {
+    const answer = await this.#ask(SchedulerService.getProcess, { process }, signal, this.#deadlines.lookupMs)
+    const item = await itemFromWire(answer.item)
+    if ((item.id as Id) === (process as Id)) return item
+    const facts = { expected: process, got: item.id, scheduler: this.#peer.address }
+    throw new AoError('INVALID_DATA_ITEM', 'the Scheduler answered with another Process', facts)
+  }
+
+  /** Signatures, Process and the pairing of message and Assignment are checked; who signed and the links are not. */
+  async *read(process: ProcessId, range: NonceRange, { signal }: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
+    const { from, to, follow = false } = range
+    const idleMs = follow ? undefined : this.#deadlines.streamIdleMs
+    const request = { process, from, to, follow }
+    const rows = streamCall(this.#pool, this.#peer, SchedulerService.readSchedule, request, { signal, idleMs })
+    for await (const row of rows) {
+      const scheduled = await scheduledFromWire(row)
+      if (scheduled.assignment.process !== process) {
+        throw this.#dishonest('another Process', process, scheduled.assignment.process)
+      }
+      yield scheduled
+    }
+  }
+
+  #ask<Req, Res>(
+    method: Parameters<typeof unaryCall<Req, Res>>[2],
+    request: Req,
+    signal: AbortSignal | undefined,
+    deadlineMs: number,
+  ): Promise<Res> {
+    return unaryCall(this.#pool, this.#peer, method, request, { signal, deadlineMs })
+  }
+
+  async #assignment(bytes: Uint8Array, process: ProcessId): Promise<Assignment> {
+    const assignment = await assignmentFromWire(bytes)
+    const { address } = this.#peer
+    if (assignment.scheduler !== address) throw this.#dishonest('another signer', address, assignment.scheduler)
+    if (assignment.process !== process) throw this.#dishonest('another Process', process, assignment.process)
+    return assignment
+  }
+
+  #dishonest(what: string, expected: string | number, got: string | number): AoError {
+    const facts = { expected, got, scheduler: this.#peer.address }
+    return new AoError('INVALID_ASSIGNMENT', `the Scheduler answered with an Assignment of ${what}`, facts)
+  }
+}

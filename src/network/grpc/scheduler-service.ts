@@ -1,0 +1,58 @@
+import { AoError } from '../../lib/errors.ts'
+import type { Scheduler } from '../../ports/units.ts'
+import { type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
+import type { CallRunner, Listening } from './call-runner.ts'
+import { atFromWire, itemFromWire, scheduledToWire } from './convert.ts'
+import type {
+  GetAssignmentRequest,
+  SchedulerServer,
+  ScheduleStreamRequest,
+  ScheduleStreamResponse,
+} from './generated/ao/v1/scheduler.ts'
+import { toDetailBytes } from './status.ts'
+
+/** A Scheduler on the wire. Items are verified here, so the unit is only ever handed a DataItem. */
+export function schedulerService(
+  calls: CallRunner,
+  scheduler: Scheduler,
+  { maxInFlight }: { readonly maxInFlight: number },
+): SchedulerServer {
+  const schedule = async (item: Uint8Array, options: Listening): Promise<Uint8Array> =>
+    (await scheduler.schedule(await itemFromWire(item), options)).raw
+
+  const scheduleTagged = async (
+    { tag, item }: ScheduleStreamRequest,
+    options: Listening,
+  ): Promise<ScheduleStreamResponse> => {
+    try {
+      return { tag, outcome: { $case: 'assignment', value: await schedule(item, options) } }
+    } catch (error) {
+      return { tag, outcome: { $case: 'error', value: toDetailBytes(error) } }
+    }
+  }
+
+  return {
+    schedule: calls.unary(async ({ item }, options) => ({ assignment: await schedule(item, options) })),
+    scheduleStream: calls.exchange(maxInFlight, scheduleTagged),
+    getAssignment: calls.unary(async ({ process, at }, options) => {
+      const assignment = await scheduler.assignment(processId(process), whichAssignment(at), options)
+      return { assignment: assignment.raw }
+    }),
+    getProcess: calls.unary(async ({ process }, options) => {
+      const item = await scheduler.process(processId(process), options)
+      return { item: item.raw }
+    }),
+    readSchedule: calls.serverStream(async function* ({ process, from, to, follow }, options) {
+      const range = { from: parseNonce(from), to: to === undefined ? undefined : parseNonce(to), follow }
+      for await (const row of scheduler.read(processId(process), range, options)) yield scheduledToWire(row)
+    }),
+  }
+}
+
+const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')
+
+function whichAssignment(at: GetAssignmentRequest['at']): MessageId | Nonce | 'newest' {
+  if (at?.$case !== 'newest') return atFromWire(at)
+  if (!at.value) throw new AoError('INVALID_ARGUMENT', 'newest is asked for by true only')
+  return 'newest'
+}

@@ -1,0 +1,197 @@
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js'
+import { HealthImplementation } from 'grpc-health-check'
+import { type AbortOptions, sleep, throwIfAborted } from '../../lib/abort.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Telemetry } from '../../lib/telemetry.ts'
+import type { NodeInfoSource } from '../../ports/node-info.ts'
+import type { Compute, Messenger, Scheduler } from '../../ports/units.ts'
+import { absentCompute, absentMessenger, absentScheduler } from './absent-units.ts'
+import { Admission } from './admission.ts'
+import { CallRunner } from './call-runner.ts'
+import type { Certificate } from './certificate.ts'
+import { computeService } from './compute-service.ts'
+import { ComputeService } from './generated/ao/v1/compute.ts'
+import { MessengerService } from './generated/ao/v1/messenger.ts'
+import { NodeService } from './generated/ao/v1/node.ts'
+import { SchedulerService } from './generated/ao/v1/scheduler.ts'
+import { messengerService } from './messenger-service.ts'
+import { nodeService } from './node-service.ts'
+import { addReflection } from './reflection.ts'
+import { schedulerService } from './scheduler-service.ts'
+import { tolerant } from './tolerant.ts'
+
+export interface GrpcServerDeps extends Telemetry {
+  /** A unit that is left out answers `WRONG_UNIT`. */
+  readonly units: {
+    readonly scheduler?: Scheduler | undefined
+    readonly compute?: Compute | undefined
+    readonly messenger?: Messenger | undefined
+  }
+  readonly node: NodeInfoSource
+}
+
+export interface GrpcServerOptions {
+  readonly host: string
+  /** 0 for any free one; see `port` after the start. */
+  readonly port: number
+  readonly certificate: Certificate
+  readonly maxMessageBytes?: number | undefined
+  readonly maxConcurrentCalls?: number | undefined
+  readonly maxConcurrentStreams?: number | undefined
+  /** Messages of one ScheduleStream that are worked on at once. */
+  readonly maxInFlightPerStream?: number | undefined
+  /** How long `stop` waits for open calls before it cuts them. */
+  readonly drainMs?: number | undefined
+  readonly keepaliveMs?: number | undefined
+  /** After this age a connection takes no new calls; those open on it go on to their end. */
+  readonly maxConnectionAgeMs?: number | undefined
+}
+
+const defaults = {
+  /** An item of 10 MiB, which is the most the protocol takes, with room for its envelope. */
+  maxMessageBytes: 12 * 1024 * 1024,
+  maxConcurrentCalls: 1024,
+  maxConcurrentStreams: 2048,
+  maxInFlightPerStream: 64,
+  drainMs: 5_000,
+  keepaliveMs: 30_000,
+  maxConnectionAgeMs: 30 * 60_000,
+} as const
+
+/** The node's gRPC door: TLS, limits, health and reflection around its units. */
+export class GrpcServer implements Component {
+  readonly name = 'grpc-server'
+  readonly #deps: GrpcServerDeps
+  readonly #options: Settings
+  readonly #admission: Admission
+  #running: Running | undefined
+
+  constructor(deps: GrpcServerDeps, options: GrpcServerOptions) {
+    this.#deps = deps
+    this.#options = { ...defaults, ...(withoutUndefined(options) as Pick<Settings, 'host' | 'port' | 'certificate'>) }
+    this.#admission = new Admission(this.#options, deps.metrics)
+  }
+
+  /** The port it listens on. @throws AoError `NOT_READY` before the start. */
+  get port(): number {
+    if (this.#running === undefined) throw new AoError('NOT_READY', 'the gRPC server is not started')
+    return this.#running.port
+  }
+
+  /** @throws AoError `PORT_IN_USE` | `INVALID_CONFIG` if it cannot listen there. */
+  async start({ signal }: AbortOptions = {}): Promise<void> {
+    if (this.#running !== undefined) return
+    throwIfAborted(signal)
+    setLogVerbosity(logVerbosity.NONE) // what grpc-js would print on stderr comes back as an error with a code
+    const { log } = this.#deps
+    const calls = new CallRunner(log)
+    const server = new Server({ interceptors: [this.#admission.interceptor], ...this.#channelOptions() })
+    this.#addServices(server, calls)
+    const health = new HealthImplementation(this.#health('SERVING'))
+    health.addToServer(server as Parameters<HealthImplementation['addToServer']>[0])
+    await addReflection(server)
+    const port = await bind(server, this.#options)
+    this.#admission.open()
+    this.#running = { server, calls, health, port }
+    log.info('grpc-listening', { host: this.#options.host, port })
+  }
+
+  /** Refuses new calls, ends streams, waits up to `drainMs` for open calls, then cuts them. */
+  async stop(): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    this.#running = undefined
+    const { server, calls, health } = running
+    for (const service of Object.keys(this.#health('NOT_SERVING'))) health.setStatus(service, 'NOT_SERVING')
+    this.#admission.close()
+    calls.endStreams()
+    const closed = new Promise<void>(resolve => server.tryShutdown(() => resolve()))
+    const drained = await within(this.#options.drainMs, closed)
+    server.forceShutdown()
+    if (!drained) this.#deps.log.warn('grpc-calls-cut', { afterMs: this.#options.drainMs })
+    // The signals of cut calls have fired; a unit that does not listen must not keep the node from stopping.
+    const idle = await within(this.#options.drainMs, calls.idle())
+    if (!idle) this.#deps.log.error('grpc-handlers-stuck', {})
+  }
+
+  #addServices(server: Server, calls: CallRunner): void {
+    const { scheduler, compute, messenger } = this.#deps.units
+    const maxInFlight = this.#options.maxInFlightPerStream
+    server.addService(
+      tolerant(SchedulerService),
+      schedulerService(calls, scheduler ?? absentScheduler, { maxInFlight }),
+    )
+    server.addService(tolerant(ComputeService), computeService(calls, compute ?? absentCompute))
+    server.addService(tolerant(MessengerService), messengerService(calls, messenger ?? absentMessenger))
+    server.addService(tolerant(NodeService), nodeService(calls, this.#deps.node))
+  }
+
+  #health(status: 'SERVING' | 'NOT_SERVING'): Record<string, 'SERVING' | 'NOT_SERVING'> {
+    const { units } = this.#deps
+    const of = (unit: unknown) => (unit === undefined ? 'NOT_SERVING' : status)
+    return {
+      '': status,
+      'ao.v1.Node': status,
+      'ao.v1.Scheduler': of(units.scheduler),
+      'ao.v1.Compute': of(units.compute),
+      'ao.v1.Messenger': of(units.messenger),
+    }
+  }
+
+  #channelOptions() {
+    const { maxMessageBytes, maxConcurrentCalls, keepaliveMs, maxConnectionAgeMs } = this.#options
+    return {
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_send_message_length': maxMessageBytes,
+      // Above our own limit, so that one connection alone learns of it by OVERLOADED and not by silence.
+      'grpc.max_concurrent_streams': maxConcurrentCalls * 2,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveMs / 3,
+      'grpc.max_connection_age_ms': maxConnectionAgeMs,
+    }
+  }
+}
+
+type Settings = { readonly [K in keyof GrpcServerOptions]-?: NonNullable<GrpcServerOptions[K]> }
+
+interface Running {
+  readonly server: Server
+  readonly calls: CallRunner
+  readonly health: HealthImplementation
+  readonly port: number
+}
+
+function bind(server: Server, { host, port, certificate }: Pick<GrpcServerOptions, 'host' | 'port' | 'certificate'>) {
+  const pair = { private_key: Buffer.from(certificate.keyPem), cert_chain: Buffer.from(certificate.certPem) }
+  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return new Promise<number>((resolve, reject) => {
+    server.bindAsync(at, ServerCredentials.createSsl(null, [pair]), (cause, bound) => {
+      if (cause === null) return resolve(bound)
+      server.forceShutdown()
+      reject(
+        /EADDRINUSE/.test(cause.message)
+          ? new AoError('PORT_IN_USE', 'the gRPC port is taken', { host, port }, { cause, hint: portHint })
+          : new AoError('INVALID_CONFIG', 'cannot listen for gRPC there', { host, port }, { cause, hint: hostHint }),
+      )
+    })
+  })
+}
+
+const portHint = 'Stop the program that uses it, or give this node another gRPC port.'
+const hostHint = 'Give an address of this machine and a port that this user may open.'
+
+/** Whether the promise settled within that time. */
+async function within(ms: number, promise: Promise<void>): Promise<boolean> {
+  const timer = new AbortController()
+  const late = sleep(ms, timer).then(
+    () => false,
+    () => false,
+  )
+  const inTime = await Promise.race([promise.then(() => true), late])
+  timer.abort()
+  return inTime
+}
+
+const withoutUndefined = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T

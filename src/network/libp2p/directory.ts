@@ -1,0 +1,242 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Stream } from '@libp2p/interface'
+import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Counter, Telemetry } from '../../lib/telemetry.ts'
+import type { PeerDirectory, Verdict } from '../../ports/peers.ts'
+import type { Address } from '../../protocol/ids.ts'
+import type { Signer } from '../../protocol/keys.ts'
+import { draftUnitRecord, type UnitRecord, type UnitRecordFields, type UnitRole } from '../../protocol/unit-record.ts'
+import { Connector } from './connector.ts'
+import type { Libp2pGossip } from './gossip.ts'
+import type { Libp2pHost } from './host.ts'
+import { RecordBook } from './record-book.ts'
+import { readRecords, sendRecords } from './record-exchange.ts'
+import { verdictOf } from './verdict.ts'
+
+export interface Libp2pDirectoryDeps extends Telemetry {
+  readonly clock: Clock
+  readonly host: Libp2pHost
+  readonly gossip: Libp2pGossip
+  /** The unit key. */
+  readonly signer: Signer
+}
+
+/** What this node says of itself; when, the directory adds. */
+export type OwnRecord = Omit<UnitRecordFields, 'issuedAt' | 'expiresAt'>
+
+export interface Libp2pDirectoryOptions {
+  /** Asked before each publication, so that roles and addresses may change while the node lives. */
+  describe(): OwnRecord
+  /** How often the own record is signed and published anew. Default 20 s. */
+  readonly refreshMs?: number
+  /** How long a record is believed: a node may miss three refreshes. Default 90 s, at the most 10 minutes. */
+  readonly lifetimeMs?: number
+  /** Units known at once. */
+  readonly maxRecords?: number
+  /** Connections that this node opens by itself to peers it knows from records. */
+  readonly targetConnections?: number
+}
+
+/** Milliseconds for one exchange of records, and for an unforced publication after another. */
+const exchangeMs = 10_000
+const quietMs = 1_000
+const connectMs = 1_000
+/** Exchanges served or asked for at once; above it a peer is left to gossip. */
+const maxExchanges = 8
+/** Records verified before other work gets its turn. */
+const verifyBatch = 16
+
+/**
+ * The units of the network, from signed records that travel two ways: gossip spreads each refresh, and peers that
+ * connect hand each other all they hold, for gossip never shows a newcomer what was said before.
+ */
+export class Libp2pDirectory implements PeerDirectory, Component {
+  readonly name = 'libp2p-directory'
+  readonly #deps: Libp2pDirectoryDeps
+  readonly #options: Libp2pDirectoryOptions
+  readonly #book: RecordBook
+  readonly #connector: Connector
+  readonly #judged: Counter
+  /** Records that gossip has carried through here: the first time an exchanged record comes by gossip, it goes on. */
+  readonly #spread = new WeakSet<UnitRecord>()
+  readonly #exchanges = new Set<Promise<void>>()
+  #stops: (() => void)[] = []
+  #stopping = new AbortController()
+  #started = false
+  #publishedAt = 0
+  #publishing: Promise<void> = Promise.resolve()
+  #soon: NodeJS.Timeout | undefined
+
+  constructor(deps: Libp2pDirectoryDeps, options: Libp2pDirectoryOptions) {
+    const { host, clock, log, metrics } = deps
+    this.#deps = deps
+    this.#options = options
+    const { maxRecords = 4096, targetConnections = 12 } = options
+    this.#book = new RecordBook(clock, { network: host.networkHash, seed: host.peerId, maxRecords })
+    const connected = (): ReadonlySet<string> => host.peers
+    const dial = (peer: string, addresses: readonly string[]): Promise<void> => host.dial(peer, addresses)
+    const records = (): readonly UnitRecord[] => this.#book.all()
+    this.#connector = new Connector({ log, clock, self: host.peerId, connected, records, dial }, targetConnections)
+    this.#judged = metrics.counter('aonet_network_records_total', 'Unit records judged', ['outcome'])
+    metrics.gauge('aonet_network_units', 'Living units known', () => this.#book.all().length)
+  }
+
+  find(role: UnitRole): readonly UnitRecord[] {
+    return this.#book.find(role)
+  }
+
+  get(address: Address): UnitRecord | undefined {
+    return this.#book.get(address)
+  }
+
+  all(): readonly UnitRecord[] {
+    return this.#book.all()
+  }
+
+  report(address: Address, outcome: 'ok' | 'failed'): void {
+    this.#book.report(address, outcome)
+  }
+
+  waitFor(address: Address, options: AbortOptions = {}): Promise<UnitRecord> {
+    return this.#book.waitFor(address, options)
+  }
+
+  /** Tells of each unit that appears or renews its record. Returns how to stop. */
+  onChange(listener: (record: UnitRecord, outcome: 'new' | 'renewed') => void): () => void {
+    return this.#book.onChange(listener)
+  }
+
+  /**
+   * Host and gossip are started before this.
+   *
+   * @throws AoError `INVALID_RECORD` | `TOO_LARGE` | `WRONG_NETWORK` if what `describe` gives makes no valid record.
+   */
+  async start({ signal }: AbortOptions = {}): Promise<void> {
+    if (this.#started) return
+    throwIfAborted(signal)
+    const { host, gossip } = this.#deps
+    this.#stopping = new AbortController()
+    await this.#sign()
+    this.#started = true
+    host.serveRecords(stream => this.#serve(stream))
+    const refreshMs = this.#options.refreshMs ?? 20_000
+    // A tenth of chance, so that nodes started together do not speak together for ever.
+    const refresh = setInterval(() => this.#publishSoon(), refreshMs * (0.95 + 0.1 * Math.random()))
+    const connect = setInterval(() => this.#connector.tick(), connectMs)
+    this.#stops = [
+      () => clearInterval(refresh),
+      () => clearInterval(connect),
+      () => host.serveRecords(stream => stream.close()),
+      gossip.subscribe('unit-records', bytes => this.#judgeGossip(bytes)),
+      gossip.onSubscriber(topic => topic === 'unit-records' && this.#publishSoon()),
+      host.onPeer({ joined: peer => this.#joined(peer), left: peer => this.#book.lost(peer) }),
+    ]
+    for (const peer of host.peers) this.#joined(peer)
+    this.#publishSoon()
+  }
+
+  /** Publishes nothing more; resolves when nothing is under way. What is known stays readable. */
+  async stop(): Promise<void> {
+    if (!this.#started) return
+    this.#started = false
+    clearTimeout(this.#soon)
+    this.#soon = undefined
+    for (const stop of this.#stops) stop()
+    this.#stops = []
+    this.#stopping.abort(new AoError('STOPPING', 'the directory is shutting down'))
+    await Promise.allSettled([...this.#exchanges, this.#publishing, this.#connector.settled()])
+  }
+
+  /** Signs a new own record and takes it into the book. */
+  async #sign(): Promise<UnitRecord> {
+    const { clock, signer } = this.#deps
+    const last = this.#book.get(signer.address)?.issuedAt ?? 0
+    const issuedAt = Math.max(clock.now(), last + 1)
+    const expiresAt = issuedAt + (this.#options.lifetimeMs ?? 90_000)
+    const item = await signer.sign(draftUnitRecord({ ...this.#options.describe(), issuedAt, expiresAt }))
+    return (await this.#book.judge(item.raw)).record
+  }
+
+  // Many neighbours appear within a moment: one publication serves them all, and none comes too early for the last.
+  #publishSoon(): void {
+    if (!this.#started || this.#soon !== undefined) return
+    const wait = Math.max(20, this.#publishedAt + quietMs - this.#deps.clock.now())
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined
+      this.#publishing = this.#publish().catch((error: unknown) => {
+        this.#deps.log.error('record-not-published', { error: String(error) })
+      })
+    }, wait)
+  }
+
+  async #publish(): Promise<void> {
+    const { clock, gossip } = this.#deps
+    const record = await this.#sign()
+    // With nobody to hear it, it is not said: the first neighbour that subscribes hears it at once.
+    if (!this.#started || gossip.subscribers('unit-records').length === 0) return
+    this.#publishedAt = clock.now()
+    await gossip.publish('unit-records', record.raw)
+  }
+
+  async #judgeGossip(bytes: Uint8Array): Promise<Verdict> {
+    const taken = await this.#judge(bytes)
+    if (taken === undefined || this.#spread.has(taken)) return 'ignore'
+    this.#spread.add(taken)
+    return 'accept'
+  }
+
+  /** The record as the book holds it, if it does. */
+  async #judge(bytes: Uint8Array): Promise<UnitRecord | undefined> {
+    try {
+      const { outcome, record } = await this.#book.judge(bytes)
+      this.#judged.add(1, { outcome })
+      if (outcome === 'new')
+        this.#deps.log.info('unit-found', { address: record.address, roles: record.roles.join(' ') })
+      return outcome === 'new' || outcome === 'renewed' || outcome === 'same'
+        ? this.#book.get(record.address)
+        : undefined
+    } catch (error) {
+      this.#judged.add(1, { outcome: AoError.from(error).code })
+      throw error
+    }
+  }
+
+  #joined(peer: string): void {
+    this.#book.joined(peer)
+    this.#exchange(() => this.#ask(peer))
+  }
+
+  #serve(stream: Stream): Promise<void> {
+    const signal = withDeadline(exchangeMs, { signal: this.#stopping.signal })
+    const records = this.#book.all().map(record => record.raw)
+    return this.#exchange(() => sendRecords(stream, records, { signal })) ?? stream.close()
+  }
+
+  #exchange(work: () => Promise<void>): Promise<void> | undefined {
+    if (!this.#started || this.#exchanges.size >= maxExchanges) return undefined
+    const running = work().catch((error: unknown) => {
+      this.#deps.log.debug('records-not-exchanged', { reason: AoError.from(error).message })
+    })
+    this.#exchanges.add(running)
+    return running.finally(() => this.#exchanges.delete(running))
+  }
+
+  async #ask(peer: string): Promise<void> {
+    const signal = withDeadline(exchangeMs, { signal: this.#stopping.signal })
+    const stream = await this.#deps.host.askRecords(peer, { signal })
+    for (const [i, bytes] of (await readRecords(stream, { signal })).entries()) {
+      if (i % verifyBatch === verifyBatch - 1) await nextTurn()
+      throwIfAborted(signal)
+      try {
+        await this.#judge(bytes)
+      } catch (error) {
+        // What gossip would reject ends the conversation; what is nobody's fault does not.
+        if (verdictOf(error) === 'reject') throw error
+      }
+    }
+    this.#connector.tick()
+  }
+}

@@ -1,0 +1,42 @@
+import type { Logger } from '../../lib/telemetry.ts'
+import type { Libp2pHost } from './host.ts'
+
+/** Milliseconds between looks. A stream is opened within one; missing in two means that it will not come. */
+const lookMs = 3_000
+
+/**
+ * Closes connections over which gossip has silently ended.
+ *
+ * gossipsub opens its streams when a connection opens and never again: a stream that is reset later (its buffer ran
+ * over, the peer sent too large a frame) leaves two connected nodes that hear nothing of each other. Closing the
+ * connection makes the directory or the bootstrap dialer open a new one.
+ */
+export class GossipStreamWatch {
+  readonly #deps: { readonly host: Libp2pHost; readonly log: Logger }
+  #suspects = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(deps: { readonly host: Libp2pHost; readonly log: Logger }) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#look(), lookMs)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#suspects.clear()
+  }
+
+  #look(): void {
+    const { host, log } = this.#deps
+    const mute = [...host.peers].filter(peer => !host.pubsub.streamsOutbound.has(peer))
+    for (const peer of mute) {
+      if (!this.#suspects.has(peer)) continue
+      log.warn('gossip-stream-lost', { peer })
+      void host.hangUp(peer)
+    }
+    this.#suspects = new Set(mute)
+  }
+}

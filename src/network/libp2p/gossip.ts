@@ -1,0 +1,199 @@
+import { type Message, TopicValidatorResult } from '@libp2p/gossipsub'
+import type { PeerId } from '@libp2p/interface'
+import { type AbortOptions, raceSignal } from '../../lib/abort.ts'
+import { systemClock } from '../../lib/clock.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Counter, Telemetry } from '../../lib/telemetry.ts'
+import type { Gossip, GossipTopic, Verdict } from '../../ports/peers.ts'
+import { BlameLimiter } from './blame.ts'
+import { decodeEnvelope, encodeEnvelope } from './envelope.ts'
+import { maxGossipBytes } from './gossip-options.ts'
+import { GossipStreamWatch } from './gossip-watch.ts'
+import type { Libp2pHost } from './host.ts'
+import { topicName, topicNames } from './names.ts'
+import { verdictOf } from './verdict.ts'
+
+export interface Libp2pGossipDeps extends Telemetry {
+  readonly host: Libp2pHost
+}
+
+export interface Libp2pGossipOptions {
+  /** Messages in judgement at once; above it they are ignored. */
+  readonly maxInFlight?: number
+  /** A judge that takes longer has its message ignored. */
+  readonly judgeTimeoutMs?: number
+}
+
+type Judge = (bytes: Uint8Array, from: string) => Promise<Verdict>
+
+/**
+ * Gossip over gossipsub: messages are signed by the publishing peer, judged before they are forwarded, and known by
+ * the hash of topic and data for two minutes.
+ *
+ * Invariant: a judge sees messages of others only, each once. What this node publishes is not shown to its own judge.
+ * A message that was ignored is not shown again while it is known, nor are bytes published twice sent twice.
+ * `from` is the PeerId of the neighbour that handed the message over, not of its author.
+ */
+export class Libp2pGossip implements Gossip, Component {
+  readonly name = 'libp2p-gossip'
+  readonly #deps: Libp2pGossipDeps
+  readonly #maxInFlight: number
+  readonly #judgeTimeoutMs: number
+  readonly #judges = new Map<GossipTopic, Judge>()
+  readonly #inFlight = new Set<Promise<Verdict>>()
+  readonly #subscriberListeners = new Set<(topic: GossipTopic, peer: string) => void>()
+  readonly #names: ReadonlyMap<string, GossipTopic>
+  readonly #blame: BlameLimiter
+  readonly #watch: GossipStreamWatch
+  readonly #received: Counter
+  readonly #published: Counter
+  #started = false
+  #onSubscription = (event: CustomEvent<SubscriptionChange>): void => this.#subscribed(event.detail)
+
+  constructor(deps: Libp2pGossipDeps, { maxInFlight = 256, judgeTimeoutMs = 10_000 }: Libp2pGossipOptions = {}) {
+    this.#deps = deps
+    this.#maxInFlight = maxInFlight
+    this.#judgeTimeoutMs = judgeTimeoutMs
+    this.#names = topicNames(deps.host.networkHash)
+    this.#blame = new BlameLimiter(systemClock, () => deps.host.peers.size)
+    this.#watch = new GossipStreamWatch(deps)
+    const { metrics } = deps
+    this.#received = metrics.counter('aonet_network_gossip_received_total', 'Gossip messages judged', [
+      'topic',
+      'verdict',
+    ])
+    this.#published = metrics.counter('aonet_network_gossip_published_total', 'Gossip messages published', ['topic'])
+    metrics.gauge('aonet_network_gossip_judging', 'Gossip messages in judgement', () => this.#inFlight.size)
+  }
+
+  /**
+   * Sends to every neighbour that listens; resolves also when there is none. Best effort.
+   *
+   * @throws AoError `TOO_LARGE` above 256 KiB, `NOT_READY` before start and after stop.
+   */
+  async publish(topic: GossipTopic, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > maxGossipBytes) {
+      const hint = 'Send large messages to a unit directly; gossip carries notices only.'
+      throw new AoError('TOO_LARGE', 'too large for gossip', { bytes: bytes.length, limit: maxGossipBytes }, { hint })
+    }
+    if (!this.#started) throw new AoError('NOT_READY', 'gossip is not running')
+    await this.#deps.host.pubsub.publish(this.#name(topic), encodeEnvelope(bytes))
+    this.#published.add(1, { topic })
+  }
+
+  subscribe(topic: GossipTopic, judge: Judge): () => void {
+    if (this.#judges.has(topic)) throw new TypeError(`topic ${topic} has a judge already`)
+    this.#judges.set(topic, judge)
+    if (this.#started) this.#join(topic)
+    return () => {
+      if (this.#judges.get(topic) !== judge) return
+      this.#judges.delete(topic)
+      if (this.#started) this.#leave(topic)
+    }
+  }
+
+  /** What a neighbour's conduct is worth: 0 for a newcomer, below 0 for a bad one. Up to a second old. */
+  scoreOf(peer: string): number {
+    return this.#deps.host.pubsub.getScore(peer)
+  }
+
+  /** Neighbours that listen to a topic. */
+  subscribers(topic: GossipTopic): readonly string[] {
+    return this.#deps.host.pubsub.getSubscribers(this.#name(topic)).map(peer => peer.toString())
+  }
+
+  /** Tells of each neighbour that begins to listen to a topic. Returns how to stop. */
+  onSubscriber(listener: (topic: GossipTopic, peer: string) => void): () => void {
+    this.#subscriberListeners.add(listener)
+    return () => this.#subscriberListeners.delete(listener)
+  }
+
+  /** The host is started before this. @throws AoError `NOT_READY` */
+  async start(_options: AbortOptions = {}): Promise<void> {
+    if (this.#started) return
+    this.#deps.host.pubsub.addEventListener('subscription-change', this.#onSubscription)
+    this.#started = true
+    for (const topic of this.#judges.keys()) this.#join(topic)
+    this.#watch.start()
+  }
+
+  /** Takes no more messages; resolves when those in judgement are judged. */
+  async stop(): Promise<void> {
+    if (!this.#started) return
+    this.#started = false
+    this.#watch.stop()
+    this.#deps.host.pubsub.removeEventListener('subscription-change', this.#onSubscription)
+    for (const topic of this.#judges.keys()) this.#leave(topic)
+    await Promise.allSettled(this.#inFlight)
+  }
+
+  #join(topic: GossipTopic): void {
+    const { pubsub } = this.#deps.host
+    pubsub.topicValidators.set(this.#name(topic), (from, message) => this.#validate(topic, from, message))
+    pubsub.subscribe(this.#name(topic))
+  }
+
+  #leave(topic: GossipTopic): void {
+    this.#deps.host.pubsub.unsubscribe(this.#name(topic))
+    this.#deps.host.pubsub.topicValidators.delete(this.#name(topic))
+  }
+
+  async #validate(topic: GossipTopic, from: PeerId, message: Message): Promise<TopicValidatorResult> {
+    const judge = this.#judges.get(topic)
+    if (judge === undefined || !this.#started) return TopicValidatorResult.Ignore
+    if (this.#inFlight.size >= this.#maxInFlight) {
+      this.#received.add(1, { topic, verdict: 'overloaded' })
+      return TopicValidatorResult.Ignore
+    }
+    const judging = this.#judge(topic, judge, message.data, from.toString())
+    this.#inFlight.add(judging)
+    const verdict = await judging.finally(() => this.#inFlight.delete(judging))
+    this.#received.add(1, { topic, verdict })
+    if (verdict === 'reject' && !this.#blame.mayBlame(from.toString())) {
+      this.#deps.log.warn('gossip-blame-suspended', { topic, neighbours: this.#deps.host.peers.size })
+      return TopicValidatorResult.Ignore
+    }
+    return results[verdict]
+  }
+
+  async #judge(topic: GossipTopic, judge: Judge, data: Uint8Array, from: string): Promise<Verdict> {
+    try {
+      const bytes = decodeEnvelope(data)
+      if (bytes.length > maxGossipBytes) {
+        throw new AoError('TOO_LARGE', 'too large for gossip', { bytes: bytes.length, limit: maxGossipBytes })
+      }
+      return await raceSignal(judge(bytes, from), { signal: AbortSignal.timeout(this.#judgeTimeoutMs) })
+    } catch (error) {
+      const { code, message } = AoError.from(error)
+      const verdict = verdictOf(error)
+      // A judge that fails for no named reason is a bug of this node.
+      if (code === 'INTERNAL') this.#deps.log.error('gossip-judge-failed', { topic, error: String(error) })
+      else this.#deps.log.debug('gossip-not-accepted', { topic, from, verdict, code, reason: message })
+      return verdict
+    }
+  }
+
+  #subscribed({ peerId, subscriptions }: SubscriptionChange): void {
+    for (const { topic: name, subscribe } of subscriptions) {
+      const topic = this.#names.get(name)
+      if (!subscribe || topic === undefined) continue
+      for (const listener of this.#subscriberListeners) listener(topic, peerId.toString())
+    }
+  }
+
+  #name(topic: GossipTopic): string {
+    return topicName(this.#deps.host.networkHash, topic)
+  }
+}
+
+interface SubscriptionChange {
+  readonly peerId: PeerId
+  readonly subscriptions: readonly { readonly topic: string; readonly subscribe: boolean }[]
+}
+
+const results = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+} as const satisfies Record<Verdict, TopicValidatorResult>

@@ -1,0 +1,295 @@
+import '../../lib/polyfill.ts'
+import { gossipsub } from '@libp2p/gossipsub'
+import { type Identify, identify } from '@libp2p/identify'
+import type { IdentifyResult, Libp2p, PeerInfo, Stream } from '@libp2p/interface'
+import { mdns } from '@libp2p/mdns'
+import { noise } from '@libp2p/noise'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { type Ping, ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
+import { systemClock } from '../../lib/clock.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Counter, Telemetry } from '../../lib/telemetry.ts'
+import type { PrivateJwk } from '../../protocol/keys.ts'
+import { BootstrapDialer } from './bootstrap.ts'
+import { type GossipRouter, gossipOptions } from './gossip-options.ts'
+import { mdnsServiceTag, recordsProtocol } from './names.ts'
+import { libp2pKeyOf, peerIdOf } from './peer-key.ts'
+import { Refusals } from './refusals.ts'
+
+export interface HostLimits {
+  /** Connections at once; above it the least useful are closed. */
+  readonly maxConnections: number
+  /** New connections a second from one IP address. */
+  readonly maxInboundPerSecond: number
+}
+export const defaultHostLimits: HostLimits = { maxConnections: 200, maxInboundPerSecond: 10 }
+
+export interface Libp2pHostOptions {
+  /** The unit key, Ed25519: PeerId and AO address both come from it. */
+  readonly privateKey: PrivateJwk
+  /** Multiaddrs, such as `/ip4/127.0.0.1/tcp/0`. */
+  readonly listen: readonly string[]
+  /** What others should dial, where that is not what is listened on (0.0.0.0, port forwarding). */
+  readonly announce?: readonly string[] | undefined
+  /** Multiaddrs of nodes to join through, with or without `/p2p/…`. This node's own is left out. */
+  readonly bootstrap: readonly string[]
+  /** Look for nodes on the local net. */
+  readonly mdns: boolean
+  /** `paramsHash`: peers of another network are refused. */
+  readonly networkHash: string
+  /** Many nodes share an IP address (a testnet on one machine): no penalty and no rate limit for that. */
+  readonly allowSameIp: boolean
+  /** Shown to peers as `aonet/<version>`. */
+  readonly version: string
+  readonly limits: HostLimits
+  /** Other transports than TCP, for tests of many nodes in one process. */
+  readonly transports?: Libp2pOptions['transports'] | undefined
+}
+
+export interface PeerListener {
+  /** Connected, identified and of our network. May be told twice of one peer. */
+  joined?(peer: string): void
+  /** Its last connection is gone. */
+  left?(peer: string): void
+}
+
+type Services = { pubsub: GossipRouter; identify: Identify; ping: Ping }
+
+/** A refused peer keeps its connection this long, in milliseconds, so that it can learn why from our protocols. */
+const farewellMs = 500
+/** How often lost bootstrap peers are looked for, in milliseconds. */
+const tickMs = 250
+const dialTimeoutMs = 10_000
+
+/**
+ * The libp2p node: one key, TCP with noise and yamux, gossipsub, and a lasting connection to the bootstrap peers.
+ *
+ * Invariant: `peers` and `joined` speak only of peers that share our network parameters.
+ */
+export class Libp2pHost implements Component {
+  readonly name = 'libp2p-host'
+  readonly peerId: string
+  readonly networkHash: string
+  readonly #deps: Telemetry
+  readonly #options: Libp2pHostOptions
+  readonly #listeners = new Set<PeerListener>()
+  readonly #peers = new Set<string>()
+  readonly #refused = new Refusals(systemClock)
+  readonly #bootstrap: BootstrapDialer
+  readonly #otherNetwork: Counter
+  #serve: (stream: Stream) => Promise<void> = stream => stream.close()
+  #libp2p: Libp2p<Services> | undefined
+  #ticker: NodeJS.Timeout | undefined
+  readonly #farewells = new Set<NodeJS.Timeout>()
+
+  /** @throws AoError `INVALID_ARGUMENT` for a key that is not Ed25519, `INVALID_CONFIG` for a bad multiaddr. */
+  constructor(deps: Telemetry, options: Libp2pHostOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.peerId = peerIdOf(options.privateKey)
+    this.networkHash = options.networkHash
+    for (const address of [...options.listen, ...(options.announce ?? [])]) parseMultiaddr(address)
+    const others = options.bootstrap.map(parseMultiaddr).filter(address => !address.toString().endsWith(this.peerId))
+    const { log } = deps
+    const isConnected = (peer: string): boolean => this.#peers.has(peer)
+    const dial = (address: Multiaddr): Promise<string> => this.#dial([address])
+    this.#bootstrap = new BootstrapDialer({ log, clock: systemClock, dial, isConnected }, others)
+    this.#otherNetwork = deps.metrics.counter(
+      'aonet_network_other_network_peers_total',
+      'Peers of other networks refused',
+    )
+    deps.metrics.gauge('aonet_network_peers', 'Connected peers of our network', () => this.#peers.size)
+  }
+
+  /** Dialable multiaddrs that end in `/p2p/<peer id>`; empty before start. */
+  get multiaddrs(): readonly string[] {
+    return this.#libp2p?.getMultiaddrs().map(address => address.toString()) ?? []
+  }
+
+  /** Connected peers of our network. */
+  get peers(): ReadonlySet<string> {
+    return this.#peers
+  }
+
+  /** Peers refused lately because their network parameters differ from ours. */
+  get otherNetworkPeers(): readonly string[] {
+    return this.#refused.list()
+  }
+
+  /** @throws AoError `NOT_READY` before start and after stop. */
+  get pubsub(): GossipRouter {
+    return this.#running().services.pubsub
+  }
+
+  /** Tells of peers that come and go. Returns how to stop listening. */
+  onPeer(listener: PeerListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** What to do with a stream by which a peer asks for unit records. Without it the answer is none. */
+  serveRecords(serve: (stream: Stream) => Promise<void>): void {
+    this.#serve = serve
+  }
+
+  /** Opens a stream by which to ask a connected peer for its unit records. */
+  async askRecords(peer: string, { signal }: AbortOptions = {}): Promise<Stream> {
+    const protocol = recordsProtocol(this.networkHash)
+    return this.#running().dialProtocol(peerIdFromString(peer), protocol, signal === undefined ? {} : { signal })
+  }
+
+  /** @param addresses That end in `/p2p/<peer>`. @throws AoError `PEER_UNREACHABLE` */
+  async dial(peer: string, addresses: readonly string[], options: AbortOptions = {}): Promise<void> {
+    try {
+      await this.#dial(addresses.map(parseMultiaddr), options)
+    } catch (cause) {
+      throw new AoError('PEER_UNREACHABLE', 'the peer cannot be reached', { peer }, { cause })
+    }
+  }
+
+  /** Closes every connection to a peer. */
+  async hangUp(peer: string): Promise<void> {
+    await this.#libp2p
+      ?.hangUp(peerIdFromString(peer), { signal: AbortSignal.timeout(farewellMs) })
+      .catch(() => undefined)
+  }
+
+  /** @throws AoError `PORT_IN_USE`, or `INVALID_CONFIG` if it cannot listen for another reason. */
+  async start({ signal }: AbortOptions = {}): Promise<void> {
+    if (this.#libp2p !== undefined) return
+    throwIfAborted(signal)
+    const libp2p = await createLibp2p(this.#config())
+    libp2p.addEventListener('peer:identify', event => this.#identified(event.detail))
+    libp2p.addEventListener('peer:disconnect', event => this.#left(event.detail.toString()))
+    libp2p.addEventListener('peer:discovery', event => this.#discovered(event.detail))
+    // Before listening, so that the first peer already sees which network this is.
+    const serve = (stream: Stream): Promise<void> =>
+      this.#serve(stream).catch((error: unknown) =>
+        this.#deps.log.debug('records-not-served', { reason: String(error) }),
+      )
+    await libp2p.handle(recordsProtocol(this.networkHash), serve, { maxInboundStreams: 1 })
+    try {
+      await libp2p.start()
+    } catch (error) {
+      await libp2p.stop()
+      throw listenError(error, this.#options.listen)
+    }
+    this.#libp2p = libp2p
+    this.#bootstrap.tick()
+    this.#ticker = setInterval(() => this.#bootstrap.tick(), tickMs)
+    this.#deps.log.info('libp2p-listening', { peer: this.peerId, multiaddrs: this.multiaddrs })
+  }
+
+  async stop(): Promise<void> {
+    const libp2p = this.#libp2p
+    this.#libp2p = undefined
+    clearInterval(this.#ticker)
+    for (const timer of this.#farewells) clearTimeout(timer)
+    this.#farewells.clear()
+    await libp2p?.stop()
+    await this.#bootstrap.settled()
+    for (const peer of [...this.#peers]) this.#left(peer)
+  }
+
+  #config(): Libp2pOptions<Services> {
+    const { listen, announce = [], limits, allowSameIp, version, transports } = this.#options
+    const isRefused = (peer: { toString(): string }): boolean => this.#refused.has(peer.toString())
+    return {
+      start: false,
+      privateKey: libp2pKeyOf(this.#options.privateKey),
+      nodeInfo: { name: 'aonet', version, userAgent: `aonet/${version}` },
+      addresses: { listen: [...listen], announce: [...announce] },
+      transports: transports ?? [tcp()],
+      connectionEncrypters: [noise()],
+      // A connection carries gossip, identify, ping and records: 64 streams are plenty.
+      streamMuxers: [yamux({ maxInboundStreams: 64, maxOutboundStreams: 64 })],
+      connectionManager: {
+        maxConnections: limits.maxConnections,
+        inboundConnectionThreshold: allowSameIp ? limits.maxConnections : limits.maxInboundPerSecond,
+        maxIncomingPendingConnections: 32,
+        maxParallelDials: 16,
+        dialTimeout: dialTimeoutMs,
+      },
+      connectionGater: { denyDialPeer: isRefused, denyInboundEncryptedConnection: isRefused },
+      peerDiscovery: this.#options.mdns ? [mdns({ serviceTag: mdnsServiceTag(this.networkHash) })] : [],
+      services: {
+        identify: identify(),
+        ping: ping(),
+        // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.
+        pubsub: components => gossipsub(gossipOptions(this.networkHash, { allowSameIp }))(components) as GossipRouter,
+      },
+    }
+  }
+
+  async #dial(addresses: Multiaddr[], { signal }: AbortOptions = {}): Promise<string> {
+    const connection = await this.#running().dial(addresses, { signal: withDeadline(dialTimeoutMs, { signal }) })
+    return connection.remotePeer.toString()
+  }
+
+  #identified({ peerId, protocols }: IdentifyResult): void {
+    const peer = peerId.toString()
+    if (!protocols.includes(recordsProtocol(this.networkHash))) {
+      this.#refuse(peer)
+      return
+    }
+    this.#peers.add(peer)
+    this.#bootstrap.joined(peer)
+    for (const listener of this.#listeners) listener.joined?.(peer)
+  }
+
+  #refuse(peer: string): void {
+    if (this.#refused.has(peer)) return
+    this.#refused.add(peer)
+    this.#otherNetwork.add()
+    this.#deps.log.warn('peer-refused', { peer, reason: 'WRONG_NETWORK' })
+    const timer = setTimeout(() => {
+      this.#farewells.delete(timer)
+      void this.hangUp(peer)
+    }, farewellMs)
+    this.#farewells.add(timer)
+  }
+
+  #left(peer: string): void {
+    if (!this.#peers.delete(peer)) return
+    this.#deps.log.debug('peer-left', { peer })
+    for (const listener of this.#listeners) listener.left?.(peer)
+  }
+
+  #discovered({ id, multiaddrs }: PeerInfo): void {
+    if (multiaddrs.length === 0 || this.#peers.has(id.toString())) return
+    this.#dial(multiaddrs).catch((error: unknown) =>
+      this.#deps.log.debug('discovered-peer-unreachable', { peer: id.toString(), reason: String(error) }),
+    )
+  }
+
+  #running(): Libp2p<Services> {
+    if (this.#libp2p === undefined) throw new AoError('NOT_READY', 'the peer-to-peer host is not running')
+    return this.#libp2p
+  }
+}
+
+function parseMultiaddr(text: string): Multiaddr {
+  try {
+    return multiaddr(text)
+  } catch (cause) {
+    const hint = 'Write it like /ip4/127.0.0.1/tcp/4001, for another node with /p2p/ and its PeerId at the end.'
+    throw new AoError('INVALID_CONFIG', 'not a multiaddr', { address: text.slice(0, 200) }, { cause, hint })
+  }
+}
+
+function listenError(cause: unknown, listen: readonly string[]): AoError {
+  const facts = { listen: listen.join(' ') }
+  // libp2p keeps only the text of the operating system's error.
+  if (String(cause).includes('EADDRINUSE')) {
+    const hint = 'Stop the other program or node on that port, or choose another (port 0 takes any free one).'
+    return new AoError('PORT_IN_USE', 'the peer-to-peer port is in use', facts, { cause, hint })
+  }
+  const hint = 'Check that each listen address belongs to this machine and that the port may be opened.'
+  return new AoError('INVALID_CONFIG', 'cannot listen for peers', facts, { cause, hint })
+}

@@ -1,0 +1,179 @@
+import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.ts'
+import { sha256, toHex, utf8 } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Address } from '../../protocol/ids.ts'
+import type { UnitRecord, UnitRole } from '../../protocol/unit-record.ts'
+import { verifyRecord } from './record-rules.ts'
+
+export interface RecordBookOptions {
+  /** `paramsHash`: records of other networks are refused. */
+  readonly network: string
+  /** Makes equals rank in another order on each node, so that not all of them call the same unit. */
+  readonly seed: string
+  readonly maxRecords?: number
+}
+
+/**
+ * `new`: a unit not known before. `renewed`: a later record of a known one. `same`: the very bytes that are held.
+ * `old`, `expired`, `early` (issued in the future): not taken, and nobody's fault, for clocks differ.
+ */
+export type RecordOutcome = 'new' | 'renewed' | 'same' | 'old' | 'expired' | 'early'
+
+/** Milliseconds that a unit's clock may be ahead of ours. */
+const maxSkewMs = 60_000
+/** A unit that failed is called last for 5 s, then 10 s, … up to a minute. */
+const firstCoolDownMs = 5_000
+const maxCoolDownMs = 60_000
+/** Failures are forgotten this long after the last, in milliseconds. */
+const failureMemoryMs = 5 * 60_000
+const maxWaiting = 1024
+
+interface Entry {
+  record: UnitRecord
+  /** What this node has seen of it. */
+  failures: number
+  failedAt: number
+  /** Its connection broke and nothing was heard of it since. */
+  lost: boolean
+  readonly order: string
+}
+
+/**
+ * Unit records this node believes, ranked by what it has seen of the units.
+ *
+ * Invariant: each record held was verified, is the latest of its unit, and is shown only until it expires.
+ * A failing unit sinks; it never vanishes before its record expires.
+ */
+export class RecordBook {
+  readonly #clock: Clock
+  readonly #options: RecordBookOptions
+  readonly #maxRecords: number
+  readonly #entries = new Map<Address, Entry>()
+  readonly #listeners = new Set<(record: UnitRecord, outcome: 'new' | 'renewed') => void>()
+  #waiting = 0
+
+  constructor(clock: Clock, options: RecordBookOptions) {
+    this.#clock = clock
+    this.#options = options
+    this.#maxRecords = options.maxRecords ?? 4096
+  }
+
+  /**
+   * Verifies a record and takes it if it is news.
+   *
+   * @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM` | `INVALID_RECORD` | `WRONG_NETWORK`, `OVERLOADED` when full.
+   */
+  async judge(bytes: Uint8Array): Promise<{ readonly outcome: RecordOutcome; readonly record: UnitRecord }> {
+    const record = await verifyRecord(bytes, this.#options.network)
+    const outcome = this.#compare(record)
+    if (outcome === 'new') this.#makeRoom()
+    if (outcome === 'new' || outcome === 'renewed') this.#take(record, outcome)
+    return { outcome, record }
+  }
+
+  /** Living units of a role, best first: neither lost nor cooling down, then fewest failures, then any fixed order. */
+  find(role: UnitRole): readonly UnitRecord[] {
+    return this.all().filter(record => record.roles.includes(role))
+  }
+
+  /** All living records, best first. */
+  all(): readonly UnitRecord[] {
+    return this.#living()
+      .sort((a, b) => this.#rank(a) - this.#rank(b) || (a.order < b.order ? -1 : 1))
+      .map(entry => entry.record)
+  }
+
+  get(address: Address): UnitRecord | undefined {
+    const record = this.#entries.get(address)?.record
+    return record !== undefined && this.#lives(record) ? record : undefined
+  }
+
+  /** A call to that unit worked or failed. */
+  report(address: Address, outcome: 'ok' | 'failed'): void {
+    const entry = this.#entries.get(address)
+    if (entry === undefined) return
+    if (outcome === 'ok') Object.assign(entry, { failures: 0, lost: false })
+    else Object.assign(entry, { failures: this.#failures(entry) + 1, failedAt: this.#clock.now() })
+  }
+
+  /** The last connection to a peer broke: its units sink until they are heard of again. */
+  lost(peer: string): void {
+    for (const entry of this.#entries.values()) if (entry.record.peer === peer) entry.lost = true
+  }
+
+  /** A peer is connected (again). */
+  joined(peer: string): void {
+    for (const entry of this.#entries.values()) if (entry.record.peer === peer) entry.lost = false
+  }
+
+  /** Tells of each record taken. Returns how to stop. */
+  onChange(listener: (record: UnitRecord, outcome: 'new' | 'renewed') => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** @throws AoError `DEADLINE` | `ABORTED` by the signal, `OVERLOADED` when too many wait. */
+  async waitFor(address: Address, { signal }: AbortOptions = {}): Promise<UnitRecord> {
+    throwIfAborted(signal)
+    const known = this.get(address)
+    if (known !== undefined) return known
+    if (this.#waiting >= maxWaiting) throw new AoError('OVERLOADED', 'too many wait for units', { waiting: maxWaiting })
+    this.#waiting += 1
+    let stop = (): void => undefined
+    const found = new Promise<UnitRecord>(resolve => {
+      stop = this.onChange(record => record.address === address && resolve(record))
+    })
+    return raceSignal(found, { signal }).finally(() => {
+      stop()
+      this.#waiting -= 1
+    })
+  }
+
+  #compare(record: UnitRecord): RecordOutcome {
+    if (!this.#lives(record)) return 'expired'
+    const held = this.#entries.get(record.address)?.record
+    if (held !== undefined && held.issuedAt === record.issuedAt) return sameBytes(held, record) ? 'same' : 'old'
+    if (held !== undefined && held.issuedAt > record.issuedAt) return 'old'
+    if (record.issuedAt > this.#clock.now() + maxSkewMs) return 'early'
+    return held === undefined ? 'new' : 'renewed'
+  }
+
+  // Newcomers are refused rather than let them drive out units that are in use: a flood of fresh keys costs nothing.
+  #makeRoom(): void {
+    if (this.#entries.size < this.#maxRecords) return
+    for (const [address, { record }] of this.#entries) if (!this.#lives(record)) this.#entries.delete(address)
+    if (this.#entries.size >= this.#maxRecords) {
+      throw new AoError('OVERLOADED', 'the book of unit records is full', { limit: this.#maxRecords })
+    }
+  }
+
+  #take(record: UnitRecord, outcome: 'new' | 'renewed'): void {
+    const { failures = 0, failedAt = 0 } = this.#entries.get(record.address) ?? {}
+    const order = toHex(sha256(utf8(this.#options.seed), utf8(record.address)))
+    this.#entries.set(record.address, { record, failures, failedAt, lost: false, order })
+    for (const listener of this.#listeners) listener(record, outcome)
+  }
+
+  #living(): Entry[] {
+    return [...this.#entries.values()].filter(({ record }) => this.#lives(record))
+  }
+
+  #lives(record: UnitRecord): boolean {
+    return record.expiresAt > this.#clock.now()
+  }
+
+  /** Lower is better; a unit that sank ranks below every one that did not. */
+  #rank(entry: Entry): number {
+    const failures = this.#failures(entry)
+    const coolDownMs = Math.min(maxCoolDownMs, firstCoolDownMs * 2 ** (failures - 1))
+    const cooling = failures > 0 && this.#clock.now() < entry.failedAt + coolDownMs
+    return failures + (entry.lost || cooling ? 1_000_000 : 0)
+  }
+
+  #failures({ failures, failedAt }: Entry): number {
+    return this.#clock.now() - failedAt < failureMemoryMs ? failures : 0
+  }
+}
+
+const sameBytes = (a: UnitRecord, b: UnitRecord): boolean => Buffer.compare(a.raw, b.raw) === 0

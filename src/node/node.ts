@@ -1,0 +1,96 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { AbortOptions } from '../lib/abort.ts'
+import type { Component } from '../lib/component.ts'
+import type { Json } from '../lib/json.ts'
+import { loadOrCreateCertificate } from '../network/grpc/certificate.ts'
+import type { UnitRecord } from '../protocol/unit-record.ts'
+import { openStore } from '../storage/level.ts'
+import { loadKey } from './keys.ts'
+import type { NodeOptions } from './settings.ts'
+import { createTelemetry } from './telemetry.ts'
+import { type WiredNode, wireNode } from './wire.ts'
+
+export interface NodeIdentity {
+  readonly version: string
+  /** JWK file of the unit key. */
+  readonly keyFile: string
+}
+
+/** A running node: start it, ask it, stop it. */
+export interface AoNode extends Component {
+  /** The node's own signed record. @throws AoError `NOT_READY` before the start. */
+  record(): UnitRecord
+  /** What `/status` answers. */
+  status(): Promise<{ readonly [key: string]: Json }>
+  /** `http://host:port`. */
+  readonly httpUrl: string
+}
+
+/** A node with these options; nothing is opened before `start`. */
+export function createNode(options: NodeOptions, identity: NodeIdentity): AoNode {
+  return new NodeProcess(options, identity)
+}
+
+class NodeProcess implements AoNode {
+  readonly name = 'node'
+  readonly #options: NodeOptions
+  readonly #identity: NodeIdentity
+  #wired: WiredNode | undefined
+  #closeStore: (() => Promise<void>) | undefined
+
+  constructor(options: NodeOptions, identity: NodeIdentity) {
+    this.#options = options
+    this.#identity = identity
+  }
+
+  /** @throws AoError `INVALID_CONFIG` | `STORE_LOCKED` | `STORE_CORRUPT` | `PORT_IN_USE`; then nothing is left running. */
+  async start(signal: AbortOptions = {}): Promise<void> {
+    if (this.#wired !== undefined) return
+    const { dataDir, logLevel } = this.#options
+    const hint = `Make one with: aonet init --data-dir ${dataDir}`
+    const key = loadKey(this.#identity.keyFile, hint)
+    const telemetry = createTelemetry({ level: logLevel, node: key.signer.address })
+    mkdirSync(dataDir, { recursive: true })
+    const store = await openStore(join(dataDir, 'store'), telemetry)
+    this.#closeStore = () => store.close()
+    try {
+      const certificate = await loadOrCreateCertificate(dataDir, { commonName: key.signer.address })
+      const wired = wireNode({ options: this.#options, key, telemetry, store, certificate, version: this.#identity.version })
+      await wired.components.start(signal)
+      this.#wired = wired
+      wired.ready()
+      const { roles, network } = this.#options
+      telemetry.log.info('node-started', { roles, network, version: this.#identity.version, http: wired.http.url })
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    const wired = this.#wired
+    this.#wired = undefined
+    await wired?.components.stop()
+    await this.#closeStore?.()
+    this.#closeStore = undefined
+    wired?.telemetry.log.info('node-stopped')
+  }
+
+  record(): UnitRecord {
+    return this.#started().record()
+  }
+
+  status(): Promise<{ readonly [key: string]: Json }> {
+    return this.#started().status()
+  }
+
+  get httpUrl(): string {
+    return this.#started().http.url
+  }
+
+  #started(): WiredNode {
+    if (this.#wired === undefined) throw new TypeError('the node is not started')
+    return this.#wired
+  }
+}

@@ -1,0 +1,239 @@
+import { availableParallelism } from 'node:os'
+import { GatewayClient } from '../arweave/gateway-client.ts'
+import { HttpServer } from '../http/server.ts'
+import { opsRoutes } from '../http/ops-routes.ts'
+import { systemClock } from '../lib/clock.ts'
+import { type Component, ComponentList } from '../lib/component.ts'
+import { AoError } from '../lib/errors.ts'
+import type { Json } from '../lib/json.ts'
+import type { Certificate } from '../network/grpc/certificate.ts'
+import { GrpcUnits } from '../network/grpc/clients.ts'
+import { GrpcServer } from '../network/grpc/server.ts'
+import { Libp2pDirectory, type OwnRecord } from '../network/libp2p/directory.ts'
+import { Libp2pGossip } from '../network/libp2p/gossip.ts'
+import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
+import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
+import { type NetworkParams, paramsHash, testnetParams } from '../protocol/params.ts'
+import type { UnitRecord } from '../protocol/unit-record.ts'
+import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
+import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
+import { LevelResultStore } from '../storage/level-result-store.ts'
+import { LevelRouteStore } from '../storage/level-route-store.ts'
+import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
+import type { Store } from '../storage/store.ts'
+import { ComputeUnit, defaultComputeUnitOptions } from '../units/compute/compute.ts'
+import { defaultMessengerUnitOptions, MessengerUnit } from '../units/messenger/messenger.ts'
+import { Routes } from '../units/routing/route.ts'
+import { RoutedCompute } from '../units/routing/routed-compute.ts'
+import { RoutedMessenger } from '../units/routing/routed-messenger.ts'
+import { RoutedScheduler } from '../units/routing/routed-scheduler.ts'
+import { defaultSchedulerUnitOptions, SchedulerUnit } from '../units/scheduler/scheduler.ts'
+import { defaultSettlerOptions, Settler } from '../units/settler/settler.ts'
+import { Watcher } from '../units/watcher/watcher.ts'
+import { WorkerVmPool } from '../vm/pool.ts'
+import { type LoadedKey, loadKey } from './keys.ts'
+import type { NodeOptions } from './settings.ts'
+import type { NodeTelemetry } from './telemetry.ts'
+
+export interface WireInput {
+  readonly options: NodeOptions
+  readonly key: LoadedKey
+  readonly telemetry: NodeTelemetry
+  readonly store: Store
+  readonly certificate: Certificate
+  readonly version: string
+}
+
+export interface WiredNode {
+  readonly components: ComponentList
+  readonly telemetry: NodeTelemetry
+  readonly http: HttpServer
+  record(): UnitRecord
+  status(): Promise<{ readonly [key: string]: Json }>
+  /** From now on `/ready` answers yes. */
+  ready(): void
+}
+
+/** The composition root: every `new` of an adapter and of a unit, and the order in which they live. */
+export function wireNode(input: WireInput): WiredNode {
+  const { options, key, telemetry, store, certificate, version } = input
+  const { log } = telemetry
+  const { signer } = key
+  const { address } = signer
+  const clock = systemClock
+  const params = paramsOf(options)
+  const network = paramsHash(params)
+  const arweave = new GatewayClient(telemetry, { gatewayUrl: options.arweaveUrl, wallet: payerWallet(options) })
+
+  const host = new Libp2pHost(telemetry, {
+    privateKey: key.jwk,
+    listen: options.p2pListen,
+    announce: options.p2pAnnounce,
+    bootstrap: options.bootstrap,
+    mdns: options.mdns,
+    networkHash: network,
+    allowSameIp: params.network === 'testnet',
+    version,
+    limits: defaultHostLimits,
+  })
+  const gossip = new Libp2pGossip({ ...telemetry, host })
+  const pool = options.roles.includes('CU') ? vmPool(options, telemetry) : undefined
+  const describe = (): OwnRecord => ({
+    roles: options.roles,
+    peer: host.peerId,
+    multiaddrs: host.multiaddrs,
+    grpc: options.grpcAdvertise || `${options.grpcHost}:${grpc.port}`,
+    certificate: certificate.der,
+    network,
+    formats: pool?.formats ?? [],
+  })
+  const directory = new Libp2pDirectory({ ...telemetry, clock, host, gossip, signer }, { describe })
+  const remote = new GrpcUnits(telemetry)
+
+  const assignments = new LevelAssignmentLog(store)
+  const scheduler = options.roles.includes('SU')
+    ? new SchedulerUnit(
+        { signer, log: assignments, arweave, gossip, clock, telemetry },
+        { ...defaultSchedulerUnitOptions, maxItemBytes: options.maxItemBytes, maxPending: options.maxPending, headPollMs: 1000 },
+      )
+    : undefined
+  const settler =
+    scheduler === undefined
+      ? undefined
+      : new Settler(
+          { log: assignments, store: new LevelSettlementStore(store), arweave, clock, telemetry },
+          {
+            ...defaultSettlerOptions,
+            maxAgeMs: options.settleEveryMs,
+            confirmations: options.settleConfirmations,
+            pollMs: Math.min(defaultSettlerOptions.pollMs, options.settleEveryMs),
+          },
+        )
+  const routes = new Routes({ local: { address, scheduler }, directory, remote, store: new LevelRouteStore(store), arweave, telemetry })
+  const compute =
+    pool === undefined
+      ? undefined
+      : new ComputeUnit(
+          { signer, routes, results: new LevelResultStore(store), pool, arweave, gossip, params, telemetry },
+          defaultComputeUnitOptions,
+        )
+  const routedScheduler = new RoutedScheduler({ routes, directory })
+  const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
+  const messenger = options.roles.includes('MU')
+    ? new MessengerUnit(
+        {
+          signer,
+          queue: new LevelCrankQueue(store),
+          routes,
+          scheduler: routedScheduler,
+          compute: routedCompute,
+          directory,
+          remote,
+          arweave,
+          clock,
+          telemetry,
+        },
+        { ...defaultMessengerUnitOptions, maxItemBytes: options.maxItemBytes, maxRetryAgeMs: options.crankAgeMs },
+      )
+    : undefined
+  const watcher = new Watcher({ gossip, telemetry, onAssignment: assignment => compute?.onAssignment(assignment) })
+
+  // A call that came over the wire is answered here if this node has the role; only without it is it passed on, so
+  // that no two nodes hand a call to each other for ever.
+  const units: { scheduler: Scheduler; compute: Compute; messenger: Messenger } = {
+    scheduler: routedScheduler,
+    compute: compute ?? routedCompute,
+    messenger: messenger ?? new RoutedMessenger({ local: { address }, directory, remote }),
+  }
+  const record = (): UnitRecord => {
+    const own = directory.get(address)
+    if (own === undefined) throw new AoError('NOT_READY', 'the node has not described itself yet')
+    return own
+  }
+  const status = async (): Promise<{ readonly [key: string]: Json }> => ({
+    address,
+    roles: options.roles,
+    version,
+    network: params.network,
+    pid: process.pid,
+    ready: isReady,
+    peer: host.peerId,
+    multiaddrs: host.multiaddrs,
+    grpc: `${options.grpcHost}:${grpc.port}`,
+    http: http.url,
+    arweave: options.arweaveUrl,
+    peers: host.peers.size,
+    units: directory.all().length,
+    ...(scheduler === undefined ? {} : { scheduler: { assignments: await assignments.size() } }),
+    ...(settler === undefined ? {} : { settler: { ...(await settler.status()) } as unknown as Json }),
+    ...(compute === undefined ? {} : { compute: compute.status() }),
+    ...(messenger === undefined ? {} : { messenger: await messenger.status() }),
+    evidence: watcher.evidence().length,
+  })
+  const grpc: GrpcServer = new GrpcServer(
+    {
+      ...telemetry,
+      units,
+      node: {
+        record: () => record().raw,
+        records: () => directory.all().map(({ raw }) => raw),
+        version,
+        network: params.network,
+        arweave: options.arweaveUrl,
+        status: async () => ({ ...(await status()) }),
+      },
+    },
+    { host: options.grpcHost, port: options.grpcPort, certificate },
+  )
+  let isReady = false
+  const notReady = (): string | undefined => (isReady ? undefined : 'the node is starting')
+  const http: HttpServer = new HttpServer(
+    { ...telemetry, routes: [opsRoutes({ notReady, status, metricsText: telemetry.metricsText })] },
+    { host: options.httpHost, port: options.httpPort },
+  )
+
+  // Doors and the advertisement open last and close first; the units behind them stop after.
+  const parts: readonly (Component | undefined)[] = [
+    remote,
+    host,
+    gossip,
+    pool,
+    scheduler,
+    settler,
+    compute,
+    messenger,
+    watcher,
+    grpc,
+    http,
+    directory,
+  ]
+  const components = new ComponentList('node', parts.filter(part => part !== undefined))
+  return {
+    components,
+    telemetry,
+    http,
+    record,
+    status,
+    ready: () => {
+      isReady = true
+      log.debug('node-ready')
+    },
+  }
+}
+
+function vmPool(options: NodeOptions, telemetry: NodeTelemetry): WorkerVmPool {
+  const workers = options.computeWorkers || Math.max(1, availableParallelism() - 1)
+  return new WorkerVmPool(telemetry, { workers, maxLive: options.computeLive, maxQueued: 10_000, wallClockMs: options.evaluationMs })
+}
+
+function paramsOf({ network }: NodeOptions): NetworkParams {
+  return { ...testnetParams, network }
+}
+
+function payerWallet({ roles, arweaveWallet }: NodeOptions) {
+  if (!roles.includes('SU')) return undefined
+  if (arweaveWallet !== '') return loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.').jwk
+  throw new AoError('INVALID_CONFIG', 'an SU settles to Arweave and needs a wallet that pays for it', { setting: 'arweaveWallet' }, {
+    hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.',
+  })
+}

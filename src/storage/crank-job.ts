@@ -1,0 +1,19 @@
+import { toUtf8, utf8 } from '../lib/bytes.ts'
+import type { CrankJob } from '../ports/crank-queue.ts'
+import { decoding } from './decoding.ts'
+
+/** Still to be pushed. */
+export const isOpenJob = (job: CrankJob): boolean => job.state !== 'done' && job.state !== 'failed'
+
+export const encodeJob = (job: CrankJob): Uint8Array => utf8(JSON.stringify(job))
+
+/** Reads what `encodeJob` wrote; what JSON leaves out comes back as undefined. */
+export const decodeJob = (bytes: Uint8Array): CrankJob =>
+  decoding('crank', () => {
+    const job = JSON.parse(toUtf8(bytes)) as CrankJob
+    return {
+      ...job,
+      reason: job.reason,
+      parts: job.parts.map(part => ({ ...part, message: part.message, nonce: part.nonce, reason: part.reason })),
+    }
+  })

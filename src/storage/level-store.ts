@@ -1,0 +1,108 @@
+import type { BatchOperation, Level } from 'level'
+import { AoError } from '../lib/errors.ts'
+import type { KeyRange } from './keys.ts'
+import type { Store, WriteOp } from './store.ts'
+
+export type BinaryLevel = Level<Buffer, Buffer>
+type BatchOp = BatchOperation<BinaryLevel, Buffer, Buffer>
+
+/** Writes that wait hold at most this many bytes; a single larger one may still go alone. */
+const maxWaitingBytes = 256 * 1024 * 1024
+/** What a waiting op costs beside its key and value. */
+const opOverheadBytes = 64
+
+/** A Store over an open LevelDB. */
+export class LevelStore implements Store {
+  readonly dir: string
+  readonly #db: BinaryLevel
+  #waiting: WriteOp[] = []
+  #waitingBytes = 0
+  /** The commit that will take what waits. */
+  #next: Promise<void> | undefined
+  /** Settles, without failure, when the last commit asked for has. */
+  #quiet: Promise<void> = Promise.resolve()
+  #closed: Promise<void> | undefined
+
+  constructor(dir: string, db: BinaryLevel) {
+    this.dir = dir
+    this.#db = db
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return (await this.getMany([key]))[0]
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    if (keys.length === 0) return []
+    return this.#reading(() => this.#db.getMany(keys as Buffer[]))
+  }
+
+  async *entries({ gte, lt, reverse, limit }: KeyRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
+    const range = { gte: gte as Buffer, lt: lt as Buffer, reverse: reverse ?? false, limit: limit ?? -1 }
+    const iterator = await this.#reading(async () => this.#db.iterator(range))
+    try {
+      for (;;) {
+        const entry = await this.#reading(() => iterator.next())
+        if (entry === undefined) return
+        yield entry
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  async write(ops: readonly WriteOp[]): Promise<void> {
+    if (this.#closed !== undefined) throw stopping()
+    const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0)
+    if (this.#waiting.length > 0 && this.#waitingBytes + bytes > maxWaitingBytes) {
+      throw new AoError('OVERLOADED', 'too much waits for the disk', { bytes: this.#waitingBytes })
+    }
+    for (const op of ops) this.#waiting.push(op)
+    this.#waitingBytes += bytes
+    if (this.#next === undefined) {
+      this.#next = this.#quiet.then(() => this.#commit())
+      this.#quiet = this.#next.catch(() => undefined) // its writers hear of the failure
+    }
+    return this.#next
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#quiet.then(() => this.#db.close())
+    return this.#closed
+  }
+
+  async #commit(): Promise<void> {
+    const ops = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#next = undefined
+    try {
+      await this.#db.batch(ops as BatchOp[], { sync: true })
+    } catch (cause) {
+      throw new AoError(
+        'LOG_WRITE_FAILED',
+        'the disk refused to write',
+        { dir: this.dir },
+        { cause, hint: 'Look at the space, the health and the rights of the disk, then start the node again.' },
+      )
+    }
+  }
+
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw stopping()
+    try {
+      return await read()
+    } catch (cause) {
+      if (this.#closed !== undefined) throw stopping()
+      throw new AoError(
+        'STORE_CORRUPT',
+        'the store cannot be read',
+        { dir: this.dir },
+        { cause, hint: 'Look at the disk; restore the data directory from a copy if it is damaged.' },
+      )
+    }
+  }
+}
+
+const sizeOf = (op: WriteOp): number => opOverheadBytes + op.key.length + (op.type === 'put' ? op.value.length : 0)
+const stopping = (): AoError => new AoError('STOPPING', 'the store is closed')

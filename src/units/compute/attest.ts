@@ -1,0 +1,109 @@
+import { AoError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/telemetry.ts'
+import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
+import type { AttestedResult } from '../../ports/units.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
+import { verifyDataItem } from '../../protocol/data-item.ts'
+import type { Address, Id, MessageId, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Signer } from '../../protocol/keys.ts'
+import { outboxRoot, outputHash, type Result } from '../../protocol/result.ts'
+import type { Broadcast } from '../broadcast.ts'
+
+export interface AttestorDeps {
+  readonly signer: Signer
+  readonly results: ResultStore
+  readonly broadcast: Broadcast
+  readonly log: Logger
+  /** The gas rules of the network. */
+  readonly meter: string
+}
+
+export interface Evaluated {
+  readonly result: Result
+  readonly assignment: Assignment
+  readonly module: ModuleId
+  readonly previousStateRoot: Id
+}
+
+/**
+ * Says what each evaluation gave: signed, stored, then published.
+ *
+ * Invariant: one Attestation per Nonce, for ever. What a replay gives again must equal what was said.
+ */
+export class Attestor {
+  readonly #deps: AttestorDeps
+
+  constructor(deps: AttestorDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Resolves when on disk.
+   *
+   * @throws AoError `STORE_CORRUPT` if an earlier evaluation gave something else, `EQUIVOCATION` if it was of another
+   * Assignment.
+   */
+  async record(evaluated: Evaluated): Promise<void> {
+    const { signer, results, broadcast, meter } = this.#deps
+    const { result, assignment } = evaluated
+    const stored = await results.get(result.process, result.nonce)
+    if (stored !== undefined) return this.#assertSame(stored, evaluated)
+    const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
+    await results.put({ assignment, result, attestation: signed.raw })
+    broadcast.send(signed.raw)
+  }
+
+  #assertSame(stored: StoredResult, { result, assignment }: Evaluated): void {
+    const { process, nonce } = result
+    if (stored.assignment.id !== assignment.id) {
+      const facts = {
+        process,
+        nonce,
+        before: stored.assignment.id,
+        now: assignment.id,
+        scheduler: assignment.scheduler,
+      }
+      this.#deps.log.error('schedule changed', facts)
+      throw new AoError('EQUIVOCATION', 'the scheduler shows another assignment than before', facts)
+    }
+    if (sayings(stored.result) === sayings(result)) return
+    const facts = { process, nonce, before: stored.result.stateRoot, now: result.stateRoot }
+    this.#deps.log.error('replay diverged', facts)
+    throw new AoError('STORE_CORRUPT', 'evaluating again gave another result than the one signed before', facts, {
+      hint: 'Report this with the ids: a Module or its VM is not deterministic, or the store was changed.',
+    })
+  }
+}
+
+/**
+ * Does a CU's answer say what the CU signed, about what was asked?
+ *
+ * @throws AoError `INTERNAL`, which sends the asker to another CU, unless all of it fits.
+ */
+export async function checkAttested(
+  { result, attestation }: AttestedResult,
+  asked: { readonly process: ProcessId; readonly at: MessageId | Nonce; readonly compute: Address },
+): Promise<void> {
+  try {
+    const signed = parseAttestation(await verifyDataItem(attestation))
+    const checks: readonly (readonly [what: string, signed: unknown, answered: unknown])[] = [
+      ['signer', signed.compute, asked.compute],
+      ['Process', signed.process, asked.process],
+      ['Process', signed.process, result.process],
+      ['nonce', signed.nonce, result.nonce],
+      ['nonce', signed.nonce, typeof asked.at === 'number' ? asked.at : result.nonce],
+      ['state root', signed.stateRoot, result.stateRoot],
+      ['outbox', signed.outboxRoot, outboxRoot(result.outbox)],
+      ['output', signed.outputHash, outputHash(result)],
+    ]
+    const wrong = checks.find(([, signedValue, answered]) => signedValue !== answered)
+    if (wrong !== undefined) throw new AoError('INVALID_RECORD', `another ${wrong[0]} than the Attestation's`)
+  } catch (cause) {
+    const { process, compute } = asked
+    throw new AoError('INTERNAL', 'a Compute Unit answered what it did not sign', { process, compute }, { cause })
+  }
+}
+
+const sayings = (result: Result): string =>
+  `${result.stateRoot} ${outboxRoot(result.outbox)} ${outputHash(result)} ${result.error ?? ''}`

@@ -1,0 +1,179 @@
+import { LRUCache } from 'lru-cache'
+import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Telemetry } from '../../lib/telemetry.ts'
+import type { Gossip } from '../../ports/peers.ts'
+import type { ResultStore } from '../../ports/result-store.ts'
+import type { ArweaveClient } from '../../ports/settlement.ts'
+import type { AttestedResult, Compute, DryRunMessage } from '../../ports/units.ts'
+import type { VmPool } from '../../ports/vm.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Signer } from '../../protocol/keys.ts'
+import type { NetworkParams } from '../../protocol/params.ts'
+import type { Evaluation } from '../../protocol/result.ts'
+import { Broadcast } from '../broadcast.ts'
+import { failureFacts } from '../failure.ts'
+import type { Routes } from '../routing/route.ts'
+import { Attestor } from './attest.ts'
+import { toDryRunMessage } from './messages.ts'
+import { Modules } from './modules.ts'
+import { Replica, type ReplicaDeps, type ReplicaOptions } from './replay.ts'
+
+export interface ComputeUnitDeps {
+  readonly signer: Signer
+  readonly routes: Pick<Routes, 'process' | 'scheduler'>
+  readonly results: ResultStore
+  readonly pool: VmPool
+  readonly arweave: ArweaveClient
+  readonly gossip: Gossip
+  readonly params: NetworkParams
+  readonly telemetry: Telemetry
+}
+
+export interface ComputeUnitOptions extends ReplicaOptions {
+  /** Callers that wait for an evaluation. */
+  readonly maxWaiting: number
+  /** Processes followed at once; the one used longest ago makes room. */
+  readonly maxReplicas: number
+  readonly maxModules: number
+  /** Warm Processes brought up to date at once because gossip told of a new message. */
+  readonly maxAhead: number
+  /** Attestations that gossip has not taken yet. */
+  readonly maxUnsent: number
+}
+export const defaultComputeUnitOptions: ComputeUnitOptions = {
+  maxWaiting: 1_000,
+  maxReplicas: 256,
+  maxModules: 8,
+  maxAhead: 16,
+  maxUnsent: 10_000,
+  maxReopens: 3,
+  readStallMs: 30_000,
+}
+
+/** The CU: what each message gave, evaluated here from the signed schedule alone. */
+export class ComputeUnit implements Compute, Component {
+  readonly name = 'compute unit'
+  readonly #deps: ComputeUnitDeps
+  readonly #options: ComputeUnitOptions
+  readonly #broadcast: Broadcast
+  readonly #replicaDeps: ReplicaDeps
+  readonly #replicas: LRUCache<ProcessId, Replica>
+  readonly #closing = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
+  #waiting = 0
+  #ahead = 0
+
+  constructor(deps: ComputeUnitDeps, options: ComputeUnitOptions = defaultComputeUnitOptions) {
+    this.#deps = deps
+    this.#options = options
+    const { params, telemetry } = deps
+    this.#broadcast = new Broadcast(deps, 'attestations', options.maxUnsent)
+    const attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
+    const modules = new Modules(deps.arweave, options)
+    this.#replicaDeps = { ...deps, modules, attestor, stopped: this.#stop.signal }
+    this.#replicas = new LRUCache({ max: options.maxReplicas, dispose: replica => this.#close(replica) })
+    const { metrics } = telemetry
+    metrics.gauge('aonet_compute_waiting_callers', 'Callers that wait for an evaluation', () => this.#waiting)
+    metrics.gauge('aonet_compute_replicas', 'Processes this CU follows', () => this.#replicas.size)
+  }
+
+  async start(): Promise<void> {}
+
+  /** Callers get `STOPPING` or `ABORTED`; resolves when no evaluation is in flight. */
+  async stop(): Promise<void> {
+    this.#stop.abort(stopping())
+    this.#replicas.clear()
+    await Promise.all(this.#closing)
+    await this.#broadcast.stop()
+  }
+
+  async result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
+    return this.#admitted(options, async () => {
+      const nonce = typeof at === 'number' ? at : await this.#nonceOf(process, at, options)
+      const stored = await this.#deps.results.get(process, nonce)
+      if (stored !== undefined) return { result: stored.result, attestation: stored.attestation }
+      await (await this.#replica(process, options)).reach(nonce, options)
+      return this.#recorded(process, nonce, at)
+    })
+  }
+
+  async dryRun(process: ProcessId, message: DryRunMessage, options: AbortOptions = {}): Promise<Evaluation> {
+    return this.#admitted(options, async () => {
+      const scheduler = await this.#deps.routes.scheduler(process, options)
+      const { nonce } = await scheduler.assignment(process, 'newest', options)
+      const messageAt = (last: Assignment) => toDryRunMessage(process, message, last)
+      return (await this.#replica(process, options)).dryRun(nonce, messageAt, options)
+    })
+  }
+
+  /** Told of a new Assignment: a Process that is warm here is brought up to date before anybody asks. */
+  onAssignment({ process, nonce, scheduler }: Assignment): void {
+    const replica = this.#replicas.peek(process)
+    if (replica?.warmAt === undefined || nonce <= replica.warmAt || this.#ahead >= this.#options.maxAhead) return
+    this.#ahead++
+    this.#deps.routes
+      .process(process)
+      .then(({ spec }) => (spec.scheduler === scheduler ? replica.reach(nonce) : undefined))
+      .catch(error => this.#deps.telemetry.log.debug('not brought up to date', { process, ...failureFacts(error) }))
+      .finally(() => this.#ahead--)
+  }
+
+  async #nonceOf(process: ProcessId, message: MessageId, options: AbortOptions): Promise<Nonce> {
+    const known = await this.#deps.results.nonceOf(process, message)
+    if (known !== undefined) return known
+    const scheduler = await this.#deps.routes.scheduler(process, options)
+    return (await scheduler.assignment(process, message, options)).nonce
+  }
+
+  async #recorded(process: ProcessId, nonce: Nonce, at: MessageId | Nonce): Promise<AttestedResult> {
+    const row = await this.#deps.results.get(process, nonce)
+    if (row === undefined) throw new AoError('STORE_CORRUPT', 'a result that was stored is gone', { process, nonce })
+    if (typeof at !== 'number' && row.assignment.message !== at) {
+      throw new AoError('INVALID_ASSIGNMENT', 'the scheduler named a nonce where another message stands', {
+        process,
+        message: at,
+        nonce,
+      })
+    }
+    return { result: row.result, attestation: row.attestation }
+  }
+
+  async #admitted<T>({ signal }: AbortOptions, work: () => Promise<T>): Promise<T> {
+    if (this.#stop.signal.aborted) throw stopping()
+    throwIfAborted(signal)
+    if (this.#waiting >= this.#options.maxWaiting) {
+      throw new AoError(
+        'OVERLOADED',
+        'too many callers wait for an evaluation',
+        { waiting: this.#waiting },
+        { hint: 'Ask another Compute Unit, or again in a moment.' },
+      )
+    }
+    this.#waiting++
+    try {
+      return await work()
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  /** Only a Process that exists may push another out. */
+  async #replica(process: ProcessId, options: AbortOptions): Promise<Replica> {
+    await this.#deps.routes.process(process, options)
+    const known = this.#replicas.get(process)
+    if (known !== undefined) return known
+    const replica = new Replica(process, this.#replicaDeps, this.#options)
+    this.#replicas.set(process, replica)
+    return replica
+  }
+
+  #close(replica: Replica): void {
+    const closing = replica.close().finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+}
+
+const stopping = (): AoError => new AoError('STOPPING', 'the compute unit is shutting down')

@@ -1,0 +1,59 @@
+import type { AbortOptions } from '../../lib/abort.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { LiveProcess, ProcessSetup, Step, VmLimits, VmPool } from '../../ports/vm.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { ProcessId } from '../../protocol/ids.ts'
+import { parseComputeLimit, parseMemoryLimit } from '../../protocol/message.ts'
+import type { NetworkParams } from '../../protocol/params.ts'
+import { tagValue } from '../../protocol/tags.ts'
+import type { ProcessRoute } from '../routing/route.ts'
+import { environmentOf, toVmMessage } from './messages.ts'
+import type { Module } from './modules.ts'
+
+/**
+ * What a VM needs to open this Process. Every part comes from signed items and network parameters.
+ *
+ * @throws AoError `UNSUPPORTED_MODULE` if no VM of the pool takes the Module's format.
+ */
+export function setupOf(
+  process: ProcessId,
+  route: ProcessRoute,
+  module: Module,
+  { pool, params }: { readonly pool: VmPool; readonly params: NetworkParams },
+): ProcessSetup {
+  const { format } = module.spec
+  if (!pool.formats.includes(format)) {
+    throw new AoError(
+      'UNSUPPORTED_MODULE',
+      'this node evaluates no Modules of that format',
+      { module: route.spec.module, format, formats: pool.formats.join(' ') },
+      { hint: 'Ask a Compute Unit whose unit record names the format.' },
+    )
+  }
+  return {
+    process,
+    module: route.spec.module,
+    format,
+    environment: environmentOf(route.item, module.item),
+    limits: limitsOf(route.item, module, params),
+    loadModule: async () => module.item.data,
+  }
+}
+
+/** Evaluates one checked message. What the Process itself does wrong is in the Step, not thrown. */
+export const evaluate = (
+  live: LiveProcess,
+  scheduled: { readonly assignment: Assignment; readonly message: DataItem },
+  options: AbortOptions,
+): Promise<Step> => live.handle(toVmMessage(scheduled), options)
+
+/** The least that Process, Module and network allow. */
+function limitsOf(process: DataItem, { spec }: Module, params: NetworkParams): VmLimits {
+  const memory = [parseMemoryLimit(tagValue(process.tags, 'Memory-Limit')), spec.memoryLimit]
+  const gas = [parseComputeLimit(tagValue(process.tags, 'Compute-Limit')), spec.computeLimit]
+  return { memoryBytes: least(params.maxMemoryBytes, memory), gas: least(BigInt(params.maxGas), gas) }
+}
+
+const least = <T extends number | bigint>(limit: T, asked: readonly (T | undefined)[]): T =>
+  asked.reduce<T>((lowest, value) => (value !== undefined && value < lowest ? value : lowest), limit)

@@ -1,0 +1,67 @@
+import { toBase64Url, toUtf8 } from '../../lib/bytes.ts'
+import type { Json } from '../../lib/json.ts'
+import type { DryRunMessage } from '../../ports/units.ts'
+import type { VmEnvironment, VmMessage } from '../../ports/vm.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { Id, ProcessId } from '../../protocol/ids.ts'
+import { type Tag, tagValue, withoutTags } from '../../protocol/tags.ts'
+
+/**
+ * A scheduled message as the module sees it. A pure function of the two signed items, so that it is equal on every
+ * node. `From` is on whose behalf: the first `From-Process` tag, else the signer.
+ *
+ * Source: permaweb/ao servers/cu/src/effects/ao-su.js `mapNode`; Block-Hash and Block-Timestamp are ours.
+ */
+export function toVmMessage({ assignment, message }: { assignment: Assignment; message: DataItem }): VmMessage {
+  const fromProcess = tagValue(message.tags, 'From-Process')
+  return {
+    Id: message.id,
+    Signature: toBase64Url(message.signature),
+    Data: toUtf8(message.data),
+    Owner: message.owner,
+    Target: message.target === undefined || assignment.nonce === 0 ? assignment.process : message.target,
+    Anchor: toUtf8(message.anchor),
+    From: fromProcess ?? message.owner,
+    ...(fromProcess === undefined ? {} : { 'Forwarded-By': message.owner }),
+    Tags: visibleTags(message.tags),
+    Epoch: assignment.epoch,
+    Nonce: assignment.nonce,
+    Timestamp: assignment.timestamp,
+    'Block-Height': assignment.blockHeight,
+    'Block-Hash': assignment.blockHash,
+    'Block-Timestamp': assignment.blockTimestamp,
+    'Hash-Chain': assignment.hashChain,
+    Cron: false,
+    'Read-Only': false,
+  }
+}
+
+/** A message for a dry-run, placed at the time of the last message that was applied. */
+export function toDryRunMessage(process: ProcessId, message: DryRunMessage, last: Assignment): VmMessage {
+  return {
+    Id: message.id ?? '1234', // what aoconnect sends when its caller names none
+    Owner: message.owner,
+    From: message.from ?? tagValue(message.tags, 'From-Process') ?? message.owner,
+    Target: process,
+    Tags: visibleTags(message.tags),
+    Data: message.data,
+    Anchor: message.anchor ?? '0',
+    Timestamp: last.timestamp,
+    'Block-Height': last.blockHeight,
+    'Block-Hash': last.blockHash,
+    'Block-Timestamp': last.blockTimestamp,
+    'Read-Only': true,
+    Cron: false,
+  }
+}
+
+/** What a Process sees of itself and of its Module. */
+export const environmentOf = (process: DataItem, module: DataItem): VmEnvironment => ({
+  Process: { Id: process.id as Id as ProcessId, Owner: process.owner, Tags: process.tags },
+  Module: { Id: module.id, Owner: module.owner, Tags: module.tags },
+})
+
+/** Tags named From and Owner would shadow the fields of those names inside a module. */
+const visibleTags = (tags: readonly Tag[]): Json =>
+  withoutTags(tags, ['From', 'Owner']).map(({ name, value }) => ({ name, value }))

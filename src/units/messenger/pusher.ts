@@ -1,0 +1,140 @@
+import type { AbortOptions } from '../../lib/abort.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
+import type { CrankJob } from '../../ports/crank-queue.ts'
+import type { PeerDirectory } from '../../ports/peers.ts'
+import type { ArweaveClient } from '../../ports/settlement.ts'
+import type { CrankPart, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import type { ProcessId } from '../../protocol/ids.ts'
+import type { Signer } from '../../protocol/keys.ts'
+import type { Outbox, OutboxMessage, OutboxSpawn } from '../../protocol/result.ts'
+import type { ProcessRoute, Routes } from '../routing/route.ts'
+import { draftPushed, draftSpawn, draftSpawned, type PushedFrom } from './push.ts'
+
+export interface PusherDeps {
+  readonly signer: Signer
+  readonly routes: Pick<Routes, 'process'>
+  readonly scheduler: Scheduler
+  readonly directory: PeerDirectory
+  readonly remote: RemoteUnits
+  readonly arweave: ArweaveClient
+}
+export interface PusherOptions {
+  /** A target that everybody answers not to know counts as a wallet after so many tries: a new Process needs a moment. */
+  readonly walletAfterAttempts: number
+}
+
+/** What became of a part, and the messages it put into schedules. */
+export interface PushOutcome {
+  readonly part: CrankPart
+  readonly next?: readonly Pick<Assignment, 'process' | 'message' | 'nonce'>[]
+}
+
+/**
+ * Pushes one part of an outbox. A Process believes pushed messages only from the addresses in its `Authority` tags, so
+ * a part goes out under this MU's name only if the Process that must believe it names this MU; else it is handed to
+ * a living MU it does name.
+ */
+export class Pusher {
+  readonly #deps: PusherDeps
+  readonly #options: PusherOptions
+
+  constructor(deps: PusherDeps, options: PusherOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  /** @throws AoError what `retryAdvice` tells transient from permanent; nothing is kept of a push that threw. */
+  async push(job: CrankJob, outbox: Outbox, at: AbortOptions & { readonly index: number }): Promise<PushOutcome> {
+    const { index } = at
+    const { spec } = await this.#deps.routes.process(job.process, at)
+    const from: PushedFrom = { process: job.process, spec, nonce: job.nonce, index, root: job.root }
+    const message = outbox.messages[index]
+    if (message !== undefined) return this.#pushMessage(job, { message, from }, at)
+    const spawn = outbox.spawns[index - outbox.messages.length]
+    if (spawn !== undefined) return this.#pushSpawn(job, { spawn, from }, at)
+    throw new AoError(
+      'NOT_ALLOWED',
+      'assigning an existing item to other Processes is not supported by this network yet',
+      { process: job.process, index },
+      { hint: 'Send the data in a message of its own.' },
+    )
+  }
+
+  async #pushMessage(
+    job: CrankJob,
+    { message, from }: { readonly message: OutboxMessage; readonly from: PushedFrom },
+    options: AbortOptions,
+  ): Promise<PushOutcome> {
+    const draft = draftPushed(message, from) // first of all: a part that cannot be an item needs no lookup
+    const target = message.target as ProcessId
+    const route = await this.#routeOf(target, job, options)
+    const part = { kind: 'message', target, state: 'pushed', nonce: undefined, reason: undefined } as const
+    if (route !== undefined) {
+      const handedTo = await this.#handOver(job, { process: target, route }, options)
+      if (handedTo !== undefined) return { part: { ...part, message: undefined, reason: handedTo } }
+    }
+    const item = await this.#deps.signer.sign(draft)
+    if (route === undefined) {
+      await this.#deps.arweave.upload(item, options)
+      return { part: { ...part, message: item.id, reason: 'to a wallet: uploaded to Arweave' } }
+    }
+    const assignment = await this.#deps.scheduler.schedule(item, options)
+    return { part: { ...part, message: item.id, nonce: assignment.nonce }, next: [assignment] }
+  }
+
+  async #pushSpawn(
+    job: CrankJob,
+    { spawn, from }: { readonly spawn: OutboxSpawn; readonly from: PushedFrom },
+    options: AbortOptions,
+  ): Promise<PushOutcome> {
+    const { routes, signer, scheduler } = this.#deps
+    const part = { kind: 'spawn', state: 'pushed', reason: undefined } as const
+    // The parent must believe the news of its child.
+    const route = await routes.process(job.process, options)
+    const handedTo = await this.#handOver(job, { process: job.process, route }, options)
+    if (handedTo !== undefined)
+      return { part: { ...part, target: '', message: undefined, nonce: undefined, reason: handedTo } }
+    const child = await signer.sign(draftSpawn(spawn, from))
+    const born = await scheduler.schedule(child, options)
+    const news = await signer.sign(draftSpawned(spawn, born.process, from))
+    const told = await scheduler.schedule(news, options)
+    return {
+      part: { ...part, target: born.process, message: child.id, nonce: born.nonce },
+      next: [born, told],
+    }
+  }
+
+  /** The target's Process item; undefined if it is a wallet. */
+  async #routeOf(target: ProcessId, job: CrankJob, options: AbortOptions): Promise<ProcessRoute | undefined> {
+    try {
+      return await this.#deps.routes.process(target, options)
+    } catch (error) {
+      const nobodyKnows = hasCode(error, 'UNKNOWN_PROCESS') && error.facts['unanswered'] === 0
+      if (nobodyKnows && job.attempts >= this.#options.walletAfterAttempts) return undefined
+      throw error
+    }
+  }
+
+  /** Undefined if the Process names this MU; else who was asked to crank this job. @throws AoError `NOT_ALLOWED` */
+  async #handOver(
+    job: CrankJob,
+    { process, route }: { readonly process: ProcessId; readonly route: ProcessRoute },
+    options: AbortOptions,
+  ): Promise<string | undefined> {
+    const { signer, directory, remote } = this.#deps
+    const { authorities } = route.spec
+    if (authorities.includes(signer.address)) return undefined
+    const named = directory.find('MU').find(({ address }) => authorities.includes(address))
+    if (named === undefined) {
+      throw new AoError(
+        'NOT_ALLOWED',
+        `the Process ${process} has no tag Authority: ${signer.address}, nor one that names another living MU`,
+        { process, authority: signer.address },
+        { hint: `Spawn it with the tag Authority: ${signer.address}.` },
+      )
+    }
+    await remote.messenger(named).crank(job.process, job.message, options)
+    return `handed to the MU ${named.address}, which the target's Authority names`
+  }
+}

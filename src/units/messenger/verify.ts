@@ -1,0 +1,13 @@
+import { type DataItem, type ItemLimits, verifyDataItem } from '../../protocol/data-item.ts'
+import { parseAoItem } from '../../protocol/message.ts'
+
+/**
+ * What an MU refuses at the door: bytes that are no signed item, are too large, or lack the tags of a Message or Process.
+ *
+ * @throws AoError `INVALID_DATA_ITEM` | `TOO_LARGE`
+ */
+export async function verifyAtDoor(bytes: Uint8Array, limits: ItemLimits): Promise<DataItem> {
+  const item = await verifyDataItem(bytes, limits)
+  parseAoItem(item)
+  return item
+}

@@ -1,0 +1,81 @@
+import { LRUCache } from 'lru-cache'
+import type { AbortOptions } from '../../lib/abort.ts'
+import { sha256, toHex, utf8 } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { PeerDirectory } from '../../ports/peers.ts'
+import type { AttestedResult, Compute, DryRunMessage, LocalUnits, RemoteUnits } from '../../ports/units.ts'
+import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Evaluation } from '../../protocol/result.ts'
+import { checkAttested } from '../compute/attest.ts'
+import { type Candidate, firstAnswer, isUnitsFault } from './failover.ts'
+
+export interface RoutedComputeDeps {
+  readonly local: Pick<LocalUnits, 'address' | 'compute'>
+  readonly directory: PeerDirectory
+  readonly remote: RemoteUnits
+  readonly clock: Clock
+}
+
+export interface RoutedComputeOptions {
+  /** How long a CU that failed is asked last, in milliseconds. */
+  readonly avoidMs: number
+}
+export const defaultRoutedComputeOptions: RoutedComputeOptions = { avoidMs: 5_000 }
+
+/**
+ * Answers for any Process of the network. Rendezvous hashing over the living CUs keeps a Process warm on one of them
+ * whoever asks, and moves only the Processes of a CU that leaves. A remote answer counts only as that CU signed it.
+ */
+export class RoutedCompute implements Compute {
+  readonly #deps: RoutedComputeDeps
+  readonly #options: RoutedComputeOptions
+  readonly #failedAt = new LRUCache<Address, number>({ max: 1_000 })
+
+  constructor(deps: RoutedComputeDeps, options: RoutedComputeOptions = defaultRoutedComputeOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
+    return this.#ask(process, options, async ({ address, unit, local }) => {
+      const answer = await unit.result(process, at, options)
+      if (!local) await checkAttested(answer, { process, at, compute: address })
+      return answer
+    })
+  }
+
+  dryRun(process: ProcessId, message: DryRunMessage, options: AbortOptions = {}): Promise<Evaluation> {
+    return this.#ask(process, options, ({ unit }) => unit.dryRun(process, message, options))
+  }
+
+  #ask<R>(process: ProcessId, { signal }: AbortOptions, call: (unit: Candidate<Compute>) => Promise<R>): Promise<R> {
+    const noting = async (candidate: Candidate<Compute>): Promise<R> => {
+      try {
+        return await call(candidate)
+      } catch (error) {
+        if (isUnitsFault(error)) this.#failedAt.set(candidate.address, this.#deps.clock.now())
+        throw error
+      }
+    }
+    return firstAnswer(this.#candidates(process), noting, { role: 'CU', directory: this.#deps.directory, signal })
+  }
+
+  #candidates(process: ProcessId): readonly Candidate<Compute>[] {
+    const { local, directory, remote } = this.#deps
+    const candidates: Candidate<Compute>[] = directory
+      .find('CU')
+      .filter(({ address }) => address !== local.address)
+      .map(record => ({ address: record.address, unit: remote.compute(record), local: false }))
+    if (local.compute !== undefined) candidates.push({ address: local.address, unit: local.compute, local: true })
+    const ranked = rendezvous(process, candidates)
+    const avoided = (address: Address): boolean =>
+      this.#deps.clock.now() - (this.#failedAt.get(address) ?? Number.NEGATIVE_INFINITY) < this.#options.avoidMs
+    return [...ranked.filter(({ address }) => !avoided(address)), ...ranked.filter(({ address }) => avoided(address))]
+  }
+}
+
+/** Highest hash of (key, address) first: each key has its own order, and all nodes agree on it. */
+export function rendezvous<T extends { readonly address: Address }>(key: string, units: readonly T[]): readonly T[] {
+  const weighed = units.map(unit => ({ unit, weight: toHex(sha256(utf8(`${key} ${unit.address}`))) }))
+  return weighed.sort((a, b) => (a.weight < b.weight ? 1 : -1)).map(({ unit }) => unit)
+}

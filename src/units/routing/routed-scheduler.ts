@@ -1,0 +1,64 @@
+import type { AbortOptions } from '../../lib/abort.ts'
+import type { PeerDirectory } from '../../ports/peers.ts'
+import type { NonceRange, Scheduler } from '../../ports/units.ts'
+import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import { parseAoItem } from '../../protocol/message.ts'
+import { isUnitsFault } from './failover.ts'
+import type { Routes } from './route.ts'
+
+export interface RoutedSchedulerDeps {
+  readonly routes: Routes
+  readonly directory: PeerDirectory
+}
+
+/** Schedules any Process of the network, at whichever SU its `Scheduler` tag names. There is no second one to ask. */
+export class RoutedScheduler implements Scheduler {
+  readonly #deps: RoutedSchedulerDeps
+
+  constructor(deps: RoutedSchedulerDeps) {
+    this.#deps = deps
+  }
+
+  async schedule(message: DataItem, options: AbortOptions = {}): Promise<Assignment> {
+    const { routes } = this.#deps
+    const ao = parseAoItem(message)
+    const spec = ao.type === 'Process' ? ao.spec : (await routes.process(ao.process, options)).spec
+    const scheduler = await routes.schedulerAt(spec.scheduler, options)
+    const assignment = await this.#reported(spec.scheduler, scheduler.schedule(message, options), options)
+    if (ao.type === 'Process') await routes.remember(message)
+    return assignment
+  }
+
+  async assignment(
+    process: ProcessId,
+    at: MessageId | Nonce | 'newest',
+    options: AbortOptions = {},
+  ): Promise<Assignment> {
+    const { spec } = await this.#deps.routes.process(process, options)
+    const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
+    return this.#reported(spec.scheduler, scheduler.assignment(process, at, options), options)
+  }
+
+  async process(process: ProcessId, options: AbortOptions = {}): Promise<DataItem> {
+    return (await this.#deps.routes.process(process, options)).item
+  }
+
+  async *read(process: ProcessId, range: NonceRange, options: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
+    const scheduler = await this.#deps.routes.scheduler(process, options)
+    yield* scheduler.read(process, range, options)
+  }
+
+  async #reported<T>(address: Address, call: Promise<T>, { signal }: AbortOptions): Promise<T> {
+    const { directory } = this.#deps
+    try {
+      const answer = await call
+      directory.report(address, 'ok')
+      return answer
+    } catch (error) {
+      if (signal?.aborted !== true && isUnitsFault(error)) directory.report(address, 'failed')
+      throw error
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import { LRUCache } from 'lru-cache'
+import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
+import type { Telemetry } from '../../lib/telemetry.ts'
+import type { AssignmentLog } from '../../ports/assignment-log.ts'
+import type { Gossip } from '../../ports/peers.ts'
+import type { ArweaveClient } from '../../ports/settlement.ts'
+import type { NonceRange, Scheduler } from '../../ports/units.ts'
+import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
+import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
+import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Signer } from '../../protocol/keys.ts'
+import { type AoItem, parseAoItem } from '../../protocol/message.ts'
+import { Bells } from '../bell.ts'
+import { Announcer } from './announce.ts'
+import { ChainHead } from './chain-head.ts'
+import { Sequencer } from './sequencer.ts'
+
+export interface SchedulerUnitDeps {
+  /** Its address is what the `Scheduler` tag of each hosted Process names. */
+  readonly signer: Signer
+  readonly log: AssignmentLog
+  readonly arweave: ArweaveClient
+  readonly gossip: Gossip
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}
+
+export interface SchedulerUnitOptions {
+  readonly maxItemBytes: number
+  /** Messages queued for a nonce. */
+  readonly maxPending: number
+  /** Messages of one disk sync. */
+  readonly maxBatch: number
+  /** Readers that follow a schedule. */
+  readonly maxFollowers: number
+  /** Announcements that gossip has not taken yet. */
+  readonly maxUnsent: number
+  readonly headPollMs: number
+}
+export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
+  maxItemBytes: defaultItemLimits.maxBytes,
+  maxPending: 10_000,
+  maxBatch: 256, // beyond that a sync is no longer what costs: architecture.md, example 1
+  maxFollowers: 10_000,
+  maxUnsent: 10_000,
+  headPollMs: 5_000,
+}
+
+/** The SU: orders the messages of the Processes whose `Scheduler` tag is its address, and of no other. */
+export class SchedulerUnit implements Scheduler, Component {
+  readonly name = 'scheduler unit'
+  readonly #deps: SchedulerUnitDeps
+  readonly #options: SchedulerUnitOptions
+  readonly #head: ChainHead
+  readonly #sequencer: Sequencer
+  readonly #announcer: Announcer
+  readonly #flights = new SingleFlight<string, Assignment>()
+  readonly #hosted = new LRUCache<ProcessId, true>({ max: 100_000 })
+  readonly #followers: Bells<ProcessId>
+  #stopping = false
+
+  constructor(deps: SchedulerUnitDeps, options: SchedulerUnitOptions = defaultSchedulerUnitOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#head = new ChainHead(deps, { pollMs: options.headPollMs })
+    this.#announcer = new Announcer(deps, options.maxUnsent)
+    this.#followers = new Bells(options.maxFollowers)
+    const block = () => this.#head.current()
+    const onDurable = (batch: readonly ScheduledMessage[]): void => this.#spread(batch)
+    this.#sequencer = new Sequencer({ ...deps, block, onDurable }, options)
+    deps.telemetry.metrics.gauge(
+      'aonet_scheduler_followers',
+      'Readers that follow a schedule',
+      () => this.#followers.size,
+    )
+  }
+
+  start(): Promise<void> {
+    this.#stopping = false
+    return this.#head.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#sequencer.stop()
+    this.#followers.ringAll()
+    await this.#announcer.stop()
+    await this.#head.stop()
+  }
+
+  /** Signal: heard by the wait alone; once queued, the message is ordered. */
+  async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
+    throwIfAborted(signal)
+    const ao = await this.#admit(message)
+    const flight = this.#flights.run(`${ao.process} ${message.id}`, () => this.#sequencer.append(ao.process, message))
+    return raceSignal(flight, { signal })
+  }
+
+  async assignment(process: ProcessId, at: MessageId | Nonce | 'newest'): Promise<Assignment> {
+    const { log } = this.#deps
+    await this.#assertHosted(process)
+    const found =
+      at === 'newest'
+        ? await log.tail(process)
+        : typeof at === 'number'
+          ? await log.at(process, at)
+          : await log.find(process, at)
+    if (found !== undefined) return found
+    throw new AoError(
+      'UNKNOWN_MESSAGE',
+      'no such message is ordered in this Process',
+      { process, at },
+      { hint: 'Check the id or nonce; a message sent through another node may still arrive.' },
+    )
+  }
+
+  async process(process: ProcessId): Promise<DataItem> {
+    const item = await this.#deps.log.process(process)
+    if (item === undefined) throw unknownProcess(process)
+    return item
+  }
+
+  /** A reader that follows ends when its signal fires, and with `STOPPING` when this unit stops. */
+  async *read(process: ProcessId, range: NonceRange, { signal }: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
+    const { log } = this.#deps
+    await this.#assertHosted(process)
+    const bell = range.follow ? this.#followers.hang(process) : undefined
+    try {
+      let next: number = range.from
+      for (;;) {
+        const tail = (await log.tail(process))?.nonce ?? -1
+        const to = Math.min(range.to ?? tail, tail)
+        if (next <= to) {
+          for await (const scheduled of log.read(process, { from: next as Nonce, to: to as Nonce })) {
+            throwIfAborted(signal)
+            yield scheduled
+            next = scheduled.assignment.nonce + 1
+          }
+        }
+        if (bell === undefined || (range.to !== undefined && next > range.to)) return
+        if (this.#stopping) throw stopping()
+        await bell.wait({ signal })
+      }
+    } catch (error) {
+      if (bell === undefined || signal?.aborted !== true) throw error
+    } finally {
+      if (bell !== undefined) this.#followers.take(process, bell)
+    }
+  }
+
+  async #admit(message: DataItem): Promise<AoItem> {
+    if (this.#stopping) throw stopping()
+    const { raw } = message
+    const limit = this.#options.maxItemBytes
+    if (raw.length > limit) {
+      throw new AoError('TOO_LARGE', 'the data item is too large', { bytes: raw.length, limit })
+    }
+    const ao = parseAoItem(message)
+    if (ao.type === 'Message') await this.#assertHosted(ao.process)
+    else if (ao.spec.scheduler !== this.#deps.signer.address) {
+      throw new AoError(
+        'WRONG_UNIT',
+        'the Process names another scheduler',
+        { process: ao.process, scheduler: ao.spec.scheduler, asked: this.#deps.signer.address },
+        { hint: 'Send it to the scheduler that its Scheduler tag names.' },
+      )
+    }
+    return ao
+  }
+
+  async #assertHosted(process: ProcessId): Promise<void> {
+    if (this.#hosted.has(process)) return
+    if ((await this.#deps.log.process(process)) === undefined) throw unknownProcess(process)
+    this.#hosted.set(process, true)
+  }
+
+  #spread(batch: readonly ScheduledMessage[]): void {
+    this.#announcer.announce(batch)
+    for (const process of new Set(batch.map(({ assignment }) => assignment.process))) this.#followers.ring(process)
+  }
+}
+
+const stopping = (): AoError => new AoError('STOPPING', 'the scheduler is shutting down')
+
+const unknownProcess = (process: ProcessId): AoError =>
+  new AoError(
+    'UNKNOWN_PROCESS',
+    'this scheduler does not host the Process',
+    { process },
+    { hint: 'Spawn it first, or ask the scheduler that its Scheduler tag names.' },
+  )

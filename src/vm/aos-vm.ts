@@ -1,0 +1,165 @@
+import { AoError } from '../lib/errors.ts'
+import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+import { type AoHost, aoImports } from './ao-imports.ts'
+import { type AoHandle, aoLoader, type GlueImports, type InstantiateHook } from './ao-loader.ts'
+import { allowWideMemories, compile, growMemory, instantiate, maxMemoryBytes } from './engine.ts'
+import { aosFormats } from './formats.ts'
+import { type Answer, type Machine, type PreparedModule, trapped, trapWord, type Vm } from './machine.ts'
+import { capMemory, type GlobalShape, pageBytes, readShape, unsupported } from './wasm-binary.ts'
+
+/**
+ * Emscripten modules, aos among them, through the AO loader's own hook for ready instances.
+ *
+ * Memory grows by exactly what is asked for, so that its length, which a module can see and the state root covers, does
+ * not depend on how an instance came to be.
+ */
+export const aosVm: Vm = {
+  formats: aosFormats,
+  prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
+    if (format.startsWith('wasm64')) allowWideMemories()
+    const shape = readShape(bytes)
+    const limitBytes = Math.min(limits.memoryBytes, maxMemoryBytes)
+    const module = compile(capMemory(bytes, shape, limitBytes))
+    const prepared: Prepared = { module, format, limitBytes, globals: shape.globals }
+    return { instantiate: (environment, memoryBytes = 0) => AosMachine.start(prepared, environment, memoryBytes) }
+  },
+}
+
+interface Prepared {
+  readonly module: WebAssembly.Module
+  readonly format: string
+  readonly limitBytes: number
+  readonly globals: readonly GlobalShape[]
+}
+
+/** What a module reads from its clock first, in every message: a value of the stock loader's. Milliseconds. */
+const clockStart = 10_000
+
+/** The loader's own gas meter is off: it counts only in formats that are not offered here. */
+const noComputeLimit = Number.MAX_SAFE_INTEGER
+
+class AosMachine implements Machine, AoHost {
+  readonly #prepared: Prepared
+  readonly #environment: VmEnvironment
+  #instance: WebAssembly.Instance | undefined
+  #handle: AoHandle | undefined
+  #clock = clockStart
+  #wantedBytes = 0
+  #memoryRefused = false
+  /** What the glue would swallow or bury: thrown once it has returned. */
+  #failure: unknown
+
+  private constructor(prepared: Prepared, environment: VmEnvironment) {
+    this.#prepared = prepared
+    this.#environment = environment
+  }
+
+  static async start(prepared: Prepared, environment: VmEnvironment, memoryBytes: number): Promise<Machine> {
+    const machine = new AosMachine(prepared, environment)
+    const { format, limitBytes } = prepared
+    const handle = aoLoader()((imports, receive) => machine.#instantiate(imports, receive, memoryBytes), {
+      format,
+      computeLimit: noComputeLimit,
+      memoryLimit: String(limitBytes),
+      extensions: [],
+      UNSAFE_MEMORY: true,
+      thisProgram: 'ao',
+    })
+    // The hook has run by now. If it failed, some formats never settle their promise.
+    if (machine.#failure !== undefined) {
+      handle.catch(() => undefined)
+      throw AoError.from(machine.#failure)
+    }
+    try {
+      machine.#handle = await handle
+    } catch (error) {console.error(error)
+      throw machine.#failure === undefined
+        ? unsupported('the module traps before its first message', { trap: trapWord(error, machine.#memoryRefused) })
+        : AoError.from(machine.#failure)
+    }
+    return machine
+  }
+
+  get memory(): WebAssembly.Memory {
+    const memory = this.#instance?.exports[memoryName(this.#prepared.format)]
+    if (!(memory instanceof WebAssembly.Memory)) throw unsupported('the module does not export its memory')
+    return memory
+  }
+
+  get globals(): readonly WebAssembly.Global[] {
+    return this.#prepared.globals.flatMap(({ mutable, exportName, type }) => {
+      const global = mutable && exportName !== undefined ? this.#instance?.exports[exportName] : undefined
+      return global instanceof WebAssembly.Global && type !== 'other' ? [global] : []
+    })
+  }
+
+  async call(message: VmMessage): Promise<Answer> {
+    this.#clock = clockStart
+    this.#memoryRefused = false
+    const answer = await this.#evaluate(message)
+    if (this.#failure !== undefined) throw AoError.from(this.#failure)
+    return answer
+  }
+
+  tick(): number {
+    return this.#clock++
+  }
+
+  resize(memoryBytes: number): boolean {
+    this.#memoryRefused ||= memoryBytes > this.#prepared.limitBytes
+    this.#wantedBytes = Math.ceil(memoryBytes / pageBytes) * pageBytes
+    return memoryBytes <= this.#prepared.limitBytes
+  }
+
+  async #evaluate(message: VmMessage): Promise<Answer> {
+    if (this.#handle === undefined) throw new TypeError('the machine has not started')
+    try {
+      const { Memory: _, ...response } = await this.#handle(null, message, this.#environment)
+      return this.#isAtRest() ? { response, trapped: false } : trapped('trap')
+    } catch (thrown) {
+      const fault = thrown instanceof Error || typeof thrown === 'number' // a number: a jump that nobody caught
+      if (fault) return trapped(trapWord(thrown, this.#memoryRefused))
+      // The module itself said `ok: false`, and this is what it gave as reason.
+      return { response: { Error: thrown || 'the module gave no reason' }, trapped: false }
+    }
+  }
+
+  // A module that is still unwinding has state in hidden globals.
+  #isAtRest(): boolean {
+    const state = this.#instance?.exports['asyncify_get_state']
+    return typeof state !== 'function' || state() === 0
+  }
+
+  #instantiate(imports: GlueImports, receive: Parameters<InstantiateHook>[1], memoryBytes: number): unknown {
+    try {
+      this.#instance = instantiate(this.#prepared.module, aoImports(this.#prepared.module, imports, this))
+      growMemory(this.memory, memoryBytes)
+      const exports = { ...this.#instance.exports, [memoryName(this.#prepared.format)]: this.#memoryStandIn() }
+      return receive({ exports })
+    } catch (error) {
+      this.#failure = error instanceof AoError ? error : unsupported('the module lacks what its format asks for')
+      throw error
+    }
+  }
+
+  // The glue asks for a fraction of pages, as a number, and up to a fifth too many: the amount is settled here.
+  #memoryStandIn(): object {
+    const memory = this.memory
+    return {
+      get buffer(): ArrayBuffer {
+        return memory.buffer as ArrayBuffer
+      },
+      grow: (): void => {
+        try {
+          growMemory(memory, this.#wantedBytes)
+        } catch (error) {
+          this.#failure = error
+          throw error
+        }
+      },
+    }
+  }
+}
+
+/** The first emscripten format has short names. */
+const memoryName = (format: string): string => (format === aosFormats[0] ? 'E' : 'memory')

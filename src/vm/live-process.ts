@@ -1,0 +1,75 @@
+import { AoError } from '../lib/errors.ts'
+import type { Step, VmEnvironment, VmMessage } from '../ports/vm.ts'
+import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
+import { type Image, restoreImage, takeImage } from './image.ts'
+import type { Answer, Machine, PreparedModule } from './machine.ts'
+
+/** Until modules are metered every evaluation is free. */
+const gasUsed = 0n
+
+/**
+ * One Process on a live instance, whatever its format: a message changes the memory in place instead of copying it.
+ *
+ * Invariant: between calls the state is `#image`. A message that fails, and every dry-run, is undone by copying back the
+ * pages that differ; an instance that trapped or grew is thrown away, for neither can be undone in place.
+ *
+ * A state root is due after every message, so the image is always of now and there is no tail to replay.
+ */
+export class LiveProcess {
+  readonly #module: PreparedModule
+  readonly #environment: VmEnvironment
+  #machine: Machine | undefined
+  #image: Image
+  #applied = 0
+
+  private constructor(module: PreparedModule, environment: VmEnvironment, machine: Machine) {
+    this.#module = module
+    this.#environment = environment
+    this.#machine = machine
+    this.#image = takeImage(machine)
+  }
+
+  /** @throws AoError `UNSUPPORTED_MODULE` */
+  static async open(module: PreparedModule, environment: VmEnvironment): Promise<LiveProcess> {
+    return new LiveProcess(module, environment, await module.instantiate(environment))
+  }
+
+  /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */
+  async handle(message: VmMessage): Promise<Step> {
+    const { machine, answer } = await this.#call(message)
+    const evaluation = parseEvaluation(answer.response, gasUsed)
+    if (answer.trapped || evaluation.error !== undefined) this.#undo(machine, answer)
+    else this.#image = takeImage(machine, this.#image)
+    this.#applied++
+    return { evaluation, stateRoot: this.#image.root, applied: this.#applied }
+  }
+
+  /** @throws AoError `NOT_READY` as `handle`. */
+  async dryRun(message: VmMessage): Promise<Evaluation> {
+    const { machine, answer } = await this.#call(message)
+    this.#undo(machine, answer)
+    return parseEvaluation(answer.response, gasUsed)
+  }
+
+  async #call(message: VmMessage): Promise<{ machine: Machine; answer: Answer }> {
+    try {
+      this.#machine ??= await this.#reopen()
+      return { machine: this.#machine, answer: await this.#machine.call(message) }
+    } catch (error) {
+      this.#machine = undefined // nothing is known of its memory
+      throw AoError.from(error)
+    }
+  }
+
+  async #reopen(): Promise<Machine> {
+    const machine = await this.#module.instantiate(this.#environment, this.#image.memoryBytes)
+    restoreImage(machine, this.#image)
+    return machine
+  }
+
+  // A trap leaves the stack pointer and other hidden globals where they were; a memory never shrinks.
+  #undo(machine: Machine, { trapped }: Answer): void {
+    if (trapped || machine.memory.buffer.byteLength !== this.#image.memoryBytes) this.#machine = undefined
+    else restoreImage(machine, this.#image)
+  }
+}

@@ -1,0 +1,47 @@
+import { AoError, type ErrorCode, type ErrorFacts } from '../lib/errors.ts'
+import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+
+/** What the pool asks of a worker, one at a time, `close` apart, which has no reply. `live` names an instance for as long as the worker holds it. */
+export type WorkerRequest =
+  | {
+      readonly type: 'open'
+      readonly live: number
+      readonly module: string
+      readonly format: string
+      /** Absent at the first try: the worker may hold the compiled module. */
+      readonly bytes?: Uint8Array | undefined
+      readonly environment: VmEnvironment
+      readonly limits: VmLimits
+    }
+  | { readonly type: 'handle' | 'dry-run'; readonly live: number; readonly message: VmMessage }
+  | { readonly type: 'close'; readonly live: number }
+
+/** The answer to `open`. */
+export type OpenOutcome = 'opened' | 'module-needed'
+
+export type WorkerReply =
+  | { readonly type: 'ready' }
+  | { readonly type: 'done'; readonly value: unknown }
+  | { readonly type: 'failed'; readonly error: PlainError }
+
+export interface WorkerOptions {
+  readonly maxLive: number
+}
+
+/** An AoError as a structured clone carries it. */
+export interface PlainError {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly facts: ErrorFacts
+  readonly hint: string | undefined
+  /** Text of the cause, for the log. */
+  readonly cause: string | undefined
+}
+
+export function toPlainError(thrown: unknown): PlainError {
+  const { code, message, facts, hint, cause } = AoError.from(thrown)
+  return { code, message, facts, hint, cause: cause instanceof Error ? cause.stack : undefined }
+}
+
+export const fromPlainError = ({ code, message, facts, hint, cause }: PlainError): AoError =>
+  new AoError(code, message, facts, { hint, cause })

@@ -1,0 +1,24 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { WorkerHost } from './worker-host.ts'
+import { toPlainError, type WorkerOptions, type WorkerReply, type WorkerRequest } from './worker-messages.ts'
+
+// The thread's entry: one request at a time, in the order they come.
+
+const port = parentPort
+if (port === null) throw new TypeError('vm/worker.ts runs in a worker thread only')
+
+const host = new WorkerHost(workerData as WorkerOptions)
+const reply = (message: WorkerReply): void => port.postMessage(message)
+
+let last: Promise<void> = Promise.resolve()
+port.on('message', (request: WorkerRequest) => {
+  last = last
+    .then(() => host.answer(request))
+    .then(
+      value => {
+        if (request.type !== 'close') reply({ type: 'done', value })
+      },
+      (error: unknown) => reply({ type: 'failed', error: toPlainError(error) }),
+    )
+})
+reply({ type: 'ready' })

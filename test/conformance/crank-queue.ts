@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import type { CrankJob, CrankQueue } from '../../src/ports/crank-queue.ts'
+import type { MessageId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import { anId } from '../support/builders.ts'
+
+/** What every CrankQueue promises. */
+export function crankQueueSuite(
+  name: string,
+  create: () => Promise<{ queue: CrankQueue; close(): Promise<void> }>,
+): void {
+  describe(`CrankQueue: ${name}`, () => {
+    let queue: CrankQueue
+    let close: () => Promise<void>
+
+    beforeEach(async () => {
+      ;({ queue, close } = await create())
+    })
+    afterEach(() => close())
+
+    it('gives back a job as it was added, with what it leaves undefined', async () => {
+      const job = aJob('a', {
+        state: 'pushing',
+        parts: [
+          {
+            kind: 'message',
+            target: 't',
+            state: 'pushed',
+            message: anId<MessageId>('m'),
+            nonce: 3 as Nonce,
+            reason: undefined,
+          },
+          { kind: 'spawn', target: '', state: 'waiting', message: undefined, nonce: undefined, reason: 'no route' },
+        ],
+      })
+      await queue.write({ add: [job] })
+      assert.deepEqual(await queue.get(job.process, job.message), job)
+      assert.equal(await queue.get(job.process, anId('other')), undefined)
+    })
+
+    it('does not add a job that exists, even in the same change', async () => {
+      const job = aJob('a')
+      await queue.write({ add: [job] })
+      await queue.write({ update: [{ ...job, state: 'done' }] })
+      await queue.write({ add: [job, aJob('b'), aJob('b', { depth: 9 })] })
+      assert.equal((await queue.get(job.process, job.message))?.state, 'done')
+      assert.equal((await queue.get(job.process, anId('b')))?.depth, 0)
+      assert.equal(await queue.size(), 1)
+    })
+
+    it('lists open jobs only, earliest first, at most the limit', async () => {
+      await queue.write({
+        add: [aJob('late', { dueAt: 300 }), aJob('soon', { dueAt: 5 }), aJob('mid', { dueAt: 256 }), aJob('over')],
+        update: [aJob('over', { state: 'failed', dueAt: 1 })],
+      })
+      const due = async (limit: number): Promise<number[]> => (await queue.open(limit)).map(job => job.dueAt)
+      assert.deepEqual(await due(10), [5, 256, 300])
+      assert.deepEqual(await due(2), [5, 256])
+      assert.deepEqual(await due(0), [])
+      assert.equal(await queue.size(), 3)
+    })
+
+    it('lists a job once, at its new time, after an update', async () => {
+      await queue.write({ add: [aJob('a', { dueAt: 1 }), aJob('b', { dueAt: 2 })] })
+      await queue.write({ update: [aJob('a', { dueAt: 3, attempts: 1, state: 'waiting', reason: 'later' })] })
+      assert.deepEqual(
+        (await queue.open(10)).map(job => [job.dueAt, job.attempts]),
+        [
+          [2, 0],
+          [3, 1],
+        ],
+      )
+      assert.equal(await queue.size(), 2)
+    })
+
+    it('finds all jobs that a root set off, open or not', async () => {
+      const root = anId<MessageId>('root')
+      await queue.write({ add: [aJob('a', { root }), aJob('b', { root }), aJob('c')] })
+      await queue.write({ update: [aJob('a', { root, state: 'done' })] })
+      const found = (await queue.ofRoot(root)).map(job => job.state).sort()
+      assert.deepEqual(found, ['done', 'queued'])
+    })
+
+    it('keeps the count of open jobs right when many write at once', async () => {
+      const jobs = Array.from({ length: 40 }, (_, i) => aJob(`job ${i}`))
+      await Promise.all(jobs.map(job => queue.write({ add: [job] })))
+      await Promise.all(
+        jobs.flatMap((job, i) => [
+          queue.write({ update: [{ ...job, attempts: 1 }] }),
+          queue.write({ update: [{ ...job, state: i % 2 === 0 ? 'done' : 'waiting' }] }),
+        ]),
+      )
+      assert.equal(await queue.size(), 20)
+      assert.equal((await queue.open(100)).length, 20)
+    })
+
+    it('takes an empty change as nothing to do', async () => {
+      await queue.write({})
+      assert.equal(await queue.size(), 0)
+    })
+  })
+}
+
+const aJob = (name: string, fields: Partial<CrankJob> = {}): CrankJob => ({
+  process: anId<ProcessId>('process'),
+  message: anId<MessageId>(name),
+  nonce: 1 as Nonce,
+  state: 'queued',
+  attempts: 0,
+  parts: [],
+  reason: undefined,
+  root: anId<MessageId>(name),
+  depth: 0,
+  dueAt: 0,
+  ...fields,
+})

@@ -1,0 +1,32 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { silentLogger } from '../../src/lib/telemetry.ts'
+import { openStore } from '../../src/storage/level.ts'
+import { LevelAssignmentLog } from '../../src/storage/level-assignment-log.ts'
+import { LevelCrankQueue } from '../../src/storage/level-crank-queue.ts'
+import { LevelResultStore } from '../../src/storage/level-result-store.ts'
+import { LevelRouteStore } from '../../src/storage/level-route-store.ts'
+import { LevelSettlementStore } from '../../src/storage/level-settlement-store.ts'
+import type { Store } from '../../src/storage/store.ts'
+import { assignmentLogSuite } from './assignment-log.ts'
+import { crankQueueSuite } from './crank-queue.ts'
+import { resultStoreSuite } from './result-store.ts'
+import { routeStoreSuite } from './route-store.ts'
+import { settlementStoreSuite } from './settlement-store.ts'
+
+async function onDisk<T>(make: (store: Store) => T): Promise<T & { close(): Promise<void> }> {
+  const dir = await mkdtemp(join(tmpdir(), 'aonet-conformance-'))
+  const store = await openStore(dir, { log: silentLogger })
+  const close = async (): Promise<void> => {
+    await store.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+  return { ...make(store), close }
+}
+
+assignmentLogSuite('on LevelDB', () => onDisk(store => ({ log: new LevelAssignmentLog(store) })))
+resultStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelResultStore(store) })))
+crankQueueSuite('on LevelDB', () => onDisk(store => ({ queue: new LevelCrankQueue(store) })))
+routeStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelRouteStore(store) })))
+settlementStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelSettlementStore(store) })))

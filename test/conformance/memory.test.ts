@@ -1,0 +1,20 @@
+import {
+  MemoryAssignmentLog,
+  MemoryCrankQueue,
+  MemoryResultStore,
+  MemoryRouteStore,
+  MemorySettlementStore,
+} from '../../src/storage/memory.ts'
+import { assignmentLogSuite } from './assignment-log.ts'
+import { crankQueueSuite } from './crank-queue.ts'
+import { resultStoreSuite } from './result-store.ts'
+import { routeStoreSuite } from './route-store.ts'
+import { settlementStoreSuite } from './settlement-store.ts'
+
+const close = async (): Promise<void> => undefined
+
+assignmentLogSuite('in memory', async () => ({ log: new MemoryAssignmentLog(), close }))
+resultStoreSuite('in memory', async () => ({ store: new MemoryResultStore(), close }))
+crankQueueSuite('in memory', async () => ({ queue: new MemoryCrankQueue(), close }))
+routeStoreSuite('in memory', async () => ({ store: new MemoryRouteStore(), close }))
+settlementStoreSuite('in memory', async () => ({ store: new MemorySettlementStore(), close }))

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import type { ResultStore, StoredResult } from '../../src/ports/result-store.ts'
+import { attestationOf, draftAttestation } from '../../src/protocol/attestation.ts'
+import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import { emptyOutbox, encodeResult } from '../../src/protocol/result.ts'
+import { anId, aProcess, messages, processIdOf, schedule, testSigner } from '../support/builders.ts'
+
+/** What every ResultStore promises. */
+export function resultStoreSuite(
+  name: string,
+  create: () => Promise<{ store: ResultStore; close(): Promise<void> }>,
+): void {
+  describe(`ResultStore: ${name}`, () => {
+    let store: ResultStore
+    let close: () => Promise<void>
+    let rows: readonly StoredResult[]
+    let process: ProcessId
+
+    before(async () => {
+      const item = await aProcess()
+      process = processIdOf(item)
+      const entries = await schedule(item, await messages(item, 3))
+      rows = await Promise.all(entries.map(({ assignment }) => aRow(assignment, 'ok')))
+    })
+    beforeEach(async () => {
+      ;({ store, close } = await create())
+    })
+    afterEach(() => close())
+
+    it('knows nothing at first', async () => {
+      assert.equal(await store.get(process, 0 as Nonce), undefined)
+      assert.equal(await store.nonceOf(process, anId()), undefined)
+      assert.equal(await store.newest(process), undefined)
+    })
+
+    it('gives back each row as it was put, and the nonce of its message', async () => {
+      for (const row of rows) await store.put(row)
+      for (const row of rows) {
+        const stored = await store.get(process, row.result.nonce)
+        assert.equal(stored?.assignment.id, row.assignment.id)
+        assert.deepEqual(Buffer.from(stored?.attestation ?? []), Buffer.from(row.attestation))
+        assert.ok(stored && Buffer.from(encodeResult(stored.result)).equals(encodeResult(row.result)))
+        assert.equal(await store.nonceOf(process, row.assignment.message), row.result.nonce)
+      }
+      assert.equal(await store.nonceOf(anId<ProcessId>('other'), rows[1]?.assignment.message ?? anId()), undefined)
+    })
+
+    it('tells the newest row, whatever the order of putting', async () => {
+      const [first, second, third] = rows
+      assert.ok(first && second && third)
+      await store.put(second)
+      await store.put(third)
+      await store.put(first)
+      assert.equal((await store.newest(process))?.result.nonce, 2)
+    })
+
+    it('takes the same row again', async () => {
+      const [row] = rows
+      assert.ok(row)
+      await store.put(row)
+      await store.put(row)
+      assert.equal((await store.newest(process))?.result.nonce, 0)
+    })
+
+    it('refuses another row for a stored nonce with EQUIVOCATION and keeps the first', async () => {
+      const [row] = rows
+      assert.ok(row)
+      await store.put(row)
+      await assert.rejects(store.put(await aRow(row.assignment, 'something else')), { code: 'EQUIVOCATION' })
+      assert.equal((await store.get(process, 0 as Nonce))?.result.output, 'ok')
+    })
+
+    it('lets one of two rows that race for a nonce win', async () => {
+      const [row] = rows
+      assert.ok(row)
+      const rivals = await Promise.all(['a', 'b', 'c', 'd'].map(output => aRow(row.assignment, output)))
+      const outcomes = await Promise.allSettled(rivals.map(rival => store.put(rival)))
+      const won = outcomes.flatMap((outcome, i) => (outcome.status === 'fulfilled' ? [rivals[i]] : []))
+      assert.equal(won.length, 1)
+      assert.equal((await store.get(process, 0 as Nonce))?.result.output, won[0]?.result.output)
+    })
+  })
+}
+
+async function aRow(assignment: StoredResult['assignment'], output: string): Promise<StoredResult> {
+  const { process, nonce } = assignment
+  const outbox = {
+    ...emptyOutbox,
+    messages: [{ target: anId('target'), anchor: '', tags: [{ name: 'Action', value: 'Pong' }], data: output }],
+  }
+  const result = { process, nonce, outbox, output, error: undefined, gasUsed: 7n, stateRoot: anId(`state ${nonce}`) }
+  const at = { assignment, module: anId<never>('module'), meter: 'none-1', previousStateRoot: anId('before') }
+  const attestation = await testSigner('cu').sign(draftAttestation(attestationOf(result, at)))
+  return { assignment, result, attestation: attestation.raw }
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { settingNames } from '../../../src/node/settings.ts'
+import { cliPath, runCli } from '../../support/run-cli.ts'
+
+describe('the command line', function () {
+  this.timeout(60_000)
+  let cwd: string
+  beforeEach(() => {
+    cwd = mkdtempSync(join(tmpdir(), 'aonet-cli-'))
+  })
+  afterEach(() => rmSync(cwd, { recursive: true, force: true }))
+
+  const assertFailure = (outcome: Awaited<ReturnType<typeof runCli>>, code: string, cause: RegExp): void => {
+    assert.equal(outcome.code, 1, outcome.error)
+    assert.match(outcome.error, new RegExp(`\\(${code}\\)`))
+    assert.match(outcome.error, cause)
+    assert.match(outcome.error, /→ /, 'no next step is named')
+    assert.doesNotMatch(outcome.error, /\n\s+at .*\.js:/, 'a stack trace is shown')
+  }
+
+  it('shows help with examples for every command', async () => {
+    const { code, out } = await runCli(['--help'], { cwd })
+    assert.equal(code, 0)
+    const commands = [...out.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name)
+    for (const name of ['init', 'start', 'status', 'spawn', 'send', 'eval', 'result', 'dry-run', 'module', 'testnet']) {
+      assert.ok(commands.includes(name), `${name} is not in the help`)
+    }
+  })
+
+  it('answers a mistyped command or option with exit code 2', async () => {
+    assert.equal((await runCli(['spwan'], { cwd })).code, 2)
+    assert.equal((await runCli(['send'], { cwd })).code, 2)
+    assert.equal((await runCli(['send', 'x', '--tag', 'novalue'], { cwd })).code, 2)
+  })
+
+  it('init writes a key only its owner may read and a commented configuration, and does not overwrite', async () => {
+    const { code, out } = await runCli(['init', '--data-dir', 'n', '--json'], { cwd })
+    assert.equal(code, 0)
+    const { address } = JSON.parse(out) as { address: string }
+    assert.match(address, /^[\w-]{43}$/)
+    assert.equal(statSync(join(cwd, 'n', 'key.json')).mode & 0o777, 0o600)
+    const config = readFileSync(join(cwd, 'n', 'config.yaml'), 'utf8')
+    for (const name of settingNames) assert.match(config, new RegExp(`^#? ?${name}:`, 'm'))
+    assertFailure(await runCli(['init', '--data-dir', 'n'], { cwd }), 'INVALID_ARGUMENT', /exists already/)
+  })
+
+  it('start names every mistake of a configuration at once', async () => {
+    writeFileSync(join(cwd, 'c.yaml'), 'httpPort: many\nrolse: [SU]\n')
+    assertFailure(await runCli(['start', '--config', 'c.yaml'], { cwd }), 'INVALID_CONFIG', /httpPort[\s\S]*|rolse[\s\S]*did you mean roles/)
+  })
+
+  it('start without a key says how to make one', async () => {
+    assertFailure(await runCli(['start', '--data-dir', 'nothing'], { cwd }), 'INVALID_CONFIG', /there is no key file/)
+  })
+
+  it('start --print-config shows where flags and the environment lead', async () => {
+    const { out } = await runCli(['start', '--print-config', '--json', '--http-port', '4321'], { cwd })
+    assert.equal((JSON.parse(out) as { httpPort: number }).httpPort, 4321)
+  })
+
+  it('start says which port is taken', async () => {
+    await runCli(['init', '--data-dir', 'n'], { cwd })
+    const blocker = createServer().listen(0, '127.0.0.1')
+    await once(blocker, 'listening')
+    const { port } = blocker.address() as { port: number }
+    try {
+      const args = ['start', '--data-dir', 'n', '--roles', 'MU', '--arweave-url', 'http://127.0.0.1:9']
+      for (const flag of ['--http-port', '--grpc-port']) {
+        assertFailure(await runCli([...args, flag, String(port)], { cwd }), 'PORT_IN_USE', new RegExp(String(port)))
+      }
+      assertFailure(await runCli([...args, '--p2p-listen', `/ip4/127.0.0.1/tcp/${port}`], { cwd }), 'PORT_IN_USE', new RegExp(String(port)))
+    } finally {
+      blocker.close()
+    }
+  })
+
+  it('a second node on the same data directory is refused, and the first goes on', async () => {
+    await runCli(['init', '--data-dir', 'n'], { cwd })
+    const args = ['start', '--data-dir', 'n', '--roles', 'MU', '--arweave-url', 'http://127.0.0.1:9']
+    const first = spawn(process.execPath, [cliPath, ...args], { cwd })
+    try {
+      let log = ''
+      for await (const chunk of first.stdout) {
+        log += String(chunk)
+        if (log.includes('"node-started"')) break
+      }
+      assertFailure(await runCli(args, { cwd }), 'STORE_LOCKED', /another/)
+      assert.equal(first.exitCode, null)
+    } finally {
+      first.kill('SIGTERM')
+      if (first.exitCode === null) await once(first, 'exit')
+    }
+    assert.equal(first.exitCode, 0)
+    assert.ok(existsSync(join(cwd, 'n')))
+  })
+
+  it('commands for a network say so when there is none', async () => {
+    assertFailure(await runCli(['spawn', '--module', 'A'.repeat(43)], { cwd }), 'INVALID_ARGUMENT', /no testnet is running/)
+    assertFailure(await runCli(['testnet', 'status'], { cwd }), 'NOT_READY', /no testnet is running/)
+    assertFailure(await runCli(['status', '--node', '127.0.0.1:9'], { cwd }), 'PEER_UNREACHABLE', /127\.0\.0\.1:9/)
+  })
+})

@@ -1,0 +1,121 @@
+import { raceSignal } from '../../src/lib/abort.ts'
+import { sha256, toUtf8, utf8 } from '../../src/lib/bytes.ts'
+import { AoError } from '../../src/lib/errors.ts'
+import { canonicalJson, type Json } from '../../src/lib/json.ts'
+import type { LiveProcess, ProcessSetup, Step, VmEnvironment, VmMessage, VmPool } from '../../src/ports/vm.ts'
+import { idFromBytes } from '../../src/protocol/ids.ts'
+import type { Signer } from '../../src/protocol/keys.ts'
+import { type Evaluation, parseEvaluation } from '../../src/protocol/result.ts'
+import { tagsOf } from '../../src/protocol/tags.ts'
+import { anItem } from './builders.ts'
+
+/** A Process as a function: what it gives for a message in a state, in AO's own field names. */
+export type Script = (
+  state: Json,
+  message: VmMessage,
+  env: VmEnvironment,
+) => { readonly state: Json; readonly answer: { readonly [key: string]: unknown } }
+
+export const scriptFormat = 'test-script'
+
+/** A VmPool whose Modules name a function in their data. Counts what it does and breaks when told to. */
+export class ScriptPool implements VmPool {
+  readonly formats = [scriptFormat]
+  readonly #scripts: Readonly<Record<string, Script>>
+  readonly handled: VmMessage[] = []
+  readonly setups: ProcessSetup[] = []
+  /** As many of the next calls throw this. */
+  failures: AoError[] = []
+  /** Mixed into every state root: two pools that differ in it disagree. */
+  salt = ''
+  readonly #instances = new Set<ScriptProcess>()
+
+  constructor(scripts: Readonly<Record<string, Script>>) {
+    this.#scripts = scripts
+  }
+
+  /** As when a worker dies or memory is short. */
+  evictAll(): void {
+    for (const instance of this.#instances) instance.evicted = true
+  }
+
+  get live(): number {
+    return [...this.#instances].filter(({ evicted }) => !evicted).length
+  }
+
+  async open(setup: ProcessSetup): Promise<LiveProcess> {
+    const name = toUtf8(await setup.loadModule())
+    const script = this.#scripts[name]
+    if (script === undefined) throw new AoError('UNSUPPORTED_MODULE', 'no such script', { name })
+    this.setups.push(setup)
+    const instance = new ScriptProcess(script, setup.environment, this)
+    this.#instances.add(instance)
+    return instance
+  }
+}
+
+class ScriptProcess implements LiveProcess {
+  readonly #script: Script
+  readonly #env: VmEnvironment
+  readonly #pool: ScriptPool
+  #state: Json = null
+  #applied = 0
+  evicted = false
+
+  constructor(script: Script, env: VmEnvironment, pool: ScriptPool) {
+    this.#script = script
+    this.#env = env
+    this.#pool = pool
+  }
+
+  async handle(message: VmMessage): Promise<Step> {
+    const { state, evaluation } = await this.#evaluate(message)
+    if (evaluation.error === undefined) this.#state = state
+    this.#applied++
+    this.#pool.handled.push(message)
+    const stateRoot = idFromBytes(sha256(utf8(this.#pool.salt + canonicalJson(this.#state))))
+    return { evaluation, stateRoot, applied: this.#applied }
+  }
+
+  async dryRun(message: VmMessage): Promise<Evaluation> {
+    return (await this.#evaluate(message)).evaluation
+  }
+
+  async close(): Promise<void> {
+    this.evicted = true
+  }
+
+  async #evaluate(message: VmMessage): Promise<{ state: Json; evaluation: Evaluation }> {
+    await raceSignal(Promise.resolve())
+    const failure = this.#pool.failures.shift()
+    if (failure !== undefined) throw failure
+    if (this.evicted) throw new AoError('NOT_READY', 'the instance was evicted')
+    const { state, answer } = this.#script(this.#state, message, this.#env)
+    return { state, evaluation: parseEvaluation(answer, 7n) }
+  }
+}
+
+/** A published Module whose script is `name`. */
+export const aScriptModule = (name: string, signer?: Signer) =>
+  anItem(
+    {
+      data: utf8(name),
+      tags: tagsOf(
+        ['Data-Protocol', 'ao'],
+        ['Type', 'Module'],
+        ['Variant', 'ao.TN.1'],
+        ['Module-Format', scriptFormat],
+        ['Input-Encoding', 'JSON-V1'],
+        ['Output-Encoding', 'JSON-V1'],
+        ['Memory-Limit', '1-mb'],
+        ['Compute-Limit', '1000'],
+      ),
+    },
+    signer,
+  )
+
+/** Remembers every message's data, in order, and answers with how many there were. */
+export const recorder: Script = (state, message) => {
+  const seen = [...((state as readonly Json[] | null) ?? []), message['Data'] ?? '']
+  return { state: seen, answer: { Output: { count: seen.length, seen } } }
+}

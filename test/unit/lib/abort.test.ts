@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { raceSignal, sleep } from '../../../src/lib/abort.ts'
+import { AoError, retryAdvice } from '../../../src/lib/errors.ts'
+import { SingleFlight } from '../../../src/lib/single-flight.ts'
+
+describe('lib/abort', () => {
+  it('gives up waiting with ABORTED when the caller does, and the work goes on', async () => {
+    const controller = new AbortController()
+    let done = false
+    const work = new Promise<void>(resolve => setImmediate(resolve)).then(() => {
+      done = true
+    })
+    const waiting = raceSignal(work, { signal: controller.signal })
+    controller.abort()
+    await assert.rejects(waiting, { code: 'ABORTED' })
+    await work
+    assert.equal(done, true)
+  })
+
+  it('tells a passed deadline from a caller that gave up', async () => {
+    await assert.rejects(sleep(60_000, { signal: AbortSignal.timeout(1) }), { code: 'DEADLINE' })
+  })
+
+  it('shows a bug as INTERNAL without its text', () => {
+    const error = AoError.from(new TypeError('secret path /root/key'))
+    assert.equal(error.code, 'INTERNAL')
+    assert.doesNotMatch(error.message, /secret/)
+    assert.equal(retryAdvice(error), 'elsewhere')
+  })
+})
+
+describe('lib/single-flight', () => {
+  it('computes once for all who ask at the same time, and again afterwards', async () => {
+    const flights = new SingleFlight<string, number>()
+    let computed = 0
+    const compute = async (): Promise<number> => ++computed
+    assert.deepEqual(await Promise.all([flights.run('a', compute), flights.run('a', compute)]), [1, 1])
+    assert.equal(await flights.run('a', compute), 2)
+    assert.equal(flights.size, 0)
+  })
+})

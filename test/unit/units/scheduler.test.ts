@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { MemoryArweave } from '../../../src/arweave/memory-arweave.ts'
+import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
+import type { DataItem } from '../../../src/protocol/data-item.ts'
+import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import { MemoryAssignmentLog } from '../../../src/storage/memory.ts'
+import { schedulePage } from '../../../src/units/scheduler/page.ts'
+import {
+  defaultSchedulerUnitOptions,
+  SchedulerUnit,
+  type SchedulerUnitOptions,
+} from '../../../src/units/scheduler/scheduler.ts'
+import {
+  aMessage,
+  anId,
+  anItem,
+  aProcess,
+  messages,
+  processIdOf,
+  schedule,
+  testSigner,
+} from '../../support/builders.ts'
+import { eventually, TestClock } from '../../support/eventually.ts'
+
+describe('units/scheduler', () => {
+  let unit: SchedulerUnit
+  let log: MemoryAssignmentLog
+  let hub: MemoryGossipHub
+  let item: DataItem
+  let process: ProcessId
+
+  const start = async (options: Partial<SchedulerUnitOptions> = {}): Promise<SchedulerUnit> => {
+    const clock = new TestClock()
+    const signer = testSigner('su')
+    const started = new SchedulerUnit(
+      { signer, log, clock, arweave: new MemoryArweave({ clock }), gossip: hub.join('su'), telemetry: silentTelemetry },
+      { ...defaultSchedulerUnitOptions, headPollMs: 1, ...options },
+    )
+    await started.start()
+    return started
+  }
+
+  beforeEach(async () => {
+    log = new MemoryAssignmentLog()
+    hub = new MemoryGossipHub()
+    unit = await start()
+    item = await aProcess()
+    process = processIdOf(item)
+    await eventually('the first block', () => unit.schedule(item).catch(() => undefined))
+  })
+  afterEach(() => unit.stop())
+
+  it('is not ready before it has seen a block', async () => {
+    const clock = new TestClock()
+    const early = new SchedulerUnit({
+      ...{ signer: testSigner('su'), log: new MemoryAssignmentLog(), clock, telemetry: silentTelemetry },
+      ...{ arweave: new MemoryArweave({ clock }), gossip: hub.join('early') },
+    })
+    await assert.rejects(early.schedule(item), { code: 'NOT_READY' })
+  })
+
+  it('puts the Process item at nonce 0 and messages after it', async () => {
+    assert.equal((await unit.assignment(process, 0 as Nonce)).message, item.id)
+    const assignment = await unit.schedule(await aMessage(item))
+    assert.equal(assignment.nonce, 1)
+    assert.equal(assignment.scheduler, testSigner('su').address)
+    assert.equal((await unit.process(process)).id, item.id)
+  })
+
+  it('gives the same message the same Assignment, one after the other and at once', async () => {
+    const message = await aMessage(item)
+    const given = await Promise.all([unit.schedule(message), unit.schedule(message), unit.schedule(message)])
+    given.push(await unit.schedule(message))
+    assert.equal(new Set(given.map(({ id }) => id)).size, 1)
+    assert.equal((await unit.assignment(process, 'newest')).nonce, 1)
+  })
+
+  it('refuses what it should not order, and says why', async () => {
+    const foreign = await aProcess({ scheduler: testSigner('other').address })
+    await assert.rejects(unit.schedule(foreign), error => {
+      const { code, facts } = error as { code: string; facts: { scheduler: string } }
+      return code === 'WRONG_UNIT' && facts.scheduler === testSigner('other').address
+    })
+    await assert.rejects(unit.schedule(await aMessage(anId<ProcessId>('nobody'))), { code: 'UNKNOWN_PROCESS' })
+    await assert.rejects(unit.schedule(await anItem({ target: process })), { code: 'INVALID_DATA_ITEM' })
+    await assert.rejects(unit.assignment(process, 7 as Nonce), { code: 'UNKNOWN_MESSAGE' })
+    await assert.rejects(unit.assignment(anId<ProcessId>('nobody'), 'newest'), { code: 'UNKNOWN_PROCESS' })
+  })
+
+  it('refuses an item over its size limit', async () => {
+    await unit.stop()
+    hub = new MemoryGossipHub()
+    unit = await start({ maxItemBytes: 500 })
+    await assert.rejects(unit.schedule(await aMessage(item, { data: 'x'.repeat(600) })), { code: 'TOO_LARGE' })
+  })
+
+  it('tells gossip of each Assignment', async () => {
+    const heard: Uint8Array[] = []
+    hub.join('peer').subscribe('assignments', async bytes => {
+      heard.push(bytes)
+      return 'accept'
+    })
+    const { raw } = await unit.schedule(await aMessage(item))
+    assert.deepEqual(await eventually('the announcement', () => heard[0]), Buffer.from(raw))
+  })
+
+  it('lets a reader follow: what is there, then what comes, until its signal fires', async () => {
+    const stop = new AbortController()
+    const seen: number[] = []
+    const reading = (async () => {
+      const range = { from: 0 as Nonce, follow: true }
+      for await (const { assignment } of unit.read(process, range, { signal: stop.signal })) seen.push(assignment.nonce)
+    })()
+    await eventually('the first row', () => seen.length === 1)
+    for (const message of await messages(item, 5)) await unit.schedule(message)
+    await eventually('all rows', () => seen.length === 6)
+    stop.abort()
+    await reading
+    assert.deepEqual(seen, [0, 1, 2, 3, 4, 5])
+  })
+
+  it('loses no row for a reader that is slower than the schedule', async () => {
+    const seen: number[] = []
+    const range = { from: 1 as Nonce, to: 30 as Nonce, follow: true }
+    const reading = (async () => {
+      for await (const { assignment } of unit.read(process, range)) {
+        seen.push(assignment.nonce)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    })()
+    for (const message of await messages(item, 30)) await unit.schedule(message)
+    await reading
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 30 }, (_, i) => i + 1),
+    )
+  })
+
+  it('reads to the newest and ends without follow', async () => {
+    await unit.schedule(await aMessage(item))
+    const seen: number[] = []
+    for await (const { assignment } of unit.read(process, { from: 0 as Nonce })) seen.push(assignment.nonce)
+    assert.deepEqual(seen, [0, 1])
+    await assert.rejects(
+      unit
+        .read(anId<ProcessId>('nobody'), { from: 0 as Nonce })
+        [Symbol.asyncIterator]()
+        .next(),
+      {
+        code: 'UNKNOWN_PROCESS',
+      },
+    )
+  })
+
+  it('refuses one follower too many and takes it once another has left', async () => {
+    await unit.stop()
+    hub = new MemoryGossipHub()
+    unit = await start({ maxFollowers: 1 })
+    const range = { from: 0 as Nonce, follow: true }
+    const first = unit.read(process, range)[Symbol.asyncIterator]()
+    await first.next()
+    await assert.rejects(unit.read(process, range)[Symbol.asyncIterator]().next(), { code: 'OVERLOADED' })
+    await first.return?.()
+    assert.equal((await unit.read(process, range)[Symbol.asyncIterator]().next()).done, false)
+  })
+
+  it('ends followers and refuses messages when it stops', async () => {
+    const range = { from: 1 as Nonce, follow: true }
+    const next = unit.read(process, range)[Symbol.asyncIterator]().next()
+    await new Promise(resolve => setImmediate(resolve))
+    await unit.stop()
+    await assert.rejects(next, { code: 'STOPPING' })
+    await assert.rejects(unit.schedule(await aMessage(item)), { code: 'STOPPING' })
+  })
+})
+
+describe('units/scheduler/page', () => {
+  it('never splits messages of one millisecond over two pages, and misses none', async () => {
+    const item = await aProcess()
+    const process = processIdOf(item)
+    const log = new MemoryAssignmentLog()
+    const rows = await schedule(item, await messages(item, 11))
+    // One builder millisecond each; three share one so that a page would end inside.
+    await log.append(
+      rows.map((row, i) => ({ ...row, assignment: { ...row.assignment, timestamp: 100 + Math.floor(i / 3) } })),
+    )
+    const seen: number[] = []
+    let fromTimestamp: number | undefined
+    for (let page = 0; page < 20; page++) {
+      const { messages: found, hasNext } = await schedulePage(log, process, { fromTimestamp, limit: 2 })
+      assert.ok(found.length === 3, `page ${page} has ${found.length}`)
+      seen.push(...found.map(({ assignment }) => assignment.nonce))
+      fromTimestamp = found.at(-1)?.assignment.timestamp
+      if (!hasNext) break
+    }
+    assert.deepEqual(
+      seen,
+      rows.map((_, i) => i),
+    )
+  })
+
+  it('keeps to its bounds: from exclusive, to inclusive', async () => {
+    const item = await aProcess()
+    const log = new MemoryAssignmentLog()
+    await log.append(await schedule(item, await messages(item, 9), { startAt: 1_000 }))
+    const query = { fromTimestamp: 1_002, toTimestamp: 1_005, limit: 100 }
+    const page = await schedulePage(log, processIdOf(item), query)
+    assert.deepEqual(
+      page.messages.map(({ assignment }) => assignment.nonce),
+      [3, 4, 5],
+    )
+    assert.equal(page.hasNext, false)
+    assert.equal((await schedulePage(log, processIdOf(item), { ...query, limit: 3 })).hasNext, false)
+    assert.equal((await schedulePage(log, processIdOf(item), { ...query, limit: 2 })).hasNext, true)
+    assert.deepEqual((await schedulePage(log, processIdOf(item), { fromTimestamp: 9_999, limit: 5 })).messages, [])
+  })
+})

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict'
+import { AoError } from '../../../src/lib/errors.ts'
+import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { type Assignment, checkFollows, type ScheduledMessage } from '../../../src/protocol/assignment.ts'
+import type { Nonce } from '../../../src/protocol/ids.ts'
+import { MemoryAssignmentLog } from '../../../src/storage/memory.ts'
+import { Sequencer } from '../../../src/units/scheduler/sequencer.ts'
+import { aMessage, anId, aProcess, messages, processIdOf, testSigner } from '../../support/builders.ts'
+import { TestClock } from '../../support/eventually.ts'
+
+const refused = (): AoError => new AoError('LOG_WRITE_FAILED', 'disk full')
+
+/** A log whose writes can be refused, or reported as refused although they reached the disk. */
+class FailingLog extends MemoryAssignmentLog {
+  failing: 'no' | 'before' | 'after' = 'no'
+  batches: number[] = []
+  onAppend: () => void = () => undefined
+
+  override async append(batch: readonly ScheduledMessage[]): Promise<void> {
+    if (this.failing === 'before') throw refused()
+    await super.append(batch)
+    this.batches.push(batch.length)
+    this.onAppend()
+    if (this.failing === 'after') throw refused()
+  }
+}
+
+describe('units/scheduler/sequencer', () => {
+  const signer = testSigner('su')
+  let clock: TestClock
+  let log: FailingLog
+  let durable: Assignment[]
+  let block = { height: 1_500_000, hash: anId('block') as string, timestamp: 1_700_000_000_000 }
+
+  const aSequencer = (options = { maxPending: 100, maxBatch: 100 }) =>
+    new Sequencer(
+      {
+        ...{ signer, log, clock, telemetry: silentTelemetry, block: () => block },
+        onDurable: batch => durable.push(...batch.map(({ assignment }) => assignment)),
+      },
+      options,
+    )
+  const aHosted = async (sequencer: Sequencer, name = 'p') => {
+    const item = await aProcess({ tags: [{ name: 'Name', value: name }] })
+    const process = processIdOf(item)
+    await sequencer.append(process, item)
+    return process
+  }
+  const ordered = async (process: ReturnType<typeof processIdOf>): Promise<string[]> => {
+    const data: string[] = []
+    for await (const { message } of log.read(process, { from: 1 as Nonce })) data.push(String(message?.data))
+    return data
+  }
+
+  beforeEach(() => {
+    clock = new TestClock()
+    log = new FailingLog()
+    durable = []
+    block = { height: 1_500_000, hash: anId('block'), timestamp: 1_700_000_000_000 }
+  })
+
+  it('gives nonces without gaps in one linked chain, however many come at once', async () => {
+    const sequencer = aSequencer({ maxPending: 100, maxBatch: 7 })
+    const process = await aHosted(sequencer)
+    const given = await Promise.all((await messages(process, 40)).map(item => sequencer.append(process, item)))
+    assert.deepEqual(
+      given.map(({ nonce }) => nonce),
+      Array.from({ length: 40 }, (_, i) => i + 1),
+    )
+    let previous: Assignment | undefined
+    for await (const { assignment } of log.read(process, { from: 0 as Nonce })) {
+      checkFollows(process, previous, assignment)
+      previous = assignment
+    }
+    assert.equal(previous?.nonce, 40)
+  })
+
+  it('writes what comes together in one batch', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    await Promise.all((await messages(process, 20)).map(item => sequencer.append(process, item)))
+    assert.ok(log.batches.length <= 3, `${log.batches.length} writes for 21 messages`)
+  })
+
+  it('answers only after the write', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    let answered = false
+    log.onAppend = () => assert.equal(answered, false)
+    await sequencer.append(process, await aMessage(process)).then(() => {
+      answered = true
+    })
+    assert.ok(answered)
+  })
+
+  it('gives a message one nonce, also when it is sent twice in one batch', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    const item = await aMessage(process)
+    const [first, second] = await Promise.all([sequencer.append(process, item), sequencer.append(process, item)])
+    const third = await sequencer.append(process, item)
+    assert.equal(first.id, second.id)
+    assert.equal(first.id, third.id)
+    assert.equal((await log.tail(process))?.nonce, 1)
+  })
+
+  it('writes a refused batch again, as it was, before anything else of its Process', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    log.failing = 'before'
+    await assert.rejects(sequencer.append(process, await aMessage(process, { data: 'first' })), {
+      code: 'LOG_WRITE_FAILED',
+    })
+    clock.advance(5_000)
+    await assert.rejects(sequencer.append(process, await aMessage(process, { data: 'second' })), {
+      code: 'LOG_WRITE_FAILED',
+    })
+    log.failing = 'no'
+    const third = await sequencer.append(process, await aMessage(process, { data: 'third' }))
+    assert.deepEqual(await ordered(process), ['first', 'third'])
+    assert.equal(third.nonce, 2)
+    assert.equal((await log.at(process, 1 as Nonce))?.timestamp, 1_700_000_000_000, 'signed anew, not written again')
+    assert.deepEqual(
+      durable.map(({ nonce }) => nonce),
+      [0, 1, 2],
+    )
+  })
+
+  it('keeps a batch that reached the disk although the write was refused', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    log.failing = 'after'
+    const item = await aMessage(process, { data: 'first' })
+    await assert.rejects(sequencer.append(process, item), { code: 'LOG_WRITE_FAILED' })
+    log.failing = 'no'
+    assert.equal((await sequencer.append(process, item)).nonce, 1)
+    assert.equal((await sequencer.append(process, await aMessage(process, { data: 'second' }))).nonce, 2)
+    assert.deepEqual(await ordered(process), ['first', 'second'])
+  })
+
+  it('writes a refused batch once more when it stops', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    log.failing = 'before'
+    await assert.rejects(sequencer.append(process, await aMessage(process, { data: 'first' })))
+    log.failing = 'no'
+    await sequencer.stop()
+    assert.deepEqual(await ordered(process), ['first'])
+    await assert.rejects(sequencer.append(process, await aMessage(process)), { code: 'STOPPING' })
+  })
+
+  it('never goes back in time or height, whatever clock and chain say', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    clock.advance(-60_000)
+    block = { height: 1_499_990, hash: anId('older'), timestamp: 1_600_000_000_000 }
+    const next = await sequencer.append(process, await aMessage(process))
+    assert.equal(next.timestamp, 1_700_000_000_000)
+    assert.equal(next.blockHeight, 1_500_000)
+  })
+
+  it('refuses at once when the queue is full', async () => {
+    const sequencer = aSequencer({ maxPending: 2, maxBatch: 1 })
+    const item = await aProcess()
+    const answers = await Promise.allSettled(
+      [item, ...(await messages(item, 5))].map(message => sequencer.append(processIdOf(item), message)),
+    )
+    const codes = answers.map(answer => (answer.status === 'rejected' ? answer.reason.code : 'ok'))
+    assert.ok(codes.includes('OVERLOADED') && codes.includes('ok'), codes.join(' '))
+  })
+
+  it('leaves no nonce out when the signer fails in the middle of a batch', async () => {
+    let left = 2
+    const failing = {
+      address: signer.address,
+      sign: async (draft: Parameters<typeof signer.sign>[0]) => {
+        if (left-- === 0) throw new AoError('INTERNAL', 'the signer is gone')
+        return signer.sign(draft)
+      },
+    }
+    const sequencer = new Sequencer(
+      { signer: failing, log, clock, telemetry: silentTelemetry, block: () => block, onDurable: () => undefined },
+      { maxPending: 100, maxBatch: 100 },
+    )
+    const process = await aHosted(sequencer)
+    const answers = await Promise.allSettled((await messages(process, 3)).map(item => sequencer.append(process, item)))
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'rejected'],
+    )
+    assert.equal((await log.tail(process))?.nonce, 1)
+  })
+
+  it('strands no message, whichever microtask it arrives in', async () => {
+    for (let delay = 0; delay < 20; delay++) {
+      log = new FailingLog()
+      const sequencer = aSequencer()
+      const process = await aHosted(sequencer)
+      const [first, late] = await messages(process, 2)
+      assert.ok(first && late)
+      const answer = new Promise<Assignment>((resolve, reject) => {
+        log.onAppend = () => {
+          log.onAppend = () => undefined
+          void microtasks(delay)
+            .then(() => sequencer.append(process, late))
+            .then(resolve, reject)
+        }
+      })
+      await sequencer.append(process, first)
+      assert.equal((await answer).nonce, 2, `after ${delay} microtasks`)
+    }
+  })
+})
+
+async function microtasks(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await Promise.resolve()
+}
