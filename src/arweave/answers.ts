@@ -55,3 +55,20 @@ export const metaQuery = `query ($ids: [ID!]!) {
     edges { node { id signature recipient anchor owner { key } data { size } tags { name value } } }
   }
 }`
+
+export const bundlesAnswer = z.object({
+  data: z.object({
+    transactions: z.object({
+      pageInfo: z.object({ hasNextPage: z.boolean() }),
+      edges: z.array(z.object({ cursor: text, node: z.object({ bundledIn: z.object({ id: hash }).nullish() }) })),
+    }),
+  }),
+})
+
+/** What `bundlesAnswer` answers to. */
+export const bundlesQuery = `query ($tags: [TagFilter!]!, $after: String) {
+  transactions(tags: $tags, first: 1000, after: $after, sort: HEIGHT_ASC) {
+    pageInfo { hasNextPage }
+    edges { cursor node { bundledIn { id } } }
+  }
+}`

@@ -4,10 +4,13 @@ import type { Telemetry } from '../lib/telemetry.ts'
 import type { ArweaveClient, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
-import type { Id } from '../protocol/ids.ts'
+import { type Id, parseId } from '../protocol/ids.ts'
 import type { PrivateJwk } from '../protocol/keys.ts'
+import type { Tag } from '../protocol/tags.ts'
 import {
   blockAnswer,
+  bundlesAnswer,
+  bundlesQuery,
   infoAnswer,
   metaAnswer,
   metaQuery,
@@ -104,6 +107,21 @@ export class GatewayClient implements ArweaveClient {
     // Gateways have no data to give for an item without any.
     const data = meta.data.size === '0' ? new Uint8Array(0) : await this.data(id, options)
     return data === undefined ? undefined : rebuildItem(id, meta, data)
+  }
+
+  /** Transactions whose bundles hold items with all these tags, each once, oldest first. */
+  async bundlesWith(tags: readonly Tag[], options: AbortOptions = {}): Promise<readonly Id[]> {
+    const filters = tags.map(({ name, value }) => ({ name, values: [value] }))
+    const found = new Set<Id>()
+    let after: string | undefined
+    for (;;) {
+      const body = JSON.stringify({ query: bundlesQuery, variables: { tags: filters, after } })
+      const answer = await this.#http.ask(this.#graphql, { ...options, body })
+      const { edges, pageInfo } = parsed(bundlesAnswer, answer, this.#graphql).data.transactions
+      for (const { node } of edges) if (node.bundledIn) found.add(parseId(node.bundledIn.id, 'bundle'))
+      after = edges.at(-1)?.cursor
+      if (!pageInfo.hasNextPage || after === undefined) return [...found]
+    }
   }
 
   /** @throws AoError `SETTLEMENT_FAILED` if the uploader refuses it, `PEER_UNREACHABLE` */

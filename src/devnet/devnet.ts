@@ -35,6 +35,11 @@ export class Devnet implements Component {
   constructor(deps: Telemetry & { readonly clock: Clock }, options: DevnetOptions) {
     this.#deps = deps
     this.#options = options
+    deps.metrics.gauge(
+      'aonet_devnet_height',
+      'Height of the newest block.',
+      () => this.#running?.chain.head.height ?? 0,
+    )
   }
 
   /** Without a slash at the end. @throws AoError `NOT_READY` before `start`. */
@@ -57,8 +62,7 @@ export class Devnet implements Component {
       const app = await gatewayServer(this.#deps, { clock, chain, intake, catalog: new Catalog(store, chain) })
       const url = await this.#listen(app)
       const miner = this.#mineOnTimer(intake)
-      this.#running = { store, intake, app, url, miner }
-      this.#deps.metrics.gauge('aonet_devnet_height', 'Height of the newest block.', () => chain.head.height)
+      this.#running = { store, chain, intake, app, url, miner }
       log.info('devnet_started', { url, network, height: chain.head.height })
     } catch (error) {
       await store.close()
@@ -117,6 +121,7 @@ export class Devnet implements Component {
 
 interface Running {
   readonly store: Store
+  readonly chain: Chain
   readonly intake: Intake
   readonly app: FastifyInstance
   readonly url: string

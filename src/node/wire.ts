@@ -136,7 +136,7 @@ export function wireNode(input: WireInput): WiredNode {
         { ...defaultMessengerUnitOptions, maxItemBytes: options.maxItemBytes, maxRetryAgeMs: options.crankAgeMs },
       )
     : undefined
-  const watcher = new Watcher({ gossip, telemetry, onAssignment: assignment => compute?.onAssignment(assignment) })
+  const watcher = new Watcher({ gossip, directory, telemetry, onAssignment: assignment => compute?.onAssignment(assignment) })
 
   // A call that came over the wire is answered here if this node has the role; only without it is it passed on, so
   // that no two nodes hand a call to each other for ever.

@@ -10,8 +10,8 @@ import { capMemory, type GlobalShape, pageBytes, readShape, unsupported } from '
 /**
  * Emscripten modules, aos among them, through the AO loader's own hook for ready instances.
  *
- * Memory grows by exactly what is asked for, so that its length, which a module can see and the state root covers, does
- * not depend on how an instance came to be.
+ * Memory grows to the next whole step above what is asked for, and nothing else has a say in it: its length, which a
+ * module can see and the state root covers, must not depend on how an instance came to be.
  */
 export const aosVm: Vm = {
   formats: aosFormats,
@@ -34,6 +34,12 @@ interface Prepared {
 
 /** What a module reads from its clock first, in every message: a value of the stock loader's. Milliseconds. */
 const clockStart = 10_000
+
+/**
+ * The engine counts each growth as an allocation of the whole memory, and collects garbage for it: page by page, 500 MB
+ * would take 20 s.
+ */
+const growthStepBytes = 4 << 20
 
 /** The loader's own gas meter is off: it counts only in formats that are not offered here. */
 const noComputeLimit = Number.MAX_SAFE_INTEGER
@@ -72,7 +78,7 @@ class AosMachine implements Machine, AoHost {
     }
     try {
       machine.#handle = await handle
-    } catch (error) {console.error(error)
+    } catch (error) {
       throw machine.#failure === undefined
         ? unsupported('the module traps before its first message', { trap: trapWord(error, machine.#memoryRefused) })
         : AoError.from(machine.#failure)
@@ -106,9 +112,10 @@ class AosMachine implements Machine, AoHost {
   }
 
   resize(memoryBytes: number): boolean {
-    this.#memoryRefused ||= memoryBytes > this.#prepared.limitBytes
-    this.#wantedBytes = Math.ceil(memoryBytes / pageBytes) * pageBytes
-    return memoryBytes <= this.#prepared.limitBytes
+    const limit = Math.floor(this.#prepared.limitBytes / pageBytes) * pageBytes
+    this.#memoryRefused ||= memoryBytes > limit
+    this.#wantedBytes = Math.min(limit, Math.ceil(memoryBytes / growthStepBytes) * growthStepBytes)
+    return memoryBytes <= limit
   }
 
   async #evaluate(message: VmMessage): Promise<Answer> {

@@ -1,69 +1,129 @@
-import { createHash } from 'node:crypto'
-import { sha256 } from '../lib/bytes.ts'
+import { hash } from 'node:crypto'
 import { type Id, idFromBytes } from '../protocol/ids.ts'
 import { pageBytes } from './wasm-binary.ts'
 
-/** 64 KiB of memory, never written again, so images share it. */
-export interface Page {
-  readonly bytes: Uint8Array
-  readonly hash: Uint8Array
-}
-
-/** All the state of a Process: its memory, which is zero but for `pages`, and its mutable globals. */
-export interface Image {
-  readonly memoryBytes: number
-  /** By page index, ascending. */
-  readonly pages: ReadonlyMap<number, Page>
-  readonly globals: readonly bigint[]
-  /** SHA-256 over the memory's length, the globals, and index and SHA-256 of each page that is not zero. */
-  readonly root: Id
-}
-
+/** What a Process's state consists of. */
 export interface State {
   readonly memory: WebAssembly.Memory
   readonly globals: readonly WebAssembly.Global[]
 }
 
 /**
- * Copies the state. Pages that are as in `previous` are shared with it, hash included: the cost is a scan of the memory
- * and a copy of what changed.
+ * A copy of a state: the length of the memory, the pages of it that are not zero, and the mutable globals.
+ *
+ * `root` commits to it: SHA-256 over u64(length), u32(number of globals), u64(each global), and for each page that is
+ * not zero, ascending, u32(index) and the page's hash; integers big-endian. A page's hash is SHA-256 over the SHA-256 of
+ * each of its 16 blocks, because a message touches most pages of an aos Process but few of their blocks.
  */
-export function takeImage({ memory, globals }: State, previous?: Image): Image {
-  const bytes = view(memory)
-  const pages = new Map<number, Page>()
-  for (const index of nonZeroPages(bytes, previous)) {
-    const known = previous?.pages.get(index)
-    pages.set(index, known !== undefined && holds(bytes, index, known) ? known : newPage(bytes, index))
+export class Image {
+  #memoryBytes = 0
+  #pages: ReadonlyMap<number, Page> = new Map()
+  #globals: readonly bigint[] = []
+  #root: Id
+
+  constructor(state: State) {
+    this.#root = this.#capture(state)
   }
-  const values = globals.map(global => BigInt.asUintN(64, BigInt(global.value)))
-  return { memoryBytes: bytes.length, pages, globals: values, root: rootOf(bytes.length, pages, values) }
+
+  get root(): Id {
+    return this.#root
+  }
+
+  get memoryBytes(): number {
+    return this.#memoryBytes
+  }
+
+  /** Makes the image equal to the state. Costs a scan of the memory, and a copy and a hash of the blocks that differ. */
+  capture(state: State): void {
+    this.#root = this.#capture(state)
+  }
+
+  /** Makes a state of the same memory length equal to the image. */
+  restore({ memory, globals }: State): void {
+    const bytes = view(memory)
+    if (bytes.length !== this.#memoryBytes) throw new TypeError('an image fits only a memory of its own length')
+    for (const index of nonZeroPages(bytes, this.#pages.keys())) {
+      if (!this.#pages.has(index)) bytes.fill(0, index * pageBytes, (index + 1) * pageBytes)
+    }
+    for (const [index, page] of this.#pages) {
+      if (!equal(bytes, index * pageBytes, page.bytes, 0, pageBytes)) bytes.set(page.bytes, index * pageBytes)
+    }
+    for (const [i, global] of globals.entries()) {
+      const value = this.#globals[i] ?? 0n
+      global.value = typeof global.value === 'bigint' ? BigInt.asIntN(64, value) : Number(BigInt.asIntN(32, value))
+    }
+  }
+
+  #capture({ memory, globals }: State): Id {
+    const bytes = view(memory)
+    const pages = new Map<number, Page>()
+    for (const index of nonZeroPages(bytes, this.#pages.keys())) {
+      const page = this.#pages.get(index) ?? emptyPage()
+      capturePage(page, bytes, index * pageBytes)
+      pages.set(index, page)
+    }
+    this.#memoryBytes = bytes.length
+    this.#pages = pages
+    this.#globals = globals.map(global => BigInt.asUintN(64, BigInt(global.value)))
+    return rootOf(bytes.length, pages, this.#globals)
+  }
 }
 
-/** Makes a state of the same memory length equal to the image. */
-export function restoreImage({ memory, globals }: State, image: Image): void {
-  const bytes = view(memory)
-  if (bytes.length !== image.memoryBytes) throw new TypeError('an image fits only a memory of its own length')
-  for (const index of nonZeroPages(bytes, image)) {
-    if (!image.pages.has(index)) bytes.fill(0, index * pageBytes, (index + 1) * pageBytes)
+const blockBytes = 4096
+const hashBytes = 32
+
+/** Belongs to one image and is written by it alone. */
+interface Page {
+  readonly bytes: Buffer
+  /** The hash of each block, one after the other. */
+  readonly blocks: Buffer
+  hash: Buffer
+}
+
+const sha256 = (bytes: Buffer): Buffer => hash('sha256', bytes, 'buffer')
+const zeroBlockHash = sha256(Buffer.alloc(blockBytes))
+
+const emptyPage = (): Page => ({
+  bytes: Buffer.alloc(pageBytes),
+  blocks: Buffer.alloc((pageBytes / blockBytes) * hashBytes, zeroBlockHash),
+  hash: Buffer.alloc(0),
+})
+
+function capturePage(page: Page, bytes: Buffer, start: number): void {
+  if (equal(bytes, start, page.bytes, 0, pageBytes)) return
+  for (let at = 0; at < pageBytes; at += blockBytes) {
+    if (equal(bytes, start + at, page.bytes, at, blockBytes)) continue
+    const block = page.bytes.subarray(at, at + blockBytes)
+    bytes.copy(block, 0, start + at, start + at + blockBytes)
+    page.blocks.set(sha256(block), (at / blockBytes) * hashBytes)
   }
-  for (const [index, page] of image.pages) {
-    if (!holds(bytes, index, page)) bytes.set(page.bytes, index * pageBytes)
+  page.hash = sha256(page.blocks)
+}
+
+function rootOf(memoryBytes: number, pages: ReadonlyMap<number, Page>, globals: readonly bigint[]): Id {
+  const text = Buffer.alloc(12 + globals.length * 8 + pages.size * (4 + hashBytes))
+  let at = text.writeBigUInt64BE(BigInt(memoryBytes))
+  at = text.writeUInt32BE(globals.length, at)
+  for (const value of globals) at = text.writeBigUInt64BE(value, at)
+  for (const [index, page] of pages) {
+    at = text.writeUInt32BE(index, at)
+    at += page.hash.copy(text, at)
   }
-  for (const [i, global] of globals.entries()) {
-    const value = image.globals[i] ?? 0n
-    global.value = typeof global.value === 'bigint' ? BigInt.asIntN(64, value) : Number(BigInt.asIntN(32, value))
-  }
+  return idFromBytes(sha256(text))
 }
 
 const view = (memory: WebAssembly.Memory): Buffer => Buffer.from(memory.buffer as ArrayBuffer)
 
+const equal = (a: Buffer, aStart: number, b: Buffer, bStart: number, length: number): boolean =>
+  b.compare(a, aStart, aStart + length, bStart, bStart + length) === 0
+
 /** How much is compared with zero at a time. Never written, so the kernel backs all of it with one page, kept in cache. */
 const zeros = Buffer.alloc(1 << 20)
 
-/** Indices of pages that are not zero, ascending. Pages of `expected` are looked at one by one, those between in bulk. */
-function* nonZeroPages(bytes: Buffer, expected?: Image): Generator<number> {
+/** Indices of pages that are not zero, ascending. Pages that are `expected` are looked at one by one, the rest in bulk. */
+function* nonZeroPages(bytes: Buffer, expected: Iterable<number>): Generator<number> {
   let next = 0
-  for (const index of expected?.pages.keys() ?? []) {
+  for (const index of expected) {
     yield* nonZeroBetween(bytes, next, index)
     next = index + 1
     if (!isZero(bytes, index, next)) yield index
@@ -81,25 +141,4 @@ function* nonZeroBetween(bytes: Buffer, from: number, to: number): Generator<num
 }
 
 const isZero = (bytes: Buffer, from: number, to: number): boolean =>
-  zeros.compare(bytes, from * pageBytes, to * pageBytes, 0, (to - from) * pageBytes) === 0
-
-const holds = (bytes: Buffer, index: number, page: Page): boolean =>
-  bytes.compare(page.bytes, 0, pageBytes, index * pageBytes, (index + 1) * pageBytes) === 0
-
-function newPage(bytes: Buffer, index: number): Page {
-  const copy = Buffer.from(bytes.subarray(index * pageBytes, (index + 1) * pageBytes))
-  return { bytes: copy, hash: createHash('sha256').update(copy).digest() }
-}
-
-function rootOf(memoryBytes: number, pages: ReadonlyMap<number, Page>, globals: readonly bigint[]): Id {
-  const text = Buffer.alloc(12 + globals.length * 8 + pages.size * 36)
-  let at = text.writeBigUInt64BE(BigInt(memoryBytes))
-  at = text.writeUInt32BE(globals.length, at)
-  for (const value of globals) at = text.writeBigUInt64BE(value, at)
-  for (const [index, { hash }] of pages) {
-    at = text.writeUInt32BE(index, at)
-    text.set(hash, at)
-    at += hash.length
-  }
-  return idFromBytes(sha256(text))
-}
+  equal(bytes, from * pageBytes, zeros, 0, (to - from) * pageBytes)

@@ -1,7 +1,7 @@
 import { AoError } from '../lib/errors.ts'
 import type { Step, VmEnvironment, VmMessage } from '../ports/vm.ts'
 import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
-import { type Image, restoreImage, takeImage } from './image.ts'
+import { Image } from './image.ts'
 import type { Answer, Machine, PreparedModule } from './machine.ts'
 
 /** Until modules are metered every evaluation is free. */
@@ -19,14 +19,14 @@ export class LiveProcess {
   readonly #module: PreparedModule
   readonly #environment: VmEnvironment
   #machine: Machine | undefined
-  #image: Image
+  readonly #image: Image
   #applied = 0
 
   private constructor(module: PreparedModule, environment: VmEnvironment, machine: Machine) {
     this.#module = module
     this.#environment = environment
     this.#machine = machine
-    this.#image = takeImage(machine)
+    this.#image = new Image(machine)
   }
 
   /** @throws AoError `UNSUPPORTED_MODULE` */
@@ -39,7 +39,7 @@ export class LiveProcess {
     const { machine, answer } = await this.#call(message)
     const evaluation = parseEvaluation(answer.response, gasUsed)
     if (answer.trapped || evaluation.error !== undefined) this.#undo(machine, answer)
-    else this.#image = takeImage(machine, this.#image)
+    else this.#image.capture(machine)
     this.#applied++
     return { evaluation, stateRoot: this.#image.root, applied: this.#applied }
   }
@@ -63,13 +63,13 @@ export class LiveProcess {
 
   async #reopen(): Promise<Machine> {
     const machine = await this.#module.instantiate(this.#environment, this.#image.memoryBytes)
-    restoreImage(machine, this.#image)
+    this.#image.restore(machine)
     return machine
   }
 
   // A trap leaves the stack pointer and other hidden globals where they were; a memory never shrinks.
   #undo(machine: Machine, { trapped }: Answer): void {
     if (trapped || machine.memory.buffer.byteLength !== this.#image.memoryBytes) this.#machine = undefined
-    else restoreImage(machine, this.#image)
+    else this.#image.restore(machine)
   }
 }

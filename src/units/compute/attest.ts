@@ -33,9 +33,15 @@ export interface Evaluated {
  */
 export class Attestor {
   readonly #deps: AttestorDeps
+  #recorded = 0
 
   constructor(deps: AttestorDeps) {
     this.#deps = deps
+  }
+
+  /** Results recorded since the start; replays of earlier ones do not count. */
+  get recorded(): number {
+    return this.#recorded
   }
 
   /**
@@ -51,6 +57,7 @@ export class Attestor {
     if (stored !== undefined) return this.#assertSame(stored, evaluated)
     const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
     await results.put({ assignment, result, attestation: signed.raw })
+    this.#recorded++
     broadcast.send(signed.raw)
   }
 

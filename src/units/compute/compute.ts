@@ -59,6 +59,7 @@ export class ComputeUnit implements Compute, Component {
   readonly #deps: ComputeUnitDeps
   readonly #options: ComputeUnitOptions
   readonly #broadcast: Broadcast
+  readonly #attestor: Attestor
   readonly #replicaDeps: ReplicaDeps
   readonly #replicas: LRUCache<ProcessId, Replica>
   readonly #closing = new Set<Promise<void>>()
@@ -71,9 +72,9 @@ export class ComputeUnit implements Compute, Component {
     this.#options = options
     const { params, telemetry } = deps
     this.#broadcast = new Broadcast(deps, 'attestations', options.maxUnsent)
-    const attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
+    this.#attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
     const modules = new Modules(deps.arweave, options)
-    this.#replicaDeps = { ...deps, modules, attestor, stopped: this.#stop.signal }
+    this.#replicaDeps = { ...deps, modules, attestor: this.#attestor, stopped: this.#stop.signal }
     this.#replicas = new LRUCache({ max: options.maxReplicas, dispose: replica => this.#close(replica) })
     const { metrics } = telemetry
     metrics.gauge('aonet_compute_waiting_callers', 'Callers that wait for an evaluation', () => this.#waiting)
@@ -107,6 +108,11 @@ export class ComputeUnit implements Compute, Component {
       const messageAt = (last: Assignment) => toDryRunMessage(process, message, last)
       return (await this.#replica(process, options)).dryRun(nonce, messageAt, options)
     })
+  }
+
+  /** How many messages this CU has evaluated since it started, and how many Processes it follows. */
+  status(): { readonly evaluated: number; readonly following: number; readonly waiting: number } {
+    return { evaluated: this.#attestor.recorded, following: this.#replicas.size, waiting: this.#waiting }
   }
 
   /** Told of a new Assignment: a Process that is warm here is brought up to date before anybody asks. */

@@ -151,6 +151,11 @@ export class MessengerUnit implements Messenger, Component {
     }
   }
 
+  /** How many crank jobs are neither done nor failed. */
+  async status(): Promise<{ readonly open: number }> {
+    return { open: await this.#deps.queue.size() }
+  }
+
   async #enqueue({ process, message, nonce }: Assignment, root: MessageId): Promise<void> {
     const job: CrankJob = {
       ...{ process, message, nonce, root, depth: 0, dueAt: this.#deps.clock.now() },

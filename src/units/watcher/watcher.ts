@@ -6,12 +6,11 @@ import type { Gossip, PeerDirectory, Verdict } from '../../ports/peers.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { type Attestation, parseAttestation } from '../../protocol/attestation.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
-import type { Evidence } from '../../protocol/evidence.ts'
 import type { Address } from '../../protocol/ids.ts'
 import type { UnitRole } from '../../protocol/unit-record.ts'
 import { failureFacts } from '../failure.ts'
 import { differs } from './divergence.ts'
-import { equivocation } from './equivocation.ts'
+import { type Evidence, equivocation } from './equivocation.ts'
 
 export interface WatcherDeps {
   readonly gossip: Gossip

@@ -14,20 +14,41 @@ const fill = (table: Uint8Array, kind: number, ranges: readonly (readonly [first
 
 /** By first byte: which kind of NaN the instruction can make. */
 export const nanOf = new Uint8Array(256)
-fill(nanOf, nanKind.f32, [[0x8d, 0x97], [0xb6, 0xb6]]) // ceil … max, demote
-fill(nanOf, nanKind.f64, [[0x9b, 0xa5], [0xbb, 0xbb]]) // ceil … max, promote
+fill(nanOf, nanKind.f32, [
+  [0x8d, 0x97],
+  [0xb6, 0xb6],
+]) // ceil … max, demote
+fill(nanOf, nanKind.f64, [
+  [0x9b, 0xa5],
+  [0xbb, 0xbb],
+]) // ceil … max, promote
 
 /** By the second number of a SIMD instruction: which kind of NaN it can make. */
 export const simdNanOf = new Uint8Array(256)
-fill(simdNanOf, nanKind.f32x4, [[0x5e, 0x5e], [0x67, 0x6a], [0xe3, 0xe9]]) // demote, ceil … nearest, sqrt … max
-fill(simdNanOf, nanKind.f64x2, [[0x5f, 0x5f], [0x74, 0x75], [0x7a, 0x7a], [0x94, 0x94], [0xef, 0xf5]])
+fill(simdNanOf, nanKind.f32x4, [
+  [0x5e, 0x5e],
+  [0x67, 0x6a],
+  [0xe3, 0xe9],
+]) // demote, ceil … nearest, sqrt … max
+fill(simdNanOf, nanKind.f64x2, [
+  [0x5f, 0x5f],
+  [0x74, 0x75],
+  [0x7a, 0x7a],
+  [0x94, 0x94],
+  [0xef, 0xf5],
+])
 
 /**
  * By first byte: 1 where the bits of a NaN on top of the stack make no difference, because the instruction drops it,
  * compares it, makes an integer of it, or makes another NaN that is made canonical itself. Then nothing is put between.
  */
 export const hidesNan = new Uint8Array(256)
-fill(hidesNan, 1, [[0x1a, 0x1a], [0x5b, 0x66], [0xa8, 0xab], [0xae, 0xb1]])
+fill(hidesNan, 1, [
+  [0x1a, 0x1a],
+  [0x5b, 0x66],
+  [0xa8, 0xab],
+  [0xae, 0xb1],
+])
 for (let code = 0; code < 256; code++) if (nanOf[code] !== nanKind.none) hidesNan[code] = 1
 
 /** Value type of the local that each kind of `nanKind` needs. */

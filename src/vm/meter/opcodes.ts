@@ -4,6 +4,7 @@ export const op = {
   loop: 0x03,
   if: 0x04,
   else: 0x05,
+  try: 0x06,
   catch: 0x07,
   throw: 0x08,
   end: 0x0b,
@@ -43,7 +44,15 @@ export const op = {
   simd: 0xfd,
 } as const
 
-export const valueType = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b, funcref: 0x70, externref: 0x6f } as const
+export const valueType = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+  funcref: 0x70,
+  externref: 0x6f,
+} as const
 export const blockVoid = 0x40
 
 /** What follows an opcode. `unknown` is zero, so that an opcode missing from the table is refused. */

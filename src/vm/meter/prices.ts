@@ -21,7 +21,10 @@ export interface PriceTable {
 type Price = readonly [codes: readonly number[], price: number]
 
 const range = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i)
-const integer = (first: number, last: number): number[] => [...range(0x6a + first, 0x6a + last), ...range(0x7c + first, 0x7c + last)]
+const integer = (first: number, last: number): number[] => [
+  ...range(0x6a + first, 0x6a + last),
+  ...range(0x7c + first, 0x7c + last),
+]
 
 function pricesByOpcode(otherwise: number, prices: readonly Price[]): readonly number[] {
   const table = Array.from({ length: 256 }, () => otherwise)

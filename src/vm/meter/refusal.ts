@@ -30,7 +30,8 @@ export function refusal(reason: RefusalReason, message: string, facts: Record<st
 const compileFor = (what: string): string => `Compile the module without ${what}.`
 
 const hints: Readonly<Record<RefusalReason, string>> = {
-  invalid: 'Check the file with a WebAssembly validator; wasm64 modules need memory64 enabled before the first compile.',
+  invalid:
+    'Check the file with a WebAssembly validator; wasm64 modules need memory64 enabled before the first compile.',
   'too-big': 'Make the module smaller: split large functions, strip custom sections, or publish data apart from code.',
   'initial-memory': 'Lower the initial memory of the module and let it grow when needed.',
   'reserved-export': 'Rename the export: names beginning with __gas, __depth and __global_ belong to the meter.',

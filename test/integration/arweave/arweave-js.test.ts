@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import Arweave from 'arweave'
+import { anId } from '../../support/builders.ts'
 import { RunningDevnet } from './running-devnet.ts'
 
 const json = 'application/json'
@@ -115,22 +116,22 @@ describe('devnet, through arweave-js', () => {
   })
 
   it('moves balances: the owner pays reward and quantity, the target receives', async () => {
-    const target = await devnet.wallet('0')
+    const target = anId('receiver')
     const before = BigInt(await arweave.wallets.getBalance(wallet.address))
-    const tx = await arweave.createTransaction({ target: target.address, quantity: '5000' })
+    const tx = await arweave.createTransaction({ target, quantity: '5000' })
     await arweave.transactions.sign(tx, jwk())
     assert.equal((await arweave.transactions.post(tx)).status, 200)
-    assert.equal(await arweave.wallets.getBalance(target.address), '5000')
+    assert.equal(await arweave.wallets.getBalance(target), '5000')
     assert.equal(BigInt(await arweave.wallets.getBalance(wallet.address)), before - 5000n - BigInt(tx.reward))
     assert.equal(await arweave.wallets.getLastTransactionID(wallet.address), tx.id)
 
     const again = await arweave.transactions.post(tx)
     assert.equal(again.status, 208)
-    assert.equal(await arweave.wallets.getBalance(target.address), '5000', 'and nothing is paid twice')
+    assert.equal(await arweave.wallets.getBalance(target), '5000', 'and nothing is paid twice')
   })
 
   it('answers 402 with balance and cost to a wallet that cannot pay', async () => {
-    const poor = await devnet.wallet('10')
+    const poor = await devnet.wallet('10', 'poor')
     const tx = await arweave.createTransaction({ data: 'too dear' })
     await arweave.transactions.sign(tx, poor.jwk as unknown as Parameters<Arweave['transactions']['sign']>[1])
     const answer = await devnet.post('/tx', JSON.stringify(tx), json)

@@ -80,7 +80,7 @@ describe('devnet, bundles and uploads', () => {
   })
 
   it('opens a bundle that came in chunks, all at once when the last chunk is there', async () => {
-    const items = await Promise.all([1, 2, 3].map(n => anItem({ data: Buffer.alloc(5 * 1024 * 1024, n) })))
+    const items = await Promise.all([1, 2, 3].map(n => anItem({ data: Buffer.alloc(4.1 * 1024 * 1024, n) })))
     const tx = await client.prepare(packBundle(items))
     await client.post(tx)
     assert.ok((await devnet.bytes(`/raw/${tx.id}`)).equals(Buffer.from(packBundle(items))), 'above 12 MiB: in chunks')

@@ -9,6 +9,7 @@ import Arweave from 'arweave'
 import { GatewayClient } from '../../../src/arweave/gateway-client.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { packBundle } from '../../../src/protocol/bundle.ts'
+import { parseId } from '../../../src/protocol/ids.ts'
 import { anItem, withTempDir } from '../../support/builders.ts'
 import { newDevnet, RunningDevnet } from './running-devnet.ts'
 
@@ -20,11 +21,11 @@ describe('devnet, start and restart', () => {
     const copy = await mkdtemp(join(tmpdir(), 'aonet-crashed-'))
     const wallet = await devnet.wallet()
     const client = new GatewayClient(silentTelemetry, { gatewayUrl: devnet.url, wallet: wallet.jwk })
-    const items = [await anItem({ tags: [{ name: 'Kind', value: 'kept' }], data: randomBytes(1000) })]
-    const mined = await client.prepare(packBundle(items))
+    const item = await anItem({ tags: [{ name: 'Kind', value: 'kept' }], data: randomBytes(1000) })
+    const mined = await client.prepare(packBundle([item]))
     await client.post(mined)
     await devnet.mine()
-    const pending = await client.prepare(packBundle(await Promise.all([anItem({ data: randomBytes(9) })])))
+    const pending = await client.prepare(packBundle([await anItem({ data: randomBytes(9) })]))
     await client.post(pending)
     const { host, tx, chunks } = await halfUpload(devnet, wallet.jwk)
     const balance = await (await devnet.get(`/wallet/${wallet.address}/balance`)).text()
@@ -42,7 +43,7 @@ describe('devnet, start and restart', () => {
       assert.equal(await (await get(`/wallet/${wallet.address}/balance`)).text(), balance)
       assert.deepEqual(await reader.status(mined.id), { blockHeight: 1_500_001, confirmations: 1 })
       assert.equal(await reader.status(pending.id), 'pending')
-      assert.equal((await reader.item(items[0]?.id as never))?.data.length, 1000)
+      assert.equal((await reader.item(item.id))?.data.length, 1000)
 
       assert.equal((await get(`/raw/${tx.id}`)).status, 404)
       for (const chunk of chunks.slice(1)) {
@@ -53,7 +54,7 @@ describe('devnet, start and restart', () => {
       assert.ok(Buffer.from(await (await get(`/raw/${tx.id}`)).arrayBuffer()).equals(Buffer.from(tx.data)), host)
       await fetch(`${again.url}/mine`, { method: 'POST' })
       assert.deepEqual(await reader.status(pending.id), { blockHeight: 1_500_002, confirmations: 1 })
-      assert.deepEqual(await reader.status(tx.id), { blockHeight: 1_500_002, confirmations: 1 })
+      assert.deepEqual(await reader.status(parseId(tx.id)), { blockHeight: 1_500_002, confirmations: 1 })
     } finally {
       await again.stop()
       await rm(copy, { recursive: true, force: true })

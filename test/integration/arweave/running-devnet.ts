@@ -12,6 +12,9 @@ export const newDevnet = (dataDir: string, options: Partial<DevnetOptions> = {})
     { dataDir, host: '127.0.0.1', port: 0, blockMs: 0, network: 'test', ...options },
   )
 
+/** RSA keys take seconds to make, and every devnet is a chain of its own. */
+const keys = new Map<string, PrivateJwk>()
+
 /** A devnet that mines when asked, and what tests do with it. */
 export class RunningDevnet {
   readonly dataDir: string
@@ -66,9 +69,10 @@ export class RunningDevnet {
     return data
   }
 
-  /** A new wallet with one AR. */
-  async wallet(winston = '1000000000000'): Promise<{ jwk: PrivateJwk; address: string }> {
-    const jwk = generateKey('rsa')
+  /** The wallet of that name, with so much more in it on this chain: one AR unless told. */
+  async wallet(winston = '1000000000000', name = 'payer'): Promise<{ jwk: PrivateJwk; address: string }> {
+    const jwk = keys.get(name) ?? generateKey('rsa')
+    keys.set(name, jwk)
     const { address } = signerFromJwk(jwk)
     if (winston !== '0') await this.get(`/mint/${address}/${winston}`)
     return { jwk, address }

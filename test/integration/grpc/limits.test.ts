@@ -222,14 +222,16 @@ describe('gRPC: limits and ends', () => {
   })
 
   it('works on so many messages of one stream at once, and on all in the end', async () => {
-    let now = 0
-    let most = 0
+    let working = 0
+    let open: () => void = () => undefined
+    const gate = new Promise<void>(resolve => {
+      open = resolve
+    })
     const honest = new SmallScheduler(newSigner())
     const scheduler = {
       schedule: async (...message: Parameters<Scheduler['schedule']>) => {
-        most = Math.max(most, ++now)
-        await sleep(1)
-        now--
+        working++
+        await gate
         return honest.schedule(...message)
       },
     } as unknown as Scheduler
@@ -240,10 +242,14 @@ describe('gRPC: limits and ends', () => {
     const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata())
     for (let tag = 0; tag < 60; tag++) call.write({ tag, item: spawn.raw })
     call.end()
+    await until(() => working === 5, 'five messages are in')
+    await settled(() => working)
+    assert.equal(working, 5)
+    open()
     let answers = 0
     for await (const _answer of call) answers++
     client.close()
-    assert.deepEqual({ answers, most }, { answers: 60, most: 5 })
+    assert.deepEqual({ answers, working }, { answers: 60, working: 60 })
   })
 
   it('produces no further ahead than a slow reader reads', async () => {
@@ -297,17 +303,22 @@ describe('gRPC: limits and ends', () => {
     assert.ok(hasCode(await second, 'STOPPING'))
   })
 
-  it('ends a follower by its own signal', async () => {
+  it('ends a follower by its own signal, also while rows are on the way', async () => {
     const node = await start()
-    const spawn = await node.scheduler.schedule(await spawnItem(user, node.signer))
-    const caller = new AbortController()
-    const range = { from: nonce(0), follow: true }
-    const rows = units.scheduler(node.record).read(spawn.process, range, { signal: caller.signal })
-    const reading = rows[Symbol.asyncIterator]()
-    await reading.next()
-    const next = reading.next()
-    caller.abort()
-    await assert.rejects(next, { code: 'ABORTED' })
+    const spawn = await spawnItem(user, node.signer)
+    const { process } = await node.scheduler.schedule(spawn)
+    await node.scheduler.schedule(await messageItem(user, process, 'second row'))
+    const remote = units.scheduler(node.record)
+    for (const rowsRead of [1, 2]) {
+      const caller = new AbortController()
+      const range = { from: nonce(0), follow: true }
+      const reading = remote.read(process, range, { signal: caller.signal })[Symbol.asyncIterator]()
+      for (let i = 0; i < rowsRead; i++) await reading.next()
+      await remote.process(process) // its answer came after the rows sent so far
+      const next = rowsRead === 2 ? reading.next() : undefined
+      caller.abort()
+      await assert.rejects(next ?? reading.next(), { code: 'ABORTED' })
+    }
   })
 
   it('finishes open calls when it stops, ends followers with STOPPING, and then is gone', async () => {

@@ -8,7 +8,7 @@ import type { NonceRange, Scheduler } from '../../../src/ports/units.ts'
 import type { ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import { parseAttestation } from '../../../src/protocol/attestation.ts'
 import { type DataItem, verifyDataItem } from '../../../src/protocol/data-item.ts'
-import type { Id, ModuleId, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import type { Id, MessageId, ModuleId, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import { parseAoItem } from '../../../src/protocol/message.ts'
 import { testnetParams } from '../../../src/protocol/params.ts'
 import { outboxRoot } from '../../../src/protocol/result.ts'
@@ -202,7 +202,7 @@ describe('units/compute', () => {
   it('says UNKNOWN_MESSAGE, UNKNOWN_PROCESS and UNKNOWN_MODULE for what is not there', async () => {
     await arrange('recorder', process => messages(process, 1))
     await assert.rejects(unit.result(process, at(9)), { code: 'UNKNOWN_MESSAGE' })
-    await assert.rejects(unit.result(process, anId('no message')), { code: 'UNKNOWN_MESSAGE' })
+    await assert.rejects(unit.result(process, anId<MessageId>('no message')), { code: 'UNKNOWN_MESSAGE' })
     await assert.rejects(unit.result(anId<ProcessId>('nobody'), at(0)), { code: 'UNKNOWN_PROCESS' })
     item = await aProcess()
     process = processIdOf(item)

@@ -148,6 +148,7 @@ describe('units/settler', () => {
   })
 
   it('goes on where it was after a crash between any two steps', async () => {
+    clock.advance(1_000)
     for (const crashAt of ['store.add', 'arweave.post', 'store.update'] as const) {
       for (const when of ['before', 'after'] as const) {
         log = new MemoryAssignmentLog()

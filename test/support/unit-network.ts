@@ -1,0 +1,200 @@
+import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { type Component, ComponentList } from '../../src/lib/component.ts'
+import { type Logger, silentLogger, silentTelemetry, type Telemetry } from '../../src/lib/telemetry.ts'
+import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
+import type { Compute, Messenger, Scheduler } from '../../src/ports/units.ts'
+import type { DataItem } from '../../src/protocol/data-item.ts'
+import type { Address, Id, ModuleId } from '../../src/protocol/ids.ts'
+import type { Signer } from '../../src/protocol/keys.ts'
+import { testnetParams } from '../../src/protocol/params.ts'
+import type { UnitRole } from '../../src/protocol/unit-record.ts'
+import {
+  MemoryAssignmentLog,
+  MemoryCrankQueue,
+  MemoryResultStore,
+  MemoryRouteStore,
+  MemorySettlementStore,
+} from '../../src/storage/memory.ts'
+import { ComputeUnit, defaultComputeUnitOptions } from '../../src/units/compute/compute.ts'
+import {
+  defaultMessengerUnitOptions,
+  MessengerUnit,
+  type MessengerUnitOptions,
+} from '../../src/units/messenger/messenger.ts'
+import { defaultRoutesOptions, Routes } from '../../src/units/routing/route.ts'
+import { RoutedCompute } from '../../src/units/routing/routed-compute.ts'
+import { RoutedMessenger } from '../../src/units/routing/routed-messenger.ts'
+import { RoutedScheduler } from '../../src/units/routing/routed-scheduler.ts'
+import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../src/units/scheduler/scheduler.ts'
+import { defaultSettlerOptions, Settler } from '../../src/units/settler/settler.ts'
+import { Watcher } from '../../src/units/watcher/watcher.ts'
+import { aProcess, testSigner } from './builders.ts'
+import { eventually } from './eventually.ts'
+import { aRecord, MemoryNetwork } from './memory-network.ts'
+import { aScriptModule, type Script, ScriptPool, scriptFormat } from './script-vm.ts'
+
+/** What a node keeps on its disk: outlives the units. */
+const newDisk = () => ({
+  log: new MemoryAssignmentLog(),
+  queue: new MemoryCrankQueue(),
+  results: new MemoryResultStore(),
+  routes: new MemoryRouteStore(),
+  settlement: new MemorySettlementStore(),
+})
+export type Disk = ReturnType<typeof newDisk>
+
+export interface NodeOptions {
+  readonly messenger?: Partial<MessengerUnitOptions>
+  readonly disk?: Disk
+  /** Wraps what this node's MU is given, to break or watch it. */
+  readonly wrap?: { readonly scheduler?: (unit: Scheduler) => Scheduler; readonly compute?: (unit: Compute) => Compute }
+}
+
+/** Quick retries: tests wait for facts, not for pauses meant for a real network. */
+const quick: Partial<MessengerUnitOptions> = { pollMs: 2, retryMs: 1, maxRetryMs: 4, maxRetryAgeMs: 200 }
+
+/** A network of real units in one program: memory for disks, gossip and Arweave, function calls for gRPC. */
+export class UnitNetwork {
+  readonly arweave = new MemoryArweave()
+  readonly hub = new MemoryGossipHub()
+  readonly network = new MemoryNetwork()
+  readonly #scripts: Readonly<Record<string, Script>>
+  readonly nodes: UnitNode[] = []
+
+  constructor(scripts: Readonly<Record<string, Script>>) {
+    this.#scripts = scripts
+  }
+
+  async node(name: string, roles: readonly UnitRole[], options: NodeOptions = {}): Promise<UnitNode> {
+    const node = new UnitNode(this, { name, roles, pool: new ScriptPool(this.#scripts) }, options)
+    this.nodes.push(node)
+    await node.start()
+    return node
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.nodes) await node.stop()
+  }
+
+  /** A Process item for a script, its Module published; spawned through `node`. */
+  async spawn(
+    node: UnitNode,
+    script: string,
+    options: { name?: string; authorities?: readonly Address[]; scheduler?: Address; signer?: Signer } = {},
+  ): Promise<DataItem> {
+    const module = await aScriptModule(script)
+    await this.arweave.upload(module)
+    const { name = script, authorities = this.network.find('MU').map(({ address }) => address) } = options
+    const item = await aProcess({
+      module: module.id as Id as ModuleId,
+      authorities,
+      tags: [{ name: 'Name', value: name }],
+      scheduler: options.scheduler ?? this.network.find('SU')[0]?.address ?? testSigner('su').address,
+      ...(options.signer === undefined ? {} : { signer: options.signer }),
+    })
+    await node.messenger.submit(item.raw)
+    return item
+  }
+}
+
+let gossipNames = 0
+
+export class UnitNode implements Component {
+  readonly name: string
+  readonly address: Address
+  readonly disk: Disk
+  readonly pool: ScriptPool
+  readonly events: { readonly level: 'warn' | 'error'; readonly event: string; readonly facts: object }[] = []
+  readonly scheduler: Scheduler
+  readonly compute: Compute
+  readonly messenger: Messenger
+  readonly settler: Settler
+  readonly watcher: Watcher
+  readonly mu: MessengerUnit | undefined
+  readonly #net: UnitNetwork
+  readonly #parts: ComponentList
+  readonly #join: () => void
+  readonly #su: SchedulerUnit | undefined
+
+  constructor(
+    net: UnitNetwork,
+    { name, roles, pool }: { name: string; roles: readonly UnitRole[]; pool: ScriptPool },
+    options: NodeOptions,
+  ) {
+    const { network: directory, network: remote, arweave } = net
+    const signer = testSigner(name)
+    this.name = name
+    this.address = signer.address
+    this.#net = net
+    this.pool = pool
+    this.disk = options.disk ?? newDisk()
+    const telemetry: Telemetry = { ...silentTelemetry, log: this.#logger() }
+    const gossip = net.hub.join(`${name} ${gossipNames++}`)
+    const common = { signer, arweave, gossip, directory, remote, clock: systemClock, telemetry }
+
+    this.#su = roles.includes('SU')
+      ? new SchedulerUnit({ ...common, log: this.disk.log }, { ...defaultSchedulerUnitOptions, headPollMs: 20 })
+      : undefined
+    const address = signer.address
+    const routes = new Routes(
+      { ...common, local: { address, scheduler: this.#su }, store: this.disk.routes },
+      { ...defaultRoutesOptions, schedulerTimeoutMs: 50 },
+    )
+    const cu = roles.includes('CU')
+      ? new ComputeUnit(
+          { ...common, routes, results: this.disk.results, pool, params: testnetParams },
+          defaultComputeUnitOptions,
+        )
+      : undefined
+    this.scheduler = new RoutedScheduler({ routes, directory })
+    this.compute = new RoutedCompute({ ...common, local: { address, compute: cu } }, { avoidMs: 50 })
+    const muDeps = {
+      ...{ ...common, routes, queue: this.disk.queue },
+      scheduler: options.wrap?.scheduler?.(this.scheduler) ?? this.scheduler,
+      compute: options.wrap?.compute?.(this.compute) ?? this.compute,
+    }
+    const muOptions = { ...defaultMessengerUnitOptions, ...quick, ...options.messenger }
+    this.mu = roles.includes('MU') ? new MessengerUnit(muDeps, muOptions) : undefined
+    this.messenger = new RoutedMessenger({ ...common, local: { address, messenger: this.mu } })
+    this.settler = new Settler(
+      { ...common, log: this.disk.log, store: this.disk.settlement },
+      { ...defaultSettlerOptions, maxAgeMs: 0, confirmations: 2, pollMs: 10 },
+    )
+    this.watcher = new Watcher({ ...common, onAssignment: assignment => cu?.onAssignment(assignment) })
+    const parts = [this.watcher, this.#su, cu, this.mu, roles.includes('SU') ? this.settler : undefined]
+    this.#parts = new ComponentList(
+      name,
+      parts.filter(part => part !== undefined),
+    )
+    this.#join = () =>
+      net.network.join(aRecord(address, roles, [scriptFormat]), {
+        scheduler: this.#su,
+        compute: cu,
+        messenger: this.mu,
+      })
+  }
+
+  async start(): Promise<void> {
+    await this.#parts.start()
+    this.#join()
+    const su = this.#su
+    if (su === undefined) return
+    const probe = await aProcess({ scheduler: this.address, tags: [{ name: 'Name', value: `probe of ${this.name}` }] })
+    await eventually('the first block', () => su.schedule(probe).catch(() => undefined))
+  }
+
+  async stop(): Promise<void> {
+    this.#net.network.leave(this.address)
+    await this.#parts.stop()
+  }
+
+  #logger(): Logger {
+    const note =
+      (level: 'warn' | 'error') =>
+      (event: string, facts: object = {}): void => {
+        this.events.push({ level, event, facts })
+      }
+    return { ...silentLogger, warn: note('warn'), error: note('error') }
+  }
+}
