@@ -20,7 +20,10 @@ async function build(wat: string): Promise<string> {
   const module = (await wabt()).parseWat('echo.wat', wat)
   const { buffer } = module.toBinary({})
   module.destroy()
-  const lines = Buffer.from(buffer).toString('base64').match(/.{1,100}/g) ?? []
+  const lines =
+    Buffer.from(buffer)
+      .toString('base64')
+      .match(/.{1,100}/g) ?? []
   return `// Written by scripts/build-echo.ts from echo.wat, where it is explained. Do not edit.
 
 /** A small Process in plain Wasm that answers Ping with Pong: for demonstrations, and for tests without aos. */

@@ -36,6 +36,8 @@ export interface GatewayOptions {
 
 /** Largest data read from a gateway. */
 const maxDataBytes = 128 * 1024 * 1024
+/** Blocks of nodes list a thousand transactions, and two chunks of 256 KiB as proof of access. */
+const maxBlockBytes = 4 * 1024 * 1024
 /** For exchanges that carry data. */
 const dataTimeoutMs = 120_000
 
@@ -83,7 +85,8 @@ export class GatewayClient implements ArweaveClient {
     const url = `${this.#gateway}/tx/${id}/status`
     const answer = await this.#http.ask(url, options)
     if (answer.status === 202) return 'pending'
-    if (answer.status >= 400) return 'absent'
+    // 410: it was refused, or lost on a fork.
+    if (answer.status === 404 || answer.status === 410) return 'absent'
     // Some nodes say so with status 200.
     if (answer.text(16).trim() === 'Pending') return 'pending'
     const { block_height: blockHeight, number_of_confirmations: confirmations } = parsed(statusAnswer, answer, url)
@@ -143,7 +146,8 @@ export class GatewayClient implements ArweaveClient {
     const { height, current: hash } = parsed(infoAnswer, await this.#http.ask(infoUrl, options), infoUrl)
     if (this.#head?.hash === hash) return this.#head
     const blockUrl = `${this.#gateway}/block/hash/${hash}`
-    const block = parsed(blockAnswer, await this.#http.ask(blockUrl, options), blockUrl)
+    const answer = await this.#http.ask(blockUrl, { ...options, maxBytes: maxBlockBytes })
+    const block = parsed(blockAnswer, answer, blockUrl)
     this.#head = { height, hash, timestamp: block.timestamp * 1000 }
     return this.#head
   }

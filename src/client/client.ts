@@ -5,7 +5,8 @@ import { AoError } from '../lib/errors.ts'
 import type { NodeConnection } from '../network/grpc/connect.ts'
 import type { AttestedResult, CrankProgress, DryRunMessage } from '../ports/units.ts'
 import type { Assignment } from '../protocol/assignment.ts'
-import { verifyDataItem } from '../protocol/data-item.ts'
+import { parseAttestation } from '../protocol/attestation.ts'
+import { type DataItem, verifyDataItem } from '../protocol/data-item.ts'
 import {
   type Address,
   type Id,
@@ -16,6 +17,7 @@ import {
   parseAddress,
 } from '../protocol/ids.ts'
 import type { Signer } from '../protocol/keys.ts'
+import { parseProcessSpec } from '../protocol/message.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { type Tag, tagsOf } from '../protocol/tags.ts'
 import type { UnitRecord, UnitRole } from '../protocol/unit-record.ts'
@@ -83,9 +85,16 @@ export class Client {
     return this.#submit({ target: process, tags, data: message.data ?? ' ' }, options)
   }
 
-  /** Waits until the message is evaluated. The answer's Attestation has been checked against the CU that signed it. */
-  result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
-    return this.#node.units.compute.result(process, at, options)
+  /**
+   * Waits until the message is evaluated. The Attestation fits the result and is signed by a CU of the network.
+   *
+   * @throws AoError `INVALID_RECORD` if some stranger signed it.
+   */
+  async result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
+    const answer = await this.#node.units.compute.result(process, at, options)
+    const { compute } = parseAttestation(await verifyDataItem(answer.attestation))
+    if ((await this.units('CU', options)).some(({ address }) => address === compute)) return answer
+    throw new AoError('INVALID_RECORD', 'the result is signed by no Compute Unit of this network', { compute })
   }
 
   dryRun(process: ProcessId, message: Omit<DryRunMessage, 'owner'>, options: AbortOptions = {}): Promise<Evaluation> {
@@ -122,9 +131,16 @@ export class Client {
         id: item.id,
       })
     }
-    // The wire client has parsed these bytes; the signature is checked here, at the one place a user relies on.
-    await verifyDataItem(assignment.raw)
+    await this.#assertScheduler(assignment, item, options)
     return assignment
+  }
+
+  /** A Process is ordered by the SU that its own signed item names, and by nobody else. */
+  async #assertScheduler(assignment: Assignment, sent: DataItem, options: AbortOptions): Promise<void> {
+    const { process, scheduler } = assignment
+    const item = (process as Id) === sent.id ? sent : await this.#node.units.scheduler.process(process, options)
+    if (parseProcessSpec(item.tags).scheduler === scheduler) return
+    throw new AoError('INVALID_ASSIGNMENT', 'the Assignment is not signed by the scheduler of the Process', { process, scheduler })
   }
 
   async #anySchedulerAddress(options: AbortOptions): Promise<Address> {

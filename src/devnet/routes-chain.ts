@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { AoError } from '../lib/errors.ts'
 import { parseAddress } from '../protocol/ids.ts'
+import type { Chain } from './chain.ts'
 import type { Gateway } from './gateway.ts'
 import { unknown } from './http-errors.ts'
 import type { Block } from './records.ts'
@@ -10,13 +11,32 @@ import { priceOf } from './wallets.ts'
 const maxMined = 1000
 
 /** The chain, wallets and prices as Arweave nodes answer them, and arlocal's `/mine` and `/mint`. */
-export function registerChainRoutes(app: FastifyInstance, { chain, catalog, intake }: Gateway): void {
-  const info = () => networkInfo(chain.network, chain.head)
+export function registerChainRoutes(app: FastifyInstance, gateway: Gateway): void {
+  registerBlockRoutes(app, gateway)
+  registerWalletRoutes(app, gateway)
+  registerControlRoutes(app, gateway)
+}
+
+function registerBlockRoutes(app: FastifyInstance, { chain }: Gateway): void {
+  const info = () => networkInfo(chain)
   app.get('/', async () => info())
   app.get('/info', async () => info())
   app.get('/peers', async () => [])
   app.get('/height', async (_request, reply) => reply.type(text).send(String(chain.head.height)))
+  app.get('/block/current', async () => blockJson(chain.head))
+  app.get<Of<'height'>>('/block/height/:height', async ({ params }) => {
+    const block = await chain.blockAt(wholeNumber(params.height, 'height'))
+    if (block === undefined) throw unknown('height', params.height)
+    return blockJson(block)
+  })
+  app.get<Of<'hash'>>('/block/hash/:hash', async ({ params }) => {
+    const block = await chain.blockWithHash(params.hash)
+    if (block === undefined) throw unknown('hash', params.hash)
+    return blockJson(block)
+  })
+}
 
+function registerWalletRoutes(app: FastifyInstance, { chain, catalog }: Gateway): void {
   app.get('/tx_anchor', async (_request, reply) => reply.type(text).send(chain.head.hash))
   for (const url of ['/price/:bytes', '/price/:bytes/:target'])
     app.get<{ Params: { bytes: string } }>(url, async ({ params }, reply) =>
@@ -30,23 +50,13 @@ export function registerChainRoutes(app: FastifyInstance, { chain, catalog, inta
     const { lastTx } = await catalog.wallet(parseAddress(params.address))
     return reply.type(text).send(lastTx)
   })
+}
 
-  app.get('/block/current', async () => blockJson(chain.head))
-  app.get<Of<'height'>>('/block/height/:height', async ({ params }) => {
-    const block = await chain.blockAt(wholeNumber(params.height, 'height'))
-    if (block === undefined) throw unknown('height', params.height)
-    return blockJson(block)
-  })
-  app.get<Of<'hash'>>('/block/hash/:hash', async ({ params }) => {
-    const block = await chain.blockWithHash(params.hash)
-    if (block === undefined) throw unknown('hash', params.hash)
-    return blockJson(block)
-  })
-
+function registerControlRoutes(app: FastifyInstance, { chain, intake }: Gateway): void {
   const mine = async (count: number) => {
     if (count < 1 || count > maxMined) throw outOfRange('count', count, maxMined)
     for (let i = 0; i < count; i++) await intake.mine()
-    return info()
+    return networkInfo(chain)
   }
   app.route({ method: ['GET', 'POST'], url: '/mine', exposeHeadRoute: false, handler: () => mine(1) })
   app.route<Of<'count'>>({
@@ -82,7 +92,7 @@ function winston(value: string): bigint {
 const outOfRange = (what: string, value: number, limit: number): AoError =>
   new AoError('INVALID_ARGUMENT', `${what} must be from 1 to ${limit}`, { [what]: value })
 
-const networkInfo = (network: string, head: Block) => ({
+const networkInfo = ({ network, head }: Chain) => ({
   network,
   version: 5,
   release: 80,

@@ -115,4 +115,5 @@ async function keep(cache: string, file: string, bytes: Uint8Array): Promise<voi
 }
 
 const hexHash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
-const reason = (error: unknown): string => (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))
+const reason = (error: unknown): string =>
+  error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)

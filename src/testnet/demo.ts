@@ -70,7 +70,7 @@ class Demo {
     const first = await this.#step(`A evaluates ${script.first.shown}`, () => this.#evaluate(a, script, 'first'))
     await this.#step('A and B are taught to play ping-pong', () => this.#teach(a, b, script))
     await this.#step('A sends B a ping; each MU delivers what the other process answers', () => this.#pingPong(a, b, script))
-    await this.#step('the CU that answered is killed; the next result comes from another', () => this.#failover(a, first, script))
+    await this.#step('the node that answered is killed; the next result comes from another CU', () => this.#failover(a, first, script))
     await this.#step("A's log is read back from Arweave and its hash chain checked", () => this.#settled(a))
     this.#farewell(a, b, script)
   }
@@ -132,18 +132,19 @@ class Demo {
   async #pingPong(a: ProcessId, b: ProcessId, script: DemoScript) {
     const assignment = await this.#client.send(a, script.ping(b), { signal: this.#signal })
     const lines = [orderedLine(assignment, this.#nameOf(assignment.scheduler))]
-    let delivered = 0
+    const delivered = new Set<string>()
     for await (const progress of this.#client.follow(a, assignment.message, { signal: this.#signal })) {
       if (progress.state !== 'done' && progress.state !== 'failed') continue
       for (const part of progress.parts) {
         const from = progress.process === a ? 'A' : 'B'
         const to = part.target === a ? 'A' : part.target === b ? 'B' : part.target
         if (part.state !== 'pushed') throw new AoError('INTERNAL', `a message was not delivered: ${part.reason ?? part.state}`)
+        if (part.message === undefined || delivered.has(part.message)) continue
+        delivered.add(part.message)
         lines.push(`${from} nonce ${progress.nonce} → ${to} nonce ${part.nonce}  message ${part.message}`)
-        delivered++
       }
     }
-    if (delivered < script.hops) throw new AoError('INTERNAL', `only ${delivered} of ${script.hops} messages were delivered`)
+    if (delivered.size < script.hops) throw new AoError('INTERNAL', `only ${delivered.size} of ${script.hops} messages were delivered`)
     return { value: undefined, lines }
   }
 

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type AbortOptions, raceSignal, throwIfAborted } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
+import { startThread } from './thread.ts'
 import { fromPlainError, type WorkerOptions, type WorkerReply, type WorkerRequest } from './worker-messages.ts'
 
 export interface SlotOptions extends WorkerOptions {
@@ -93,11 +94,11 @@ export class WorkerSlot {
   }
 
   #spawn(): Worker {
-    const thread = new Worker(entry, {
+    const thread = startThread('worker', import.meta.url, {
       name: 'aonet-vm',
       workerData: { maxLive: this.#options.maxLive } satisfies WorkerOptions,
       env: { TZ: 'UTC' },
-      execArgv,
+      execArgv: [], // nothing inherited: an inspector's port, for one, cannot be shared
       resourceLimits,
     })
     this.#thread = thread
@@ -177,11 +178,6 @@ const replay = 'Open the Process again and replay; ask another unit for this mes
 const crashed = (cause: unknown): AoError =>
   new AoError('NOT_READY', 'the worker that held the Process is gone', {}, { cause, hint: replay })
 const stopping = (): AoError => new AoError('STOPPING', 'the pool of workers is shutting down')
-
-const fromSource = import.meta.url.endsWith('.ts')
-const entry = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)
-/** Set, so that nothing is inherited: an inspector's port, for one, cannot be shared. */
-const execArgv = fromSource ? ['--import', 'tsx'] : []
 
 /**
  * The stack is far larger than the engine's default of 4 MB, so that aos meets its own limit of nested calls, which is

@@ -7,7 +7,10 @@ import { parseEndpoint, toTarget } from './endpoint.ts'
 import { pinnedCredentials } from './pinned-credentials.ts'
 
 /** Whom to call: a unit record has all of it. */
-export type Peer = Pick<UnitRecord, 'address' | 'grpc' | 'certificate'>
+export interface Peer extends Pick<UnitRecord, 'address' | 'grpc' | 'certificate'> {
+  /** It passes calls on: what comes back is signed by a unit behind it, which the caller has to judge. */
+  readonly forwards?: boolean
+}
 
 export interface PoolOptions {
   readonly maxChannels: number

@@ -33,7 +33,10 @@ export interface NodeInfo {
   readonly status: { readonly [key: string]: Json }
 }
 
-/** A node that has proved who it is. Its units are called at the endpoint that was given, whatever its record says. */
+/**
+ * A node that has proved who it is. Its units are called at the endpoint that was given, whatever its record says. It
+ * passes on what it does not do itself, so whose signature an answer carries is for the caller to judge.
+ */
 export interface NodeConnection {
   readonly record: UnitRecord
   readonly info: NodeInfo
@@ -68,7 +71,8 @@ export async function connectNode(endpoint: string, options: ConnectOptions = {}
   }
 }
 
-function connection(pool: ChannelPool, peer: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
+function connection(pool: ChannelPool, at: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
+  const peer: Peer = { ...at, forwards: true }
   return {
     record,
     info,

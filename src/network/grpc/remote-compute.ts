@@ -28,7 +28,7 @@ export class RemoteCompute implements Compute {
     this.#deadlines = deadlines
   }
 
-  /** @throws AoError `INVALID_RECORD` if the Attestation is not this unit's or does not say what the result says. */
+  /** @throws AoError `INVALID_RECORD` if the Attestation is not this unit's (unless it forwards) or does not say what the result says. */
   async result(process: ProcessId, at: MessageId | Nonce, { signal }: AbortOptions = {}): Promise<AttestedResult> {
     const request = { process, at: atToWire(at) }
     const options = { signal, deadlineMs: this.#deadlines.resultMs }
@@ -40,8 +40,8 @@ export class RemoteCompute implements Compute {
     }
     const attestation = copyOf(answer.attestation)
     const attested = parseAttestation(await verifyDataItem(attestation))
-    const { address } = this.#peer
-    if (attested.compute !== address) throw this.#dishonest('the signer is another', address, attested.compute)
+    const { address, forwards } = this.#peer
+    if (forwards !== true && attested.compute !== address) throw this.#dishonest('the signer is another', address, attested.compute)
     checkAttests(attested, result)
     return { result, attestation }
   }

@@ -136,6 +136,31 @@ describe('devnet, bad input', () => {
     }
   })
 
+  it('serves data whatever its tags hold', async () => {
+    const values = [
+      'a\r\nb: c',
+      'zwölf',
+      '\u0000',
+      ' ',
+      '',
+      'x'.repeat(3000),
+      'application/json',
+      'text/html; charset=nonsense',
+    ]
+    for (const [i, value] of values.entries()) {
+      const tags = ['Content-Type', 'Type', 'Content-Encoding', 'Location', 'x'].map(name => ({
+        name,
+        value: value.slice(0, 800),
+      }))
+      const item = await anItem({ tags, data: Buffer.from(`data ${i}`) })
+      assert.equal((await devnet.post('/tx/arweave', item.raw, bytes)).status, 200)
+      for (const path of [`/raw/${item.id}`, `/${item.id}`]) {
+        const answer = await devnet.get(path)
+        assert.deepEqual([answer.status, await answer.text()], [200, `data ${i}`], `${path} ${JSON.stringify(value)}`)
+      }
+    }
+  })
+
   it('opens bundles in bundles only so deep', async () => {
     let item = await anItem({ data: Buffer.from('bottom') })
     const ids = [item.id]

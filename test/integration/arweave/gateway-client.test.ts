@@ -13,6 +13,9 @@ describe('GatewayClient', () => {
     devnet = await RunningDevnet.start()
   })
   after(() => devnet.remove())
+  afterEach(() => {
+    for (const close of openGateways.splice(0)) close()
+  })
 
   it('says what to configure when it should pay without a wallet, or with one that is none', async () => {
     const client = new GatewayClient(silentTelemetry, { gatewayUrl: devnet.url })
@@ -68,7 +71,6 @@ describe('GatewayClient', () => {
       await assert.rejects(client.status(anId()), { code: 'PEER_UNREACHABLE' })
       await assert.rejects(client.item(anId()), { code: 'PEER_UNREACHABLE' })
     }
-    other.close()
   })
 
   it('takes a failing gateway for unreachable, and not for an absent transaction', async () => {
@@ -76,7 +78,6 @@ describe('GatewayClient', () => {
     const client = new GatewayClient(silentTelemetry, { gatewayUrl: failing.url })
     await assert.rejects(client.status(anId()), { code: 'PEER_UNREACHABLE' })
     await assert.rejects(client.data(anId()), { code: 'PEER_UNREACHABLE' })
-    failing.close()
   })
 
   it('stops reading an answer that has no end', async () => {
@@ -89,14 +90,12 @@ describe('GatewayClient', () => {
     })
     const client = new GatewayClient(silentTelemetry, { gatewayUrl: endless.url })
     await assert.rejects(client.head(), { code: 'TOO_LARGE' })
-    endless.close()
   })
 
   it('stops waiting for a silent gateway when the caller does', async () => {
     const silent = await gatewayOf(() => undefined)
     const client = new GatewayClient(silentTelemetry, { gatewayUrl: silent.url })
     await assert.rejects(client.head({ signal: AbortSignal.timeout(50) }), { code: 'DEADLINE' })
-    silent.close()
   })
 
   it('believes nothing a lying gateway says of an item', async () => {
@@ -141,17 +140,18 @@ describe('GatewayClient', () => {
       ;[node, data] = lie
       await assert.rejects(client.item(item.id), { code: 'INVALID_DATA_ITEM' }, what)
     }
-    gateway.close()
   })
 })
 
-/** A gateway that does as told. */
+const openGateways: (() => void)[] = []
+
+/** A gateway that does as told, until the test ends. */
 async function gatewayOf(handle: (request: IncomingMessage, response: ServerResponse) => unknown) {
   const server = createServer((request, response) => void handle(request, response)).listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))
-  const close = (): void => {
+  openGateways.push(() => {
     server.close()
     server.closeAllConnections()
-  }
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close }
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }

@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Arweave from 'arweave'
 import { GatewayClient } from '../../../src/arweave/gateway-client.ts'
+import { proveChunk } from '../../../src/devnet/chunk-proofs.ts'
+import { ChunkStore } from '../../../src/devnet/chunk-store.ts'
+import { Store } from '../../../src/devnet/store.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { packBundle } from '../../../src/protocol/bundle.ts'
 import { parseId } from '../../../src/protocol/ids.ts'
@@ -52,6 +55,11 @@ describe('devnet, start and restart', () => {
         assert.equal(answer.status, 200)
       }
       assert.ok(Buffer.from(await (await get(`/raw/${tx.id}`)).arrayBuffer()).equals(Buffer.from(tx.data)), host)
+      const offset = async (id: string) => ((await (await get(`/tx/${id}/offset`)).json()) as { offset: string }).offset
+      const later = new GatewayClient(silentTelemetry, { gatewayUrl: again.url, wallet: wallet.jwk })
+      const next = await later.prepare(Buffer.alloc(500))
+      await later.post(next)
+      assert.equal(Number(await offset(next.id)), Number(await offset(tx.id)) + 500, 'the weave goes on')
       await fetch(`${again.url}/mine`, { method: 'POST' })
       assert.deepEqual(await reader.status(pending.id), { blockHeight: 1_500_002, confirmations: 1 })
       assert.deepEqual(await reader.status(parseId(tx.id)), { blockHeight: 1_500_002, confirmations: 1 })
@@ -60,6 +68,23 @@ describe('devnet, start and restart', () => {
       await rm(copy, { recursive: true, force: true })
     }
   })
+
+  it('completes an upload whose last chunk was written just before a crash', () =>
+    withTempDir(async dir => {
+      const devnet = await RunningDevnet.start()
+      const { tx, chunks } = await halfUpload(devnet, (await devnet.wallet()).jwk)
+      for (const chunk of chunks.slice(1, -1)) await devnet.post('/chunk', JSON.stringify(chunk), json)
+      await cp(devnet.dataDir, dir, { recursive: true })
+      await devnet.remove()
+      const store = await Store.open(dir)
+      await store.write([new ChunkStore(store.tables).keep(await proveChunk(chunks.at(-1)))])
+      await store.close()
+      const again = newDevnet(dir)
+      await again.start()
+      const data = Buffer.from(await (await fetch(`${again.url}/raw/${tx.id}`)).arrayBuffer())
+      await again.stop()
+      assert.ok(data.equals(Buffer.from(tx.data)))
+    }))
 
   it('mines on its timer', async () => {
     const devnet = await RunningDevnet.start({ blockMs: 20, startHeight: 7 })

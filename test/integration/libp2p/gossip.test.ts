@@ -114,7 +114,10 @@ describe('gossip along a line of three nodes', function () {
       () => node('a').logged('gossip-stream-lost') || node('b').logged('gossip-stream-lost'),
       15_000,
     )
-    await eventually('they meet again', () => node('a').gossip.subscribers('messages').length === 1, 15_000)
+    const { pubsub } = node('a').host
+    const meets = (): boolean =>
+      pubsub.streamsOutbound.has(node('b').host.peerId) && node('a').gossip.subscribers('messages').length === 1
+    await eventually('they meet again', meets, 15_000)
     await publish('a', 'after')
     await eventually('gossip flows', () => heardBy('b').includes('after'), 10_000)
   })

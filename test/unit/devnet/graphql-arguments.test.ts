@@ -22,7 +22,6 @@ describe('devnet/graphql-arguments', () => {
       assert.equal(transactionSearch({ after: cursorOf(place) }).after, place)
     for (const after of [
       'x',
-      'cDEx',
       'cC0x',
       `${cursorOf(1)}=`,
       cursorOf(1).slice(1),

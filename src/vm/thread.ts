@@ -1,0 +1,12 @@
+import { Worker, type WorkerOptions } from 'node:worker_threads'
+
+/**
+ * A worker thread that runs the module `name` beside the module `from` (its `import.meta.url`): compiled, or as source
+ * while developing, when `tsx` has to be told anew in each thread.
+ */
+export function startThread(name: string, from: string, options: WorkerOptions): Worker {
+  if (!from.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, from), options)
+  const entry = JSON.stringify(new URL(`./${name}.ts`, from).href)
+  const script = `import('tsx/esm/api').then(({ register }) => { register(); return import(${entry}) })`
+  return new Worker(script, { ...options, eval: true })
+}
