@@ -13,7 +13,7 @@ export default async function* verify(): AsyncIterable<BenchLine> {
   const one = await ed25519()
   yield { case: 'ed25519', ...(await measure(await items(256, async () => one))) }
   // More owners than keys are kept: each item pays for making its key.
-  yield { case: 'ed25519, all new owners', ...(await measure(await items(2000, ed25519))) }
+  yield { case: 'ed25519, all new owners', ...(await measure(await items(1500, ed25519))) }
   const ethereum = new arbundles.EthereumSigner(randomBytes(32).toString('hex'))
   yield { case: 'ethereum', ...(await measure(await ethereumItems(64, ethereum))) }
 }

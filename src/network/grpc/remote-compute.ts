@@ -41,7 +41,8 @@ export class RemoteCompute implements Compute {
     const attestation = copyOf(answer.attestation)
     const attested = parseAttestation(await verifyDataItem(attestation))
     const { address, forwards } = this.#peer
-    if (forwards !== true && attested.compute !== address) throw this.#dishonest('the signer is another', address, attested.compute)
+    if (forwards !== true && attested.compute !== address)
+      throw this.#dishonest('the signer is another', address, attested.compute)
     checkAttests(attested, result)
     return { result, attestation }
   }

@@ -63,6 +63,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   /** Records that gossip has carried through here: the first time an exchanged record comes by gossip, it goes on. */
   readonly #spread = new WeakSet<UnitRecord>()
   readonly #exchanges = new Set<Promise<void>>()
+  readonly #asking = new Set<string>()
   #stops: (() => void)[] = []
   #stopping = new AbortController()
   #started = false
@@ -129,7 +130,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     this.#stops = [
       () => clearInterval(refresh),
       () => clearInterval(connect),
-      () => host.serveRecords(stream => stream.close()),
+      () => host.serveRecords(stream => sendRecords(stream, [])),
       gossip.subscribe('unit-records', bytes => this.#judgeGossip(bytes)),
       gossip.onSubscriber(topic => topic === 'unit-records' && this.#publishSoon()),
       host.onPeer({ joined: peer => this.#joined(peer), left: peer => this.#book.lost(peer) }),
@@ -206,13 +207,15 @@ export class Libp2pDirectory implements PeerDirectory, Component {
 
   #joined(peer: string): void {
     this.#book.joined(peer)
-    this.#exchange(() => this.#ask(peer))
+    if (this.#asking.has(peer)) return
+    this.#asking.add(peer)
+    void (this.#exchange(() => this.#ask(peer)) ?? Promise.resolve()).finally(() => this.#asking.delete(peer))
   }
 
   #serve(stream: Stream): Promise<void> {
     const signal = withDeadline(exchangeMs, { signal: this.#stopping.signal })
     const records = this.#book.all().map(record => record.raw)
-    return this.#exchange(() => sendRecords(stream, records, { signal })) ?? stream.close()
+    return this.#exchange(() => sendRecords(stream, records, { signal })) ?? sendRecords(stream, [], { signal })
   }
 
   #exchange(work: () => Promise<void>): Promise<void> | undefined {

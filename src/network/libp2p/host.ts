@@ -20,6 +20,7 @@ import { BootstrapDialer } from './bootstrap.ts'
 import { type GossipRouter, gossipOptions } from './gossip-options.ts'
 import { mdnsServiceTag, recordsProtocol } from './names.ts'
 import { libp2pKeyOf, peerIdOf } from './peer-key.ts'
+import { sendRecords } from './record-exchange.ts'
 import { Refusals } from './refusals.ts'
 
 export interface HostLimits {
@@ -83,7 +84,7 @@ export class Libp2pHost implements Component {
   readonly #refused = new Refusals(systemClock)
   readonly #bootstrap: BootstrapDialer
   readonly #otherNetwork: Counter
-  #serve: (stream: Stream) => Promise<void> = stream => stream.close()
+  #serve: (stream: Stream) => Promise<void> = stream => sendRecords(stream, [])
   #libp2p: Libp2p<Services> | undefined
   #ticker: NodeJS.Timeout | undefined
   readonly #farewells = new Set<NodeJS.Timeout>()
@@ -173,7 +174,7 @@ export class Libp2pHost implements Component {
       this.#serve(stream).catch((error: unknown) =>
         this.#deps.log.debug('records-not-served', { reason: String(error) }),
       )
-    await libp2p.handle(recordsProtocol(this.networkHash), serve, { maxInboundStreams: 1 })
+    await libp2p.handle(recordsProtocol(this.networkHash), serve, { maxInboundStreams: 2 })
     try {
       await libp2p.start()
     } catch (error) {

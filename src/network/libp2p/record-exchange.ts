@@ -58,6 +58,7 @@ export function readRecords(stream: Stream, { signal }: AbortOptions = {}): Prom
   return new Promise<readonly Uint8Array[]>((resolve, reject) => {
     const settle = (error: unknown): void => {
       stream.removeEventListener('message', onMessage)
+      stream.removeEventListener('end', onEnd)
       stream.removeEventListener('close', onEnd)
       signal?.removeEventListener('abort', onAbort)
       if (error === undefined) {
@@ -79,6 +80,9 @@ export function readRecords(stream: Stream, { signal }: AbortOptions = {}): Prom
     const onAbort = (): void => settle(AoError.from(signal?.reason))
     if (signal?.aborted) return onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
+    // An end that came before these listeners is not told again.
+    if (stream.readableEnded || stream.readStatus === 'closed') return onEnd()
+    stream.addEventListener('end', onEnd)
     stream.addEventListener('close', onEnd)
     stream.addEventListener('message', onMessage) // what has arrived already is delivered now
   })

@@ -10,7 +10,7 @@ import { refusal } from './refusal.ts'
 export const defaultMaxDepthWords = 131_072
 
 /** Gas that a start function may use: it runs before the host can set the global. */
-export const startGas = 10_000_000_000
+export const startGas = 1_000_000_000
 
 export interface MeterOptions {
   readonly prices: PriceTable

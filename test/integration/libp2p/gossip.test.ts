@@ -129,7 +129,7 @@ describe('gossip along a line of three nodes', function () {
     const gate = new Promise<void>(resolve => {
       release = resolve
     })
-    judge = async who => {
+    judge = async (who): Promise<Verdict> => {
       if (who !== 'b') return 'accept'
       running += 1
       most = Math.max(most, running)

@@ -168,7 +168,12 @@ end)`
 export function aosMessages(pairs: number): object[] {
   const list = [message(0, processTags, ''), evalMessage(1, token)]
   for (let i = 0; i < pairs; i++) {
-    list.push(evalMessage(list.length, `local t = {} for i = 1, 50 do t[i] = (i * 1.5 + ${i}) ^ 0.5 end return tostring(t[7]) .. #t`))
+    list.push(
+      evalMessage(
+        list.length,
+        `local t = {} for i = 1, 50 do t[i] = (i * 1.5 + ${i}) ^ 0.5 end return tostring(t[7]) .. #t`,
+      ),
+    )
     const recipient = `r${i % 20}`.padEnd(43, 'y')
     const tags = [tag('Action', 'Transfer'), tag('Recipient', recipient), tag('Quantity', String(1 + i))]
     list.push(message(list.length, tags, ''))

@@ -198,7 +198,7 @@ function mixedMessages(): VmMessage[] {
     'return string.rep("x", 2000000000)',
     'this is not Lua',
   ]
-  for (let nonce = 2; nonce < 160; nonce++) {
+  for (let nonce = 2; nonce < 152; nonce++) {
     const lua = failures[Math.floor(nonce / 8) % failures.length] ?? ''
     if (nonce % 8 === 7) messages.push(eval_(nonce, lua))
     else if (nonce % 2 === 0) messages.push(transfer(nonce))

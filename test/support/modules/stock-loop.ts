@@ -15,7 +15,7 @@ export interface StockRun {
  * patches the realm it runs in.
  */
 export async function runStock(run: StockRun): Promise<Evaluation[]> {
-  const worker = startThread('stock-worker', import.meta.url, { workerData: run })
+  const worker = startThread('stock-worker', import.meta.url, { workerData: run, stderr: true })
   const [results] = (await once(worker, 'message')) as [unknown[]]
   await worker.terminate()
   return results.map(result => parseEvaluation(result, 0n))

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { AoError } from '../../../../src/lib/errors.ts'
 import { RecordBook } from '../../../../src/network/libp2p/record-book.ts'
 import type { addressOfKey } from '../../../../src/protocol/ids.ts'
 import { generateKey } from '../../../../src/protocol/keys.ts'
@@ -84,7 +85,7 @@ describe('network/libp2p/record-book', () => {
     it('refuses a record with any one byte changed', async () => {
       const { raw } = await aRecord('a', clock)
       for (let at = 0; at < raw.length; at += 7) {
-        await assert.rejects(book.judge(mutated(raw, at)), undefined, `byte ${at} may be changed`)
+        await assert.rejects(book.judge(mutated(raw, at)), AoError, `byte ${at} may be changed`)
       }
       assert.equal(book.all().length, 0)
     })

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { type Call, metered, plain } from './support.ts'
 
 /** Calls every exported function `f…` of a module and of its metered twin with the same arguments, and compares all. */
-function assertEqual(text: string, argumentLists: readonly (readonly unknown[])[] = [[]], imports?: WebAssembly.Imports) {
+function assertEqual(
+  text: string,
+  argumentLists: readonly (readonly unknown[])[] = [[]],
+  imports?: WebAssembly.Imports,
+) {
   const original = plain(text, imports)
   const twin = metered(text, imports === undefined ? {} : { imports })
   for (const [name, callable] of Object.entries(original)) {
@@ -22,7 +26,8 @@ function assertEqual(text: string, argumentLists: readonly (readonly unknown[])[
   }
   const memory = original['memory'] as WebAssembly.Memory | undefined
   const twinMemory = twin.exports['memory'] as WebAssembly.Memory | undefined
-  if (memory && twinMemory) assert.ok(Buffer.from(memory.buffer).equals(Buffer.from(twinMemory.buffer)), 'memories differ')
+  if (memory && twinMemory)
+    assert.ok(Buffer.from(memory.buffer).equals(Buffer.from(twinMemory.buffer)), 'memories differ')
 }
 
 const binary = (type: string, operators: readonly string[], result = type) =>
@@ -243,7 +248,15 @@ describe('vm/meter: a metered module gives what the plain one gives', () => {
           `(func (export "${type}.load${width}") (param i32) (result ${type}) (${type}.load${width} (local.get 0)))`,
       ),
     )
-    const stores = ['i32.store', 'i32.store8', 'i32.store16', 'i64.store', 'i64.store8', 'i64.store16', 'i64.store32'].map(
+    const stores = [
+      'i32.store',
+      'i32.store8',
+      'i32.store16',
+      'i64.store',
+      'i64.store8',
+      'i64.store16',
+      'i64.store32',
+    ].map(
       (name, i) => `(func (export "${name}") (param i32)
         (${name} offset=${i * 300} (local.get 0) (${name.slice(0, 3)}.const -2)))`,
     )

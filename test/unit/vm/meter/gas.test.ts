@@ -63,7 +63,7 @@ describe('vm/meter: gas', () => {
     for (const prices of [gas1Prices, legacyPrices]) {
       const instance = metered(text, { prices })
       for (const length of [-1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 62n]) {
-        const { trap, gas } = instance.call('fill', [length])
+        const { trap, gas } = instance.call('fill', [length], 10n ** 16n)
         assert.equal(trap, 'trap')
         assert.ok(gas > 2n ** 34n, `${length} bytes cost ${gas}`)
       }

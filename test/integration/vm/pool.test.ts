@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { silentLogger, silentMetrics } from '../../../src/lib/telemetry.ts'
+import { echoFormat, echoModule } from '../../../src/modules/echo/echo.ts'
+import type { LiveProcess, ProcessSetup } from '../../../src/ports/vm.ts'
+import type { ProcessId } from '../../../src/protocol/ids.ts'
+import { WorkerVmPool, type WorkerVmPoolOptions } from '../../../src/vm/pool.ts'
+import { idOf, messageOf, setupOf, spawnOf } from '../../support/modules/process.ts'
+import { compileWat } from '../../support/modules/wat.ts'
+
+const echo = { bytes: echoModule(), format: echoFormat }
+const [a, b, c] = [idOf('a'), idOf('b'), idOf('c')] as const
+
+const action = (process: ProcessId, nonce: number, name: string, more: Record<string, string> = {}) =>
+  messageOf(process, nonce, { tags: { Action: name, ...more }, from: idOf('sender') })
+
+describe('the pool of workers', function () {
+  this.timeout(60_000)
+  const started: WorkerVmPool[] = []
+  const losses: string[] = []
+
+  const startPool = async (options: Partial<WorkerVmPoolOptions> = {}): Promise<WorkerVmPool> => {
+    const metrics = {
+      ...silentMetrics,
+      counter: () => ({
+        add: (_: number | undefined, labels?: Readonly<Record<string, string>>) =>
+          losses.push(labels?.['reason'] ?? ''),
+      }),
+    }
+    const limits = { workers: 1, maxLive: 8, maxQueued: 8, wallClockMs: 10_000, ...options }
+    const pool = new WorkerVmPool({ log: silentLogger, metrics }, limits)
+    started.push(pool)
+    await pool.start()
+    return pool
+  }
+  const spawn = async (
+    pool: WorkerVmPool,
+    process: ProcessId,
+    setup: Partial<ProcessSetup> = {},
+  ): Promise<LiveProcess> => {
+    const live = await pool.open({ ...setupOf(process, echo), ...setup })
+    await live.handle(spawnOf(process))
+    return live
+  }
+
+  afterEach(async () => {
+    await Promise.all(started.splice(0).map(pool => pool.stop()))
+    losses.length = 0
+  })
+
+  it('answers Ping with Pong to whoever sent it', async () => {
+    const live = await spawn(await startPool(), a)
+    const { evaluation, applied } = await live.handle(action(a, 1, 'Ping'))
+    assert.equal(applied, 2)
+    assert.equal(evaluation.output, 'count 2')
+    const [message] = evaluation.outbox.messages
+    assert.equal(message?.target, idOf('sender'))
+    assert.equal(message?.data, '2')
+    assert.deepEqual(message?.tags.at(-1), { name: 'Action', value: 'Pong' })
+  })
+
+  it('sends Ping to the recipient it is told, and nothing on Pong', async () => {
+    const live = await spawn(await startPool(), a)
+    const sent = await live.handle(action(a, 1, 'Send-Ping', { Recipient: b }))
+    assert.deepEqual(
+      sent.evaluation.outbox.messages.map(({ target, tags }) => [target, tags.at(-1)?.value]),
+      [[b, 'Ping']],
+    )
+    const quiet = await live.handle(action(a, 2, 'Pong'))
+    assert.deepEqual(quiet.evaluation.outbox.messages, [])
+    assert.equal(quiet.evaluation.output, 'count 3')
+  })
+
+  it('is not fooled by a message that quotes another', async () => {
+    const live = await spawn(await startPool(), a)
+    const data = '"From":"someone" "name":"Action","value":"Trap"'
+    const { evaluation } = await live.handle({ ...action(a, 1, 'Ping'), Data: data })
+    assert.equal(evaluation.error, undefined)
+    assert.equal(evaluation.outbox.messages[0]?.target, idOf('sender'))
+  })
+
+  it('tells an Error and a trap in fixed words, with the state as it was', async () => {
+    const live = await spawn(await startPool(), a)
+    const { stateRoot } = await live.handle(action(a, 1, 'Count'))
+    for (const [name, error] of [
+      ['Fail', 'asked to fail'],
+      ['Trap', 'trap'],
+      ['Fail', 'asked to fail'],
+    ] as const) {
+      const step = await live.handle(action(a, 2, name))
+      assert.equal(step.evaluation.error, error)
+      assert.equal(step.stateRoot, stateRoot, name)
+    }
+    assert.equal((await live.handle(action(a, 2, 'Count'))).evaluation.output, 'count 3')
+  })
+
+  it('dry-runs without a trace', async () => {
+    const live = await spawn(await startPool(), a)
+    assert.equal((await live.dryRun(action(a, 1, 'Count'))).output, 'count 2')
+    assert.equal((await live.dryRun(action(a, 1, 'Trap'))).error, 'trap')
+    assert.equal((await live.handle(action(a, 1, 'Count'))).evaluation.output, 'count 2')
+  })
+
+  it('undoes the growth of the memory with the message that failed', async () => {
+    const bytes = await compileWat(growThenFail)
+    const live = await (await startPool()).open(setupOf(a, { bytes, format: echoFormat }))
+    const first = await live.handle(action(a, 0, 'Grow'))
+    assert.equal(first.evaluation.error, 'page 3')
+    const second = await live.handle(action(a, 1, 'Grow'))
+    assert.equal(second.evaluation.error, 'page 3')
+    assert.equal(second.stateRoot, first.stateRoot)
+  })
+
+  it('ends a worker that spins, and the Processes that shared it go on once opened again', async () => {
+    const pool = await startPool({ wallClockMs: 1500 })
+    const [spinning, innocent] = [await spawn(pool, a), await spawn(pool, b)]
+    const before = await innocent.handle(action(b, 1, 'Count'))
+
+    const spin = spinning.handle(action(a, 1, 'Spin'))
+    const waiting = innocent.handle(action(b, 2, 'Count'))
+    await Promise.all([assert.rejects(spin, { code: 'DEADLINE' }), assert.rejects(waiting, { code: 'NOT_READY' })])
+    await assert.rejects(spinning.handle(action(a, 2, 'Count')), { code: 'NOT_READY' })
+    assert.deepEqual(losses, ['wall-clock'])
+
+    const again = await spawn(pool, b)
+    const replayed = await again.handle(action(b, 1, 'Count'))
+    assert.deepEqual(replayed, before)
+    assert.equal((await again.handle(action(b, 2, 'Count'))).evaluation.output, 'count 3')
+  })
+
+  it('drops the instance that was used longest ago when a worker holds too many', async () => {
+    const pool = await startPool({ maxLive: 2 })
+    const [first, second] = [await spawn(pool, a), await spawn(pool, b)]
+    await first.handle(action(a, 1, 'Count'))
+    await spawn(pool, c)
+    await assert.rejects(second.handle(action(b, 1, 'Count')), { code: 'NOT_READY' })
+    assert.equal((await first.handle(action(a, 2, 'Count'))).evaluation.output, 'count 3')
+  })
+
+  it('asks for the bytes of a Module once per worker', async () => {
+    const pool = await startPool()
+    let loads = 0
+    const loadModule = async (): Promise<Uint8Array> => {
+      loads++
+      return echo.bytes
+    }
+    await spawn(pool, a, { loadModule })
+    await spawn(pool, b, { loadModule })
+    assert.equal(loads, 1)
+  })
+
+  it('refuses a call when too many wait', async () => {
+    const live = await spawn(await startPool({ maxQueued: 2, wallClockMs: 1500 }), a)
+    const calls = [1, 2, 3, 4].map(nonce => live.handle(action(a, nonce, nonce === 1 ? 'Spin' : 'Count')))
+    const [spin, , , refused] = await Promise.allSettled(calls)
+    assert.equal(refused?.status === 'rejected' && refused.reason.code, 'OVERLOADED')
+    assert.equal(spin?.status === 'rejected' && spin.reason.code, 'DEADLINE')
+  })
+
+  it('takes a waiting call back when its caller gives up', async () => {
+    const live = await spawn(await startPool(), a)
+    const gaveUp = new AbortController()
+    const first = live.handle(action(a, 1, 'Count'))
+    const second = live.handle(action(a, 2, 'Count'), { signal: gaveUp.signal })
+    const third = live.handle(action(a, 3, 'Count'))
+    gaveUp.abort()
+    await assert.rejects(second, { code: 'ABORTED' })
+    assert.equal((await first).evaluation.output, 'count 2')
+    assert.equal((await third).evaluation.output, 'count 3')
+  })
+
+  it('refuses formats it does not know and bytes that are no module', async () => {
+    const pool = await startPool()
+    for (const setup of [
+      setupOf(a, { ...echo, format: 'wasm99-unknown' }),
+      setupOf(a, { ...echo, module: 'garbage', bytes: Buffer.from('not Wasm at all') }),
+      setupOf(a, { ...echo, module: 'short', bytes: echo.bytes.subarray(0, 200) }),
+      setupOf(a, { ...echo, module: 'other', format: 'wasm32-unknown-emscripten4' }),
+    ]) {
+      await assert.rejects(pool.open(setup), { code: 'UNSUPPORTED_MODULE' }, setup.module)
+    }
+    await spawn(pool, a) // and is none the worse for it
+  })
+
+  it('passes on why a Module could not be loaded', async () => {
+    const pool = await startPool()
+    const failure = new Error('no such module')
+    const loadModule = (): Promise<Uint8Array> => Promise.reject(failure)
+    await assert.rejects(pool.open({ ...setupOf(a, { ...echo, module: 'absent' }), loadModule }), failure)
+  })
+
+  it('answers NOT_READY for a closed instance and before the start, STOPPING after the end', async () => {
+    const pool = await startPool()
+    const live = await spawn(pool, a)
+    const other = await spawn(pool, b)
+    await live.close()
+    await assert.rejects(live.handle(action(a, 1, 'Count')), { code: 'NOT_READY' })
+    await pool.stop()
+    await assert.rejects(other.handle(action(b, 1, 'Count')), { code: 'STOPPING' })
+    await assert.rejects(pool.open(setupOf(a, echo)), { code: 'NOT_READY' })
+  })
+
+  it('spreads Processes over its workers and keeps each where it is', async () => {
+    const pool = await startPool({ workers: 2, wallClockMs: 1500 })
+    const names = Array.from({ length: 12 }, (_, i) => idOf(`process ${i}`))
+    const lives = await Promise.all(names.map(name => spawn(pool, name)))
+    const [first] = lives
+    assert.ok(first)
+    await assert.rejects(first.handle(action(a, 1, 'Spin')), { code: 'DEADLINE' })
+    const after = await Promise.allSettled(lives.map((live, i) => live.handle(action(names[i] ?? a, 1, 'Count'))))
+    const alive = after.filter(({ status }) => status === 'fulfilled').length
+    assert.ok(alive > 0 && alive < names.length, `${alive} of ${names.length} outlived the worker of one`)
+  })
+})
+
+/** Grows its memory by a page, and answers with an Error that tells how many pages it has: always 3, if growth is undone. */
+const growThenFail = String.raw`
+(module
+  (memory (export "memory") 2)
+  (data (i32.const 0) "{\"ok\":true,\"response\":{\"Error\":\"page 0\"}}")
+  (func (export "alloc") (param i32) (result i32) (i32.const 4096))
+  (func (export "handle") (param i32 i32) (result i64)
+    (drop (memory.grow (i32.const 1)))
+    (i32.store8 (i32.const 37) (i32.add (i32.const 48) (memory.size)))
+    (i64.const 41)))
+`
