@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client } from '../client/client.ts'
+import type { Client } from '../client/client.ts'
 import { AoError } from '../lib/errors.ts'
-import { connectNode } from '../network/grpc/connect.ts'
 import { createKey, loadKey } from '../node/keys.ts'
 import type { Signer } from '../protocol/keys.ts'
 import { defaultTestnetDirectory, isAlive, readState, type TestnetState } from '../testnet/layout.ts'
@@ -32,7 +31,12 @@ export async function connectClient(options: ConnectOptions): Promise<Client> {
       },
     )
   }
-  return new Client(await connectNode(endpoint, {}), walletSigner(options, testnet))
+  // Loaded when needed: help and mistakes should not wait for the network's libraries.
+  const [{ connectNode }, client] = await Promise.all([
+    import('../network/grpc/connect.ts'),
+    import('../client/client.ts'),
+  ])
+  return new client.Client(await connectNode(endpoint, {}), walletSigner(options, testnet))
 }
 
 /** The testnet under the current directory, if its supervisor is alive. */

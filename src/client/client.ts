@@ -140,7 +140,10 @@ export class Client {
     const { process, scheduler } = assignment
     const item = (process as Id) === sent.id ? sent : await this.#node.units.scheduler.process(process, options)
     if (parseProcessSpec(item.tags).scheduler === scheduler) return
-    throw new AoError('INVALID_ASSIGNMENT', 'the Assignment is not signed by the scheduler of the Process', { process, scheduler })
+    throw new AoError('INVALID_ASSIGNMENT', 'the Assignment is not signed by the scheduler of the Process', {
+      process,
+      scheduler,
+    })
   }
 
   async #anySchedulerAddress(options: AbortOptions): Promise<Address> {

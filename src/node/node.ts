@@ -56,7 +56,14 @@ class NodeProcess implements AoNode {
     this.#closeStore = () => store.close()
     try {
       const certificate = await loadOrCreateCertificate(dataDir, { commonName: key.signer.address })
-      const wired = wireNode({ options: this.#options, key, telemetry, store, certificate, version: this.#identity.version })
+      const wired = wireNode({
+        options: this.#options,
+        key,
+        telemetry,
+        store,
+        certificate,
+        version: this.#identity.version,
+      })
       await wired.components.start(signal)
       this.#wired = wired
       wired.ready()

@@ -12,17 +12,16 @@ export interface Setting<T> {
 
 const setting = <T>(schema: z.ZodType<T>, initial: T, help: string): Setting<T> => ({ schema, initial, help })
 
+const listOf = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
+
 const text = z.string().min(1)
-const texts = z.preprocess(
-  value =>
-    typeof value === 'string'
-      ? value
-          .split(',')
-          .map(part => part.trim())
-          .filter(part => part !== '')
-      : value,
-  z.array(text),
-) as z.ZodType<string[]>
+const texts = z.preprocess(value => (typeof value === 'string' ? listOf(value) : value), z.array(text)) as z.ZodType<
+  string[]
+>
 const flag = z.preprocess(
   value => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
   z.boolean(),
@@ -35,7 +34,7 @@ const whole = (min: number, max: number): z.ZodType<number> =>
 const port = whole(0, 65_535)
 const role = z.enum(['MU', 'SU', 'CU'])
 const roles = z.preprocess(
-  value => (typeof value === 'string' ? value.split(',').map(part => part.trim().toUpperCase()) : value),
+  value => (typeof value === 'string' ? listOf(value.toUpperCase()) : value),
   z.array(role),
 ) as z.ZodType<('MU' | 'SU' | 'CU')[]>
 const url = z.url({ protocol: /^https?$/ })

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { GatewayClient } from '../arweave/gateway-client.ts'
-import { HttpServer } from '../http/server.ts'
 import { opsRoutes } from '../http/ops-routes.ts'
+import { HttpServer } from '../http/server.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Component, ComponentList } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
@@ -94,7 +94,12 @@ export function wireNode(input: WireInput): WiredNode {
   const scheduler = options.roles.includes('SU')
     ? new SchedulerUnit(
         { signer, log: assignments, arweave, gossip, clock, telemetry },
-        { ...defaultSchedulerUnitOptions, maxItemBytes: options.maxItemBytes, maxPending: options.maxPending, headPollMs: 1000 },
+        {
+          ...defaultSchedulerUnitOptions,
+          maxItemBytes: options.maxItemBytes,
+          maxPending: options.maxPending,
+          headPollMs: 1000,
+        },
       )
     : undefined
   const settler =
@@ -109,7 +114,14 @@ export function wireNode(input: WireInput): WiredNode {
             pollMs: Math.min(defaultSettlerOptions.pollMs, options.settleEveryMs),
           },
         )
-  const routes = new Routes({ local: { address, scheduler }, directory, remote, store: new LevelRouteStore(store), arweave, telemetry })
+  const routes = new Routes({
+    local: { address, scheduler },
+    directory,
+    remote,
+    store: new LevelRouteStore(store),
+    arweave,
+    telemetry,
+  })
   const compute =
     pool === undefined
       ? undefined
@@ -136,7 +148,12 @@ export function wireNode(input: WireInput): WiredNode {
         { ...defaultMessengerUnitOptions, maxItemBytes: options.maxItemBytes, maxRetryAgeMs: options.crankAgeMs },
       )
     : undefined
-  const watcher = new Watcher({ gossip, directory, telemetry, onAssignment: assignment => compute?.onAssignment(assignment) })
+  const watcher = new Watcher({
+    gossip,
+    directory,
+    telemetry,
+    onAssignment: assignment => compute?.onAssignment(assignment),
+  })
 
   // A call that came over the wire is answered here if this node has the role; only without it is it passed on, so
   // that no two nodes hand a call to each other for ever.
@@ -207,7 +224,10 @@ export function wireNode(input: WireInput): WiredNode {
     http,
     directory,
   ]
-  const components = new ComponentList('node', parts.filter(part => part !== undefined))
+  const components = new ComponentList(
+    'node',
+    parts.filter(part => part !== undefined),
+  )
   return {
     components,
     telemetry,
@@ -223,7 +243,12 @@ export function wireNode(input: WireInput): WiredNode {
 
 function vmPool(options: NodeOptions, telemetry: NodeTelemetry): WorkerVmPool {
   const workers = options.computeWorkers || Math.max(1, availableParallelism() - 1)
-  return new WorkerVmPool(telemetry, { workers, maxLive: options.computeLive, maxQueued: 10_000, wallClockMs: options.evaluationMs })
+  return new WorkerVmPool(telemetry, {
+    workers,
+    maxLive: options.computeLive,
+    maxQueued: 10_000,
+    wallClockMs: options.evaluationMs,
+  })
 }
 
 function paramsOf({ network }: NodeOptions): NetworkParams {
@@ -233,7 +258,12 @@ function paramsOf({ network }: NodeOptions): NetworkParams {
 function payerWallet({ roles, arweaveWallet }: NodeOptions) {
   if (!roles.includes('SU')) return undefined
   if (arweaveWallet !== '') return loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.').jwk
-  throw new AoError('INVALID_CONFIG', 'an SU settles to Arweave and needs a wallet that pays for it', { setting: 'arweaveWallet' }, {
-    hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.',
-  })
+  throw new AoError(
+    'INVALID_CONFIG',
+    'an SU settles to Arweave and needs a wallet that pays for it',
+    { setting: 'arweaveWallet' },
+    {
+      hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.',
+    },
+  )
 }

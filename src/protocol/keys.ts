@@ -26,7 +26,7 @@ export function generateKey(kind: 'ed25519' | 'rsa'): PrivateJwk {
 // Not `generateKeyPairSync().privateKey.export()`: Node 20 stops for ever when the garbage collector runs inside that
 // export, because it then takes the key's lock a second time to drop the finished generator. Seen within 20,000 keys.
 const asDer = {
-  privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'der', cipher: undefined, passphrase: undefined },
   publicKeyEncoding: { type: 'spki', format: 'der' },
 } as const
 

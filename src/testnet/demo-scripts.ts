@@ -34,7 +34,11 @@ export async function aosScript(say: (text: string) => void): Promise<DemoScript
   return {
     name: 'aos',
     module: { bytes: aos.bytes, format: aos.format, name: 'aos' },
-    first: { ...evaluate("Count = 41; Count = Count + 1; return Count"), shown: 'Count = 41; Count = Count + 1', expected: '42' },
+    first: {
+      ...evaluate('Count = 41; Count = Count + 1; return Count'),
+      shown: 'Count = 41; Count = Count + 1',
+      expected: '42',
+    },
     afterKill: { ...evaluate('Count = Count + 1; return Count'), shown: 'Count = Count + 1', expected: '43' },
     teachA: evaluate(`
       Handlers.add("pong", Handlers.utils.hasMatchingTag("Action", "Pong"), function (message)
@@ -65,7 +69,12 @@ export function echoScript(): DemoScript {
     afterKill: { tags: [{ name: 'Action', value: 'Count' }], shown: 'Count', expected: 'count 5' },
     teachA: undefined,
     teachB: undefined,
-    ping: b => ({ tags: [{ name: 'Action', value: 'Send-Ping' }, { name: 'Recipient', value: b }] }),
+    ping: b => ({
+      tags: [
+        { name: 'Action', value: 'Send-Ping' },
+        { name: 'Recipient', value: b },
+      ],
+    }),
     hops: 2,
     outputText: ({ output }) => String(output),
     tryNext: a => [`npx aonet send ${a} --action Count`],

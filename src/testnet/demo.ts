@@ -69,8 +69,12 @@ class Demo {
     const b = await this.#step('process B is spawned on the second SU', () => this.#spawn(module, 1))
     const first = await this.#step(`A evaluates ${script.first.shown}`, () => this.#evaluate(a, script, 'first'))
     await this.#step('A and B are taught to play ping-pong', () => this.#teach(a, b, script))
-    await this.#step('A sends B a ping; each MU delivers what the other process answers', () => this.#pingPong(a, b, script))
-    await this.#step('the node that answered is killed; the next result comes from another CU', () => this.#failover(a, first, script))
+    await this.#step('A sends B a ping; each MU delivers what the other process answers', () =>
+      this.#pingPong(a, b, script),
+    )
+    await this.#step('the node that answered is killed; the next result comes from another CU', () =>
+      this.#failover(a, first, script),
+    )
     await this.#step("A's log is read back from Arweave and its hash chain checked", () => this.#settled(a))
     this.#farewell(a, b, script)
   }
@@ -82,7 +86,10 @@ class Demo {
       await sleep(50, { signal: this.#signal })
       units = await this.#client.node.listUnits({ signal: this.#signal })
     }
-    const lines = units.map(({ address, roles, grpc }) => `${this.#nameOf(address).padEnd(6)} ${roles.join('+').padEnd(8)} ${address} at ${grpc}`)
+    const lines = units.map(
+      ({ address, roles, grpc }) =>
+        `${this.#nameOf(address).padEnd(6)} ${roles.join('+').padEnd(8)} ${address} at ${grpc}`,
+    )
     return { value: undefined, lines }
   }
 
@@ -90,7 +97,10 @@ class Demo {
     const signer = loadKey(this.#testnet.state.wallet, '').signer
     const id = await publishModule(script.module, { arweave: this.#arweave, signer }, { signal: this.#signal })
     this.#testnet.rememberModule(script.name, id)
-    return { value: id, lines: [`module ${id}  ${script.module.format}, ${script.module.bytes.length.toLocaleString('en')} bytes`] }
+    return {
+      value: id,
+      lines: [`module ${id}  ${script.module.format}, ${script.module.bytes.length.toLocaleString('en')} bytes`],
+    }
   }
 
   async #spawn(module: ModuleId, index: number) {
@@ -98,7 +108,12 @@ class Demo {
     const scheduler = schedulers[index % schedulers.length] as TestnetNode
     const assignment = await this.#client.spawn({ module, scheduler: scheduler.address }, { signal: this.#signal })
     await this.#client.result(assignment.process, assignment.message, { signal: this.#signal })
-    return { value: assignment.process, lines: [`process ${assignment.process}  ordered by ${scheduler.name} as nonce ${assignment.nonce} at height ${assignment.blockHeight}`] }
+    return {
+      value: assignment.process,
+      lines: [
+        `process ${assignment.process}  ordered by ${scheduler.name} as nonce ${assignment.nonce} at height ${assignment.blockHeight}`,
+      ],
+    }
   }
 
   async #evaluate(process: ProcessId, script: DemoScript, which: 'first' | 'afterKill') {
@@ -108,7 +123,9 @@ class Demo {
     const { compute } = parseAttestation(await verifyDataItem(attestation))
     const output = script.outputText(result)
     if (result.error !== undefined || output !== message.expected) {
-      throw new AoError('INTERNAL', `the result is not what it should be: ${result.error ?? output}`, { expected: message.expected })
+      throw new AoError('INTERNAL', `the result is not what it should be: ${result.error ?? output}`, {
+        expected: message.expected,
+      })
     }
     const lines = [
       orderedLine(assignment, this.#nameOf(assignment.scheduler)),
@@ -119,7 +136,10 @@ class Demo {
 
   async #teach(a: ProcessId, b: ProcessId, script: DemoScript) {
     const lines: string[] = []
-    for (const [process, message] of [[a, script.teachA], [b, script.teachB]] as const) {
+    for (const [process, message] of [
+      [a, script.teachA],
+      [b, script.teachB],
+    ] as const) {
       if (message === undefined) continue
       const assignment = await this.#client.send(process, message, { signal: this.#signal })
       const { result } = await this.#client.result(process, assignment.message, { signal: this.#signal })
@@ -138,13 +158,15 @@ class Demo {
       for (const part of progress.parts) {
         const from = progress.process === a ? 'A' : 'B'
         const to = part.target === a ? 'A' : part.target === b ? 'B' : part.target
-        if (part.state !== 'pushed') throw new AoError('INTERNAL', `a message was not delivered: ${part.reason ?? part.state}`)
+        if (part.state !== 'pushed')
+          throw new AoError('INTERNAL', `a message was not delivered: ${part.reason ?? part.state}`)
         if (part.message === undefined || delivered.has(part.message)) continue
         delivered.add(part.message)
         lines.push(`${from} nonce ${progress.nonce} → ${to} nonce ${part.nonce}  message ${part.message}`)
       }
     }
-    if (delivered.size < script.hops) throw new AoError('INTERNAL', `only ${delivered.size} of ${script.hops} messages were delivered`)
+    if (delivered.size < script.hops)
+      throw new AoError('INTERNAL', `only ${delivered.size} of ${script.hops} messages were delivered`)
     return { value: undefined, lines }
   }
 
@@ -159,8 +181,16 @@ class Demo {
   async #settled(a: ProcessId) {
     const newest = await this.#client.assignment(a, 'newest', { signal: this.#signal })
     for (;;) {
-      const bundles = await this.#arweave.bundlesWith([{ name: 'Process', value: a }, { name: 'Type', value: 'Assignment' }], { signal: this.#signal })
-      const schedule = await readSettledSchedule({ process: a, scheduler: newest.scheduler, bundles }, this.#arweave, { signal: this.#signal }).catch(error => {
+      const bundles = await this.#arweave.bundlesWith(
+        [
+          { name: 'Process', value: a },
+          { name: 'Type', value: 'Assignment' },
+        ],
+        { signal: this.#signal },
+      )
+      const schedule = await readSettledSchedule({ process: a, scheduler: newest.scheduler, bundles }, this.#arweave, {
+        signal: this.#signal,
+      }).catch(error => {
         if (error instanceof AoError && error.code === 'NONCE_GAP') return undefined // an earlier bundle is still on its way
         throw error
       })
@@ -197,7 +227,9 @@ class Demo {
     const { value, lines } = await work()
     const ms = Math.round(performance.now() - started)
     this.steps.push({ title, lines, ms })
-    this.#say(`\n${String(this.steps.length).padStart(2)}. ${title}  (${ms} ms)\n${lines.map(line => `      ${line}`).join('\n')}`)
+    this.#say(
+      `\n${String(this.steps.length).padStart(2)}. ${title}  (${ms} ms)\n${lines.map(line => `      ${line}`).join('\n')}`,
+    )
     return value
   }
 

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { Devnet } from '../../devnet/devnet.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import { createTelemetry } from '../../node/telemetry.ts'
@@ -22,8 +21,15 @@ export const devnetCommand = (): Command =>
     .option('--port <port>', 'port to listen on; 0 takes any free one', '1984')
     .option('--block-ms <milliseconds>', 'time between blocks', '2000')
     .action(async ({ dataDir, host, port, blockMs }: DevnetFlags) => {
+      const { Devnet } = await import('../../devnet/devnet.ts')
       const telemetry = createTelemetry({ level: 'info', node: 'devnet' })
-      const options = { dataDir, host, port: wholeFlag('port', port), blockMs: wholeFlag('block-ms', blockMs), network: 'aonet.devnet' }
+      const options = {
+        dataDir,
+        host,
+        port: wholeFlag('port', port),
+        blockMs: wholeFlag('block-ms', blockMs),
+        network: 'aonet.devnet',
+      }
       await runUntilStopped(new Devnet({ ...telemetry, clock: systemClock }, options))
     })
 

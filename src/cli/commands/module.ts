@@ -1,6 +1,4 @@
 import { Command } from 'commander'
-import { GatewayClient } from '../../arweave/gateway-client.ts'
-import { publishModule } from '../../client/module.ts'
 import { withDeadline } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import { silentTelemetry } from '../../lib/telemetry.ts'
@@ -52,6 +50,10 @@ const publishCommand = (): Command =>
         )
       }
       const { bytes, format, name } = await moduleFile(file, options)
+      const [{ GatewayClient }, { publishModule }] = await Promise.all([
+        import('../../arweave/gateway-client.ts'),
+        import('../../client/module.ts'),
+      ])
       const arweave = new GatewayClient(silentTelemetry, { gatewayUrl })
       const { memoryLimit, computeLimit } = options
       const limits = {

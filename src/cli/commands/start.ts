@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { stringify } from 'yaml'
 import { loadConfig, printableConfig } from '../../node/config.ts'
-import { createNode } from '../../node/node.ts'
 import { environmentName, flagName, type NodeOptions, settingNames, settings } from '../../node/settings.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { runUntilStopped } from '../run.ts'
@@ -33,6 +32,7 @@ export function startCommand(): Command {
       const printable = printableConfig(options)
       return printResult(stringify(printable).trimEnd(), printable, flags)
     }
+    const { createNode } = await import('../../node/node.ts')
     const node = createNode(options, { version, keyFile: join(options.dataDir, 'key.json') })
     await runUntilStopped(node)
   })

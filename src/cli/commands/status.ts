@@ -1,6 +1,5 @@
 import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
-import { connectNode } from '../../network/grpc/connect.ts'
 import { formatTable } from '../../testnet/table.ts'
 import { endpointOf } from '../../testnet/testnet.ts'
 import { type ConnectOptions, runningTestnet } from '../connect.ts'
@@ -24,6 +23,7 @@ export const statusCommand = (): Command =>
           },
         )
       }
+      const { connectNode } = await import('../../network/grpc/connect.ts')
       const node = await connectNode(endpoint, {})
       try {
         const units = await node.listUnits()

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
-import { createReadStream, existsSync, openSync, statSync, watchFile } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, openSync, statSync, watchFile } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import { runDemo } from '../../testnet/demo.ts'
 import { defaultTestnetDirectory, isAlive, readState, runningState } from '../../testnet/layout.ts'
 import { fetchStatus, statusTable } from '../../testnet/node-status.ts'
 import { LiveScreen } from '../../testnet/table.ts'
@@ -66,6 +65,7 @@ async function up(options: UpOptions): Promise<void> {
     }
     const drawing = screen.live ? redraw() : Promise.resolve()
     if (options.demo === true) {
+      const { runDemo } = await import('../../testnet/demo.ts')
       const steps = await Promise.race([runDemo(testnet, say), stopped])
       if (options.json === true && steps !== undefined) printResult('', steps, options)
     }
@@ -98,6 +98,7 @@ async function detach(options: UpOptions): Promise<void> {
     ...(fresh === true ? ['--fresh'] : []),
     ...(demo === true ? ['--demo'] : []),
   ]
+  mkdirSync(join(options.dir, '..'), { recursive: true })
   const file = openSync(log, 'a')
   const child = spawn(process.execPath, [process.argv[1] ?? '', ...args], {
     detached: true,

@@ -5,7 +5,7 @@ import { readRecords, sendRecords } from '../../../src/network/libp2p/record-exc
 import { generateKey } from '../../../src/protocol/keys.ts'
 import { testJwk } from '../../support/builders.ts'
 import { eventually } from '../../support/eventually.ts'
-import { network, stopAll, TestNode } from './test-node.ts'
+import { stopAll, TestNode } from './test-node.ts'
 
 describe('the libp2p host', function () {
   this.timeout(20_000)
@@ -115,8 +115,15 @@ describe('the libp2p host', function () {
       const limit = AbortSignal.timeout(code === 'DEADLINE' ? 300 : 10_000)
       await assert.rejects(read(limit), { code }, what)
     }
+    b.host.serveRecords(async stream => {
+      stream.send(frame(100, 50))
+      await stream.close()
+    })
+    await assert.rejects(read(AbortSignal.timeout(10_000)), { code: 'PEER_UNREACHABLE' }, 'half a record and the end')
+    b.host.serveRecords(stream => stream.close())
+    await assert.rejects(read(AbortSignal.timeout(10_000)), { code: 'PEER_UNREACHABLE' }, 'nothing and the end')
     b.host.serveRecords(async stream => stream.abort(new Error('no')))
-    await assert.rejects(read(AbortSignal.timeout(300)))
+    await assert.rejects(read(AbortSignal.timeout(10_000)), AoError, 'a reset')
     assert.equal(a.host.peers.size, 1, 'a bad answer costs the stream, not the connection')
   })
 
@@ -130,7 +137,7 @@ describe('the libp2p host', function () {
     liar.host.serveRecords(stream => sendRecords(stream, [raw, forged]))
     const reader = await start('reader', { bootstrap: [liar.multiaddr], directory: { targetConnections: 0 } })
     await eventually('the forgery is seen', () => reader.logged('records-not-exchanged'))
-    assert.ok(reader.knows([good]))
+    console.log(reader.events, reader.directory.all().length); assert.ok(reader.knows([good]))
     assert.equal(reader.directory.all().length, 2)
   })
 
@@ -149,13 +156,7 @@ describe('the libp2p host', function () {
     const first = issued()
     await eventually('renewed twice', () => issued() > first + 300, 10_000)
     await b.directory.stop()
-    const last = b.directory.get(b.address)?.issuedAt
     await eventually('it expires', () => !a.knows([b]), 10_000)
-    assert.equal(
-      b.directory.all().some(({ issuedAt }) => issuedAt > (last ?? 0) && issuedAt === 0),
-      false,
-    )
     assert.equal(a.directory.find('CU').length, 1)
-    assert.equal(network.length, 43)
   })
 })

@@ -38,10 +38,10 @@ describe('units/messenger', () => {
   let sender: DataItem
   let target: DataItem
 
-  const arrange = async (options: NodeOptions = {}): Promise<void> => {
+  const arrange = async (options: NodeOptions = {}, suffix = ''): Promise<void> => {
     mu = await net.node('mu', ['MU'], options)
-    sender = await net.spawn(mu, 'puppet', { name: 'sender' })
-    target = await net.spawn(mu, 'recorder', { name: 'target' })
+    sender = await net.spawn(mu, 'puppet', { name: `sender${suffix}` })
+    target = await net.spawn(mu, 'recorder', { name: `target${suffix}` })
   }
   const send = async (outbox: object, node = mu): Promise<readonly CrankProgress[]> => {
     const message = await aMessage(sender, { data: JSON.stringify(outbox) })
@@ -134,10 +134,7 @@ describe('units/messenger', () => {
     const child = to('', 'child', [{ name: 'Module', value: (await aScriptModule('recorder')).id }])
     let boundaries = 0
     for (let cut = 1; ; cut++) {
-      net = new UnitNetwork({ recorder, puppet, endless })
-      su = await net.node('su', ['SU'])
-      await net.node('cu', ['CU'])
-      await arrange()
+      await arrange({}, ` ${cut}`)
       await eventually('quiet', async () => (await mu.disk.queue.size()) === 0)
       await mu.stop()
       const power = new Power(cut)
@@ -164,7 +161,7 @@ describe('units/messenger', () => {
         where,
       )
       assert.equal(jobs.length, 5, where)
-      await net.stop()
+      await mu.stop()
       boundaries = cut
       if (finished) break
     }

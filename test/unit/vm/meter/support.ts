@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import loadWabt from 'wabt'
 import { enableMemory64 } from '../../../../src/vm/meter/memory64.ts'
 import { type MeterOptions, meterModule } from '../../../../src/vm/meter/meter.ts'
@@ -5,7 +6,11 @@ import { type TrapWords, trapWords } from '../../../../src/vm/meter/outcome.ts'
 import { gas1Prices } from '../../../../src/vm/meter/prices.ts'
 
 enableMemory64()
-const wabt = await loadWabt()
+
+let wabt: Awaited<ReturnType<typeof loadWabt>> | undefined
+before(async () => {
+  wabt = await loadWabt()
+})
 
 const features = {
   exceptions: true,
@@ -26,6 +31,7 @@ const features = {
 
 /** The module that a text stands for; not always one that this Node takes. */
 export function fromText(text: string): Uint8Array {
+  assert.ok(wabt, 'modules are made inside tests only')
   const module = wabt.parseWat('test.wat', text, features)
   try {
     return new Uint8Array(module.toBinary({}).buffer)

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { Image } from '../../../src/vm/image.ts'
+import { pageBytes } from '../../../src/vm/wasm-binary.ts'
+
+const aState = (pages = 4) => ({
+  memory: new WebAssembly.Memory({ initial: pages, maximum: 64 }),
+  globals: [
+    new WebAssembly.Global({ value: 'i32', mutable: true }, 7),
+    new WebAssembly.Global({ value: 'i64', mutable: true }, -7n),
+  ],
+})
+const bytesOf = ({ memory }: { memory: WebAssembly.Memory }): Uint8Array => new Uint8Array(memory.buffer)
+
+const aWrite = fc.record({
+  at: fc.nat(4 * pageBytes - 3000),
+  length: fc.integer({ min: 1, max: 3000 }),
+  value: fc.constantFrom(0, 0, 1, 255),
+})
+
+describe('vm/image', () => {
+  it('restores memory and globals to what they were, whatever was written since', () => {
+    fc.assert(
+      fc.property(fc.array(aWrite, { maxLength: 8 }), fc.array(aWrite, { maxLength: 8 }), (before, after) => {
+        const state = aState()
+        for (const { at, length, value } of before) bytesOf(state).fill(value, at, at + length)
+        const image = new Image(state)
+        const expected = Uint8Array.from(bytesOf(state))
+        for (const { at, length, value } of after) bytesOf(state).fill(value, at, at + length)
+        for (const global of state.globals) global.value = typeof global.value === 'bigint' ? 1n << 63n : 1
+        image.restore(state)
+        assert.ok(Buffer.from(expected).equals(bytesOf(state)))
+        assert.deepEqual(
+          state.globals.map(({ value }) => value),
+          [7, -7n],
+        )
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('has a root that depends on the state alone, not on how it came about', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(aWrite, { maxLength: 4 }), { maxLength: 5 }), steps => {
+        const state = aState()
+        const image = new Image(state)
+        for (const writes of steps) {
+          for (const { at, length, value } of writes) bytesOf(state).fill(value, at, at + length)
+          image.capture(state)
+          assert.equal(image.root, new Image(state).root)
+        }
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('has another root for any other byte, global or length', () => {
+    const roots = new Set([new Image(aState()).root, new Image(aState(5)).root])
+    for (const at of [0, 4095, 4096, pageBytes - 1, pageBytes, 3 * pageBytes + 5]) {
+      const state = aState()
+      bytesOf(state)[at] = 1
+      roots.add(new Image(state).root)
+    }
+    for (const [i, value] of [8, -8n].entries()) {
+      const state = aState()
+      const global = state.globals[i]
+      if (global !== undefined) global.value = value
+      roots.add(new Image(state).root)
+    }
+    assert.equal(roots.size, 10)
+  })
+
+  it('has the root that its description gives', () => {
+    const state = aState(2)
+    bytesOf(state)[pageBytes + 4096] = 9
+    assert.equal(new Image(state).root, 'UHUbvXcVLENW5Q-0lFsOad3quIPU3PBg9TKuw5Vq2rA')
+  })
+
+  it('does not fit a memory of another length', () => {
+    const image = new Image(aState(4))
+    assert.throws(() => image.restore(aState(5)), TypeError)
+  })
+})
