@@ -139,4 +139,7 @@ export function checkAttests(attestation: Attestation, result: Result): void {
   }
 }
 
-const attestedError = (result: Result): string => (result.error ?? 'none').slice(0, 64)
+/** Whole characters only: half of one would not come back from the signed bytes as it went in. */
+const attestedError = ({ error = 'none' }: Result): string =>
+  [...error.slice(0, 2 * maxErrorCharacters).toWellFormed()].slice(0, maxErrorCharacters).join('')
+const maxErrorCharacters = 64

@@ -1,7 +1,8 @@
-import { sha256, toUtf8, utf8 } from '../lib/bytes.ts'
+import { equalBytes, sha256, toUtf8, utf8 } from '../lib/bytes.ts'
+import { AoError } from '../lib/errors.ts'
 import { canonicalJson, type Json } from '../lib/json.ts'
 import { deepHash } from './deep-hash.ts'
-import { type Id, idFromBytes, type Nonce, type ProcessId } from './ids.ts'
+import { type Id, idFromBytes, type Nonce, type ProcessId, parseId, parseNonce } from './ids.ts'
 import type { Tag } from './tags.ts'
 
 /** One thing a Process sends: unsigned, because the MU signs on the Process's behalf. */
@@ -49,6 +50,7 @@ export const emptyOutbox: Outbox = { messages: [], spawns: [], assignments: [] }
  * equal answers give equal Evaluations on every node and nothing a Process sends vanishes silently.
  */
 export function parseEvaluation(answer: unknown, gasUsed: bigint): Evaluation {
+  if (isDeeperThan(answer, maxAnswerDepth)) return { outbox: emptyOutbox, output: '', error: tooDeep, gasUsed }
   const fields = record(answer)
   const error = fields['Error']
   return {
@@ -92,16 +94,22 @@ export const encodeResult = (result: Result): Uint8Array => {
   return utf8(canonicalJson({ process, nonce, stateRoot, gas: String(gasUsed), answer: resultToJson(result) }))
 }
 
-/** @throws SyntaxError for bytes that `encodeResult` did not write. */
+/** @throws AoError `INVALID_RECORD` for bytes that `encodeResult` did not write. */
 export function decodeResult(bytes: Uint8Array): Result {
-  const { process, nonce, stateRoot, gas, answer } = JSON.parse(toUtf8(bytes)) as {
-    process: ProcessId
-    nonce: Nonce
-    stateRoot: Id
-    gas: string
-    answer: unknown
+  try {
+    const { process, nonce, stateRoot, gas, answer } = record(JSON.parse(toUtf8(bytes)))
+    const result = {
+      ...parseEvaluation(answer, BigInt(text(gas))),
+      process: parseId<ProcessId>(process, 'process'),
+      nonce: parseNonce(nonce),
+      stateRoot: parseId(stateRoot, 'stateRoot'),
+    }
+    if (!equalBytes(encodeResult(result), bytes)) throw new AoError('INVALID_ARGUMENT', 'the bytes are not canonical')
+    return result
+  } catch (cause) {
+    const reason = cause instanceof AoError ? cause.message : 'it cannot be read'
+    throw new AoError('INVALID_RECORD', `not a Result: ${reason}`, { bytes: bytes.length }, { cause })
   }
-  return { ...parseEvaluation(answer, BigInt(gas)), process, nonce, stateRoot }
 }
 
 /** SHA-256 of the canonical Output, which is what clients read. */
@@ -149,6 +157,20 @@ const u32 = (value: number): Uint8Array => {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
+}
+
+/** Far more than modules nest, far less than would exhaust the stack of any node that hashes the answer. */
+const maxAnswerDepth = 128
+const tooDeep = `the answer is nested deeper than ${maxAnswerDepth} levels`
+
+/** Without recursion: the answer is the Process's, who may nest it as deep as it likes. */
+function isDeeperThan(value: unknown, limit: number): boolean {
+  let level: readonly unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true
+    level = level.flatMap(entry => (entry !== null && typeof entry === 'object' ? Object.values(entry) : []))
+  }
+  return false
 }
 
 const part = (entry: unknown): OutboxSpawn => {

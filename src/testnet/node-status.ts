@@ -14,6 +14,10 @@ export async function fetchStatus(node: TestnetNode, timeoutMs = 1500): Promise<
   }
 }
 
+/** Does the network work as one: is each node ready, and does it know all others? */
+export const isWhole = (statuses: readonly (NodeStatus | undefined)[]): boolean =>
+  statuses.every(status => status?.['ready'] === true && Number(status['units']) >= statuses.length)
+
 export const nodeUrl = (node: TestnetNode): string => `http://127.0.0.1:${node.ports.http}`
 
 export interface NodeRow {

@@ -1,12 +1,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sleep } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import { configFile } from '../node/config.ts'
 import { createKey } from '../node/keys.ts'
 import type { NodeOptions } from '../node/settings.ts'
 import type { Address, ModuleId } from '../protocol/ids.ts'
 import { isAlive, readState, type TestnetNode, type TestnetState, testnetShape, writeState } from './layout.ts'
-import { fetchStatus, type NodeRow, nodeUrl } from './node-status.ts'
+import { fetchStatus, isWhole, type NodeRow, nodeUrl } from './node-status.ts'
 import { freePorts } from './ports.ts'
 import { Supervised } from './supervised.ts'
 
@@ -53,6 +54,7 @@ export class Testnet {
     await this.#startNode(first, [])
     const bootstrap = await this.#joinAddress(first)
     await Promise.all(others.map(node => this.#startNode(node, [bootstrap])))
+    await this.#untilWhole(60_000)
   }
 
   /** Stops all, in the reverse order of their start. */
@@ -80,6 +82,17 @@ export class Testnet {
         return { node, state: child?.state ?? 'stopped', pid: child?.pid, status: await fetchStatus(node) }
       }),
     )
+  }
+
+  /** Gossip needs a moment: a node is no use before it knows the others. */
+  async #untilWhole(timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs
+    while (!isWhole((await this.rows()).map(({ status }) => status))) {
+      if (Date.now() > deadline) {
+        throw new AoError('NOT_READY', 'the nodes do not find each other', {}, { hint: 'Their logs say why: aonet testnet logs su-1.' })
+      }
+      await sleep(100)
+    }
   }
 
   /** The address that a node elsewhere joins through. */

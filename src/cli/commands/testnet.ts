@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import { defaultTestnetDirectory, isAlive, readState, runningState } from '../../testnet/layout.ts'
-import { fetchStatus, statusTable } from '../../testnet/node-status.ts'
+import { fetchStatus, isWhole, statusTable } from '../../testnet/node-status.ts'
 import { LiveScreen } from '../../testnet/table.ts'
 import { Testnet } from '../../testnet/testnet.ts'
 import { type OutputOptions, printResult } from '../output.ts'
@@ -110,7 +110,7 @@ async function detach(options: UpOptions): Promise<void> {
     const state = readState(dir)
     if (state !== undefined && state.supervisor === child.pid) {
       const statuses = await Promise.all(state.nodes.map(node => fetchStatus(node)))
-      if (statuses.every(status => status?.['ready'] === true)) {
+      if (isWhole(statuses)) {
         return printResult(
           `The network is up in the background; its data is in ${dir}. Stop it with \`aonet testnet down\`.`,
           { supervisor: child.pid },

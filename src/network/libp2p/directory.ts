@@ -130,7 +130,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     this.#stops = [
       () => clearInterval(refresh),
       () => clearInterval(connect),
-      () => host.serveRecords(stream => sendRecords(stream, [])),
+      () => host.serveRecords(),
       gossip.subscribe('unit-records', bytes => this.#judgeGossip(bytes)),
       gossip.onSubscriber(topic => topic === 'unit-records' && this.#publishSoon()),
       host.onPeer({ joined: peer => this.#joined(peer), left: peer => this.#book.lost(peer) }),

@@ -67,6 +67,8 @@ const farewellMs = 500
 /** How often lost bootstrap peers are looked for, in milliseconds. */
 const tickMs = 250
 const dialTimeoutMs = 10_000
+const noRecords = (stream: Stream): Promise<void> =>
+  sendRecords(stream, [], { signal: AbortSignal.timeout(dialTimeoutMs) })
 
 /**
  * The libp2p node: one key, TCP with noise and yamux, gossipsub, and a lasting connection to the bootstrap peers.
@@ -84,7 +86,7 @@ export class Libp2pHost implements Component {
   readonly #refused = new Refusals(systemClock)
   readonly #bootstrap: BootstrapDialer
   readonly #otherNetwork: Counter
-  #serve: (stream: Stream) => Promise<void> = stream => sendRecords(stream, [])
+  #serve: (stream: Stream) => Promise<void> = noRecords
   #libp2p: Libp2p<Services> | undefined
   #ticker: NodeJS.Timeout | undefined
   readonly #farewells = new Set<NodeJS.Timeout>()
@@ -135,7 +137,7 @@ export class Libp2pHost implements Component {
   }
 
   /** What to do with a stream by which a peer asks for unit records. Without it the answer is none. */
-  serveRecords(serve: (stream: Stream) => Promise<void>): void {
+  serveRecords(serve: (stream: Stream) => Promise<void> = noRecords): void {
     this.#serve = serve
   }
 

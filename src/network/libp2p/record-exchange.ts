@@ -9,9 +9,39 @@ const maxRecords = 4096
 const maxAnswerBytes = 8 * 1024 * 1024
 /** Records put into one write. */
 const batchRecords = 32
+/** Any one byte asks for the records. */
+const request = Uint8Array.of(0)
 
 /**
- * Sends records, each after its length as 4 bytes (big-endian), then a length of 0, and ends the stream.
+ * Resolves when the asking side has asked.
+ *
+ * It asks by a byte once its end of the stream is set up. libp2p loses what reaches a stream together with its end
+ * while the protocol is still being agreed on (seen in libp2p 3.3.11), so an answer must not come unasked.
+ *
+ * @throws AoError `PEER_UNREACHABLE` if the stream ends first, `DEADLINE` | `ABORTED` by the signal.
+ */
+export function requested(stream: Stream, { signal }: AbortOptions = {}): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: AoError): void => {
+      stream.removeEventListener('message', onMessage)
+      stream.removeEventListener('close', onClose)
+      signal?.removeEventListener('abort', onAbort)
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+    const onMessage = (): void => settle()
+    const onClose = (): void => settle(new AoError('PEER_UNREACHABLE', 'the stream ended before a request'))
+    const onAbort = (): void => settle(AoError.from(signal?.reason))
+    if (signal?.aborted) return onAbort()
+    if (stream.status !== 'open') return onClose()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    stream.addEventListener('close', onClose)
+    stream.addEventListener('message', onMessage)
+  })
+}
+
+/**
+ * Answers a request with records, each after its length as 4 bytes (big-endian), then a length of 0, and ends the stream.
  * What exceeds the limits is left out.
  */
 export async function sendRecords(
@@ -21,6 +51,7 @@ export async function sendRecords(
 ): Promise<void> {
   const options = signal === undefined ? {} : { signal }
   try {
+    await requested(stream, options)
     for (const frames of frameBatches(records)) {
       throwIfAborted(signal)
       if (!stream.send(frames)) await stream.onDrain(options)
@@ -47,7 +78,7 @@ function* frameBatches(records: readonly Uint8Array[]): Generator<Uint8Array> {
 }
 
 /**
- * Reads a whole answer and ends the stream.
+ * Asks, reads the whole answer and ends the stream.
  *
  * @throws AoError `TOO_LARGE` | `INVALID_ARGUMENT` for an answer outside the limits, `PEER_UNREACHABLE` if it ends
  * early, `DEADLINE` | `ABORTED` by the signal.
@@ -84,7 +115,12 @@ export function readRecords(stream: Stream, { signal }: AbortOptions = {}): Prom
     if (stream.readableEnded || stream.readStatus === 'closed') return onEnd()
     stream.addEventListener('end', onEnd)
     stream.addEventListener('close', onEnd)
-    stream.addEventListener('message', onMessage) // what has arrived already is delivered now
+    stream.addEventListener('message', onMessage)
+    try {
+      stream.send(request)
+    } catch {
+      onEnd()
+    }
   })
 }
 

@@ -39,8 +39,6 @@ interface Live {
   /** The last Assignment applied. */
   at: Assignment | undefined
   root: Id
-  /** A message went in and its outcome is not recorded: the instance may be ahead of `at`. */
-  dirty: boolean
 }
 interface Goal {
   readonly reached: Promise<void>
@@ -55,7 +53,7 @@ export const noState: Id = idFromBytes(new Uint8Array(32))
  * One Process on this CU: applies its schedule in order from nonce 0 to whatever nonce is asked for.
  *
  * Invariant: one catch-up at a time; a message is applied once to an instance and only after every check; a result is
- * shown only once recorded. An instance that may be ahead of the record is thrown away and replayed.
+ * shown only once recorded. An instance that is not where the record is, is thrown away and replayed.
  */
 export class Replica {
   readonly process: ProcessId
@@ -122,7 +120,7 @@ export class Replica {
         await this.#advance(Math.max(...this.#goals.keys()) as Nonce)
       } catch (failure) {
         const error = AoError.from(failure)
-        if (this.#live?.dirty || hasCode(error, 'NOT_READY')) await this.#drop()
+        if (hasCode(error, 'NOT_READY')) await this.#drop()
         if (hasCode(error, 'NOT_READY') && ++reopens <= this.#options.maxReopens) continue
         if (hasCode(error, 'STORE_CORRUPT', 'EQUIVOCATION')) this.#broken = error
         this.#deps.telemetry.log.warn('replay stopped', { process: this.process, ...failureFacts(failure) })
@@ -156,7 +154,7 @@ export class Replica {
     const route = await routes.process(this.process)
     const module = await modules.get(route.spec.module)
     const vm = await pool.open(setupOf(this.process, route, module, { pool, params }), { signal: stopped })
-    this.#live = { vm, route, at: undefined, root: noState, dirty: false }
+    this.#live = { vm, route, at: undefined, root: noState }
     return this.#live
   }
 
@@ -165,16 +163,15 @@ export class Replica {
     const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at })
     await this.#assertFirstTime(checked)
     const { assignment } = checked
-    live.dirty = true
     const { evaluation, stateRoot, applied } = await evaluate(live.vm, checked, { signal: this.#deps.stopped })
     if (applied !== assignment.nonce + 1) {
+      // It went ahead of the record: a result could not be stored, or an answer was lost.
       throw new AoError('NOT_READY', 'the instance is not where it should be', { applied, nonce: assignment.nonce })
     }
     const result = { ...evaluation, process: this.process, nonce: assignment.nonce, stateRoot }
     await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root })
     live.at = assignment
     live.root = stateRoot
-    live.dirty = false
   }
 
   /** A dishonest SU could make one message count twice by giving it two nonces. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../src/lib/errors.ts'
 import { peerIdOf } from '../../../src/network/libp2p/peer-key.ts'
-import { readRecords, sendRecords } from '../../../src/network/libp2p/record-exchange.ts'
+import { readRecords, requested, sendRecords } from '../../../src/network/libp2p/record-exchange.ts'
 import { generateKey } from '../../../src/protocol/keys.ts'
 import { testJwk } from '../../support/builders.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -110,12 +110,14 @@ describe('the libp2p host', function () {
     }
     for (const [what, { code, frames }] of Object.entries(answers)) {
       b.host.serveRecords(async stream => {
+        await requested(stream)
         for (const bytes of frames) if (!stream.send(bytes)) await stream.onDrain()
       })
       const limit = AbortSignal.timeout(code === 'DEADLINE' ? 300 : 10_000)
       await assert.rejects(read(limit), { code }, what)
     }
     b.host.serveRecords(async stream => {
+      await requested(stream)
       stream.send(frame(100, 50))
       await stream.close()
     })
@@ -137,7 +139,9 @@ describe('the libp2p host', function () {
     liar.host.serveRecords(stream => sendRecords(stream, [raw, forged]))
     const reader = await start('reader', { bootstrap: [liar.multiaddr], directory: { targetConnections: 0 } })
     await eventually('the forgery is seen', () => reader.logged('records-not-exchanged'))
-    console.log(reader.events, reader.directory.all().length); assert.ok(reader.knows([good]))
+    const { facts } = reader.events.find(({ event }) => event === 'records-not-exchanged') ?? {}
+    assert.match(String(facts?.['reason']), /signature/)
+    assert.ok(reader.knows([good]))
     assert.equal(reader.directory.all().length, 2)
   })
 

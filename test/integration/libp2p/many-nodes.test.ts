@@ -19,9 +19,9 @@ describe('twenty nodes in one process, over a transport of their own', function 
         directory: { targetConnections: 6 },
       })
     })
-    for (const node of nodes) await node.start()
+    const t = Date.now(); for (const node of nodes) await node.start(); console.log('started', Date.now() - t)
   })
-  after(() => stopAll(nodes))
+  after(async () => { const t = Date.now(); await stopAll(nodes); console.log('stopped', Date.now() - t) })
 
   it('all learn of all, though none is linked to all', async () => {
     await eventually('all know all', () => nodes.every(node => node.knows(nodes)), 40_000)

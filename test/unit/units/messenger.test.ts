@@ -1,108 +1,69 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../src/lib/errors.ts'
 import type { CrankProgress, Scheduler } from '../../../src/ports/units.ts'
-import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { MessageId, ModuleId, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
-import { type Tag, tagValue } from '../../../src/protocol/tags.ts'
-import { MemoryCrankQueue } from '../../../src/storage/memory.ts'
+import { tagValue } from '../../../src/protocol/tags.ts'
 import { isTransient, pauseBefore } from '../../../src/units/messenger/retry.ts'
 import { aMessage, anId, anItem, aProcess, processIdOf, testSigner } from '../../support/builders.ts'
 import { eventually } from '../../support/eventually.ts'
-import { aScriptModule, recorder, type Script } from '../../support/script-vm.ts'
-import { type Disk, type NodeOptions, UnitNetwork, type UnitNode } from '../../support/unit-network.ts'
-
-/** Sends the outbox that its message's data spells out as JSON. */
-const puppet: Script = (state, message) => {
-  const data = String(message['Data'])
-  return { state: Number(state ?? 0) + 1, answer: data.startsWith('{') ? JSON.parse(data) : { Output: data } }
-}
-/** Sends itself a message for each it gets. */
-const endless: Script = (state, message) => ({
-  state,
-  answer:
-    message['Data'] === '1984'
-      ? {}
-      : { Messages: [{ Target: message['Target'], Anchor: '', Tags: [], Data: 'again' }] },
-})
-const to = (target: string, data: string, tags: readonly Tag[] = []) => ({
-  Target: target,
-  Anchor: '',
-  Tags: tags,
-  Data: data,
-})
+import { pushBench, to, unitMethods } from '../../support/push-bench.ts'
+import { aScriptModule } from '../../support/script-vm.ts'
 
 describe('units/messenger', () => {
-  let net: UnitNetwork
-  let su: UnitNode
-  let mu: UnitNode
-  let sender: DataItem
-  let target: DataItem
-
-  const arrange = async (options: NodeOptions = {}, suffix = ''): Promise<void> => {
-    mu = await net.node('mu', ['MU'], options)
-    sender = await net.spawn(mu, 'puppet', { name: `sender${suffix}` })
-    target = await net.spawn(mu, 'recorder', { name: `target${suffix}` })
-  }
-  const send = async (outbox: object, node = mu): Promise<readonly CrankProgress[]> => {
-    const message = await aMessage(sender, { data: JSON.stringify(outbox) })
-    await node.messenger.submit(message.raw)
-    return progressOf(message, node)
-  }
-  const progressOf = async (message: DataItem, node = mu): Promise<readonly CrankProgress[]> => {
-    const newest = new Map<string, CrankProgress>()
-    for await (const job of node.messenger.follow(processIdOf(sender), message.id)) {
-      newest.set(`${job.process} ${job.message}`, job)
-    }
-    return [...newest.values()]
-  }
-  const rowsOf = async (process: ProcessId): Promise<DataItem[]> => {
-    const rows: DataItem[] = []
-    for await (const { message } of su.scheduler.read(process, { from: 1 as Nonce })) if (message) rows.push(message)
-    return rows
-  }
-  const dataOf = async (item: DataItem) => (await rowsOf(processIdOf(item))).map(({ data }) => String(data))
-
-  beforeEach(async () => {
-    net = new UnitNetwork({ recorder, puppet, endless })
-    su = await net.node('su', ['SU'])
-    await net.node('cu', ['CU'])
-  })
-  afterEach(() => net.stop())
+  const bench = pushBench()
 
   it('refuses at the door what is no message', async () => {
-    await arrange({ messenger: { maxItemBytes: 2_000 } })
-    const good = await aMessage(sender)
+    await bench.arrange({ messenger: { maxItemBytes: 2_000 } })
+    const good = await aMessage(bench.sender)
     const changed = Uint8Array.from(good.raw)
     changed[changed.length - 1] = 0
-    await assert.rejects(mu.messenger.submit(Uint8Array.of(1, 2, 3)), { code: 'INVALID_DATA_ITEM' })
-    await assert.rejects(mu.messenger.submit(changed), { code: 'INVALID_DATA_ITEM' })
-    await assert.rejects(mu.messenger.submit((await anItem({ target: processIdOf(sender) })).raw), {
+    await assert.rejects(bench.mu.messenger.submit(Uint8Array.of(1, 2, 3)), { code: 'INVALID_DATA_ITEM' })
+    await assert.rejects(bench.mu.messenger.submit(changed), { code: 'INVALID_DATA_ITEM' })
+    await assert.rejects(bench.mu.messenger.submit((await anItem({ target: processIdOf(bench.sender) })).raw), {
       code: 'INVALID_DATA_ITEM',
     })
-    await assert.rejects(mu.messenger.submit((await aMessage(sender, { data: 'x'.repeat(2_000) })).raw), {
+    await assert.rejects(bench.mu.messenger.submit((await aMessage(bench.sender, { data: 'x'.repeat(2_000) })).raw), {
       code: 'TOO_LARGE',
     })
-    await assert.rejects(mu.messenger.submit((await aMessage(anId<ProcessId>('nobody'))).raw), {
+    await assert.rejects(bench.mu.messenger.submit((await aMessage(anId<ProcessId>('nobody'))).raw), {
       code: 'UNKNOWN_PROCESS',
     })
     const lost = await aProcess({ scheduler: testSigner('nobody').address })
-    await assert.rejects(mu.messenger.submit(lost.raw), { code: 'PEER_UNREACHABLE' })
+    await assert.rejects(bench.mu.messenger.submit(lost.raw), { code: 'PEER_UNREACHABLE' })
+  })
+
+  it('answers only once the crank job is on disk', async () => {
+    await bench.arrange()
+    const { queue } = bench.mu.disk
+    const write = queue.write.bind(queue)
+    queue.write = async change => {
+      if ((change.add?.length ?? 0) > 0) throw new AoError('LOG_WRITE_FAILED', 'disk full')
+      return write(change)
+    }
+    const message = await aMessage(bench.sender, {
+      data: JSON.stringify({ Messages: [to(processIdOf(bench.target), 'x')] }),
+    })
+    await assert.rejects(bench.mu.messenger.submit(message.raw), { code: 'LOG_WRITE_FAILED' })
+    queue.write = write
+    assert.equal((await bench.mu.messenger.submit(message.raw)).nonce, 1)
+    await bench.progressOf(message)
+    assert.deepEqual(await bench.dataOf(bench.target), ['x'])
   })
 
   it('signs what a Process sends with the tags of compat.md, and none that the Process forged', async () => {
-    await arrange()
+    await bench.arrange()
     const forged = ['From-Process', 'From-Module', 'Pushed-For', 'From-Nonce', 'Type', 'Data-Protocol', 'Assignments']
     const tags = [{ name: 'Action', value: 'Hi' }, ...forged.map(name => ({ name, value: 'forged' }))]
-    const [root] = await send({ Messages: [to(processIdOf(target), '', tags)] })
-    const [pushed] = await rowsOf(processIdOf(target))
+    const [root] = await bench.send({ Messages: [to(processIdOf(bench.target), '', tags)] })
+    const [pushed] = await bench.rowsOf(processIdOf(bench.target))
     assert.ok(pushed && root)
-    assert.equal(pushed.owner, mu.address)
+    assert.equal(pushed.owner, bench.mu.address)
     assert.equal(String(pushed.data), ' ')
     const expected: [string, string][] = [
       ['Action', 'Hi'],
       ['Data-Protocol', 'ao'],
       ['Type', 'Message'],
-      ['From-Process', processIdOf(sender)],
+      ['From-Process', processIdOf(bench.sender)],
       ['From-Module', (await aScriptModule('puppet')).id],
       ['Pushed-For', root.message],
       ['From-Nonce', '1'],
@@ -115,137 +76,106 @@ describe('units/messenger', () => {
   })
 
   it('keeps the order of parts to one target', async () => {
-    await arrange()
+    await bench.arrange()
     const data = Array.from({ length: 20 }, (_, i) => `part ${i}`)
-    const jobs = await send({ Messages: data.map(text => to(processIdOf(target), text)) })
-    assert.deepEqual(await dataOf(target), data)
+    const jobs = await bench.send({ Messages: data.map(text => to(processIdOf(bench.target), text)) })
+    assert.deepEqual(await bench.dataOf(bench.target), data)
     assert.equal(jobs.length, 21)
     assert.ok(jobs.every(({ state }) => state === 'done'))
   })
 
   it('makes two messages of two equal parts', async () => {
-    await arrange()
-    const part = to(processIdOf(target), 'same')
-    await send({ Messages: [part, part] })
-    assert.deepEqual(await dataOf(target), ['same', 'same'])
+    await bench.arrange()
+    const part = to(processIdOf(bench.target), 'same')
+    await bench.send({ Messages: [part, part] })
+    assert.deepEqual(await bench.dataOf(bench.target), ['same', 'same'])
   })
 
-  it('pushes each part exactly once, wherever a crash falls', async () => {
-    const child = to('', 'child', [{ name: 'Module', value: (await aScriptModule('recorder')).id }])
-    let boundaries = 0
-    for (let cut = 1; ; cut++) {
-      await arrange({}, ` ${cut}`)
-      await eventually('quiet', async () => (await mu.disk.queue.size()) === 0)
-      await mu.stop()
-      const power = new Power(cut)
-      const dying = await net.node('mu', ['MU'], { disk: power.disk(mu.disk), wrap: { scheduler: power.scheduler } })
-      const outbox = { Messages: [to(processIdOf(target), 'a'), to(processIdOf(target), 'b')], Spawns: [child] }
-      const message = await aMessage(sender, { data: JSON.stringify(outbox) })
-      await dying.messenger.submit(message.raw).catch(() => undefined)
-      await eventually('cut or done', async () => power.isCut || (await mu.disk.queue.size()) === 0)
-      await dying.stop()
-      const finished = !power.isCut
-      mu = await net.node('mu', ['MU'], { disk: mu.disk })
-      await mu.messenger.submit(message.raw) // as a user does who got no answer
-      const jobs = await progressOf(message)
-      const where = `cut at boundary ${cut}`
-      assert.deepEqual(await dataOf(target), ['a', 'b'], where)
-      const toSender = await rowsOf(processIdOf(sender))
-      assert.deepEqual(
-        toSender.map(({ tags }) => tagValue(tags, 'Action') ?? 'the message'),
-        ['the message', 'Spawned'],
-        where,
-      )
-      assert.ok(
-        jobs.every(({ state }) => state === 'done'),
-        where,
-      )
-      assert.equal(jobs.length, 5, where)
-      await mu.stop()
-      boundaries = cut
-      if (finished) break
-    }
-    assert.ok(boundaries > 20, `only ${boundaries} boundaries were cut`)
-  }).timeout(60_000)
-
   it('spawns: parent scheduler by default, tags kept, and the parent is told', async () => {
-    await arrange()
+    await bench.arrange()
     const module = (await aScriptModule('recorder')).id
     const tags = [
       { name: 'Module', value: module },
       { name: 'Reference', value: '42' },
       { name: 'From-Process', value: 'forged' },
-      { name: 'Authority', value: mu.address },
+      { name: 'Authority', value: bench.mu.address },
     ]
-    const jobs = await send({ Spawns: [{ Anchor: '', Tags: tags, Data: 'boot' }] })
-    const part = jobs.find(({ nonce, process }) => nonce === 1 && process === processIdOf(sender))?.parts[0]
+    const jobs = await bench.send({ Spawns: [{ Anchor: '', Tags: tags, Data: 'boot' }] })
+    const part = jobs.find(({ nonce, process }) => nonce === 1 && process === processIdOf(bench.sender))?.parts[0]
     assert.ok(part)
     assert.equal(part.state, 'pushed')
-    const child = await su.scheduler.process(part.target as ProcessId)
-    assert.equal(tagValue(child.tags, 'Scheduler'), su.address)
-    assert.equal(tagValue(child.tags, 'From-Process'), processIdOf(sender))
+    const child = await bench.su.scheduler.process(part.target as ProcessId)
+    assert.equal(tagValue(child.tags, 'Scheduler'), bench.su.address)
+    assert.equal(tagValue(child.tags, 'From-Process'), processIdOf(bench.sender))
     assert.equal(tagValue(child.tags, 'Type'), 'Process')
     assert.equal(String(child.data), 'boot')
-    const spawned = (await rowsOf(processIdOf(sender))).find(({ tags }) => tagValue(tags, 'Action') === 'Spawned')
+    const spawned = (await bench.rowsOf(processIdOf(bench.sender))).find(
+      ({ tags }) => tagValue(tags, 'Action') === 'Spawned',
+    )
     assert.ok(spawned)
     assert.equal(tagValue(spawned.tags, 'Process'), part.target)
     assert.equal(tagValue(spawned.tags, 'Reference'), '42')
-    assert.equal(tagValue(spawned.tags, 'From-Process'), processIdOf(sender))
+    assert.equal(tagValue(spawned.tags, 'From-Process'), processIdOf(bench.sender))
     assert.equal(tagValue(spawned.tags, 'Type'), 'Message')
-    assert.equal((await mu.compute.result(part.target as ProcessId, 0 as Nonce)).result.error, undefined)
+    assert.equal((await bench.mu.compute.result(part.target as ProcessId, 0 as Nonce)).result.error, undefined)
   })
 
   it('pushes only to Processes whose Authority names it, and names what is missing', async () => {
-    await arrange()
-    const stranger = await net.spawn(mu, 'recorder', { name: 'stranger', authorities: [testSigner('x').address] })
-    const jobs = await send({ Messages: [to(processIdOf(stranger), 'no'), to(processIdOf(target), 'yes')] })
+    await bench.arrange()
+    const stranger = await bench.net.spawn(bench.mu, 'recorder', {
+      name: 'stranger',
+      authorities: [testSigner('x').address],
+    })
+    const jobs = await bench.send({ Messages: [to(processIdOf(stranger), 'no'), to(processIdOf(bench.target), 'yes')] })
     const [refused, pushed] =
-      jobs.find(({ nonce, process }) => nonce === 1 && process === processIdOf(sender))?.parts ?? []
+      jobs.find(({ nonce, process }) => nonce === 1 && process === processIdOf(bench.sender))?.parts ?? []
     assert.equal(refused?.state, 'failed')
-    assert.match(refused?.reason ?? '', new RegExp(`NOT_ALLOWED.*Authority: ${mu.address}`))
+    assert.match(refused?.reason ?? '', new RegExp(`NOT_ALLOWED.*Authority: ${bench.mu.address}`))
     assert.equal(pushed?.state, 'pushed')
-    assert.deepEqual(await dataOf(stranger), [])
-    assert.deepEqual(await dataOf(target), ['yes'])
-    assert.ok(mu.events.some(({ event }) => event === 'part failed'))
+    assert.deepEqual(await bench.dataOf(stranger), [])
+    assert.deepEqual(await bench.dataOf(bench.target), ['yes'])
+    assert.ok(bench.mu.events.some(({ event }) => event === 'part failed'))
   })
 
   it('hands a part to the MU that its target names', async () => {
-    const mu2 = await net.node('mu2', ['MU'])
-    await arrange()
-    const theirs = await net.spawn(mu, 'recorder', { name: 'theirs', authorities: [mu2.address] })
-    await send({ Messages: [to(processIdOf(theirs), 'through mu2'), to(processIdOf(target), 'through mu')] })
-    await eventually('the other MU to push', async () => (await dataOf(theirs)).length === 1)
+    const mu2 = await bench.net.node('mu2', ['MU'])
+    await bench.arrange()
+    const theirs = await bench.net.spawn(bench.mu, 'recorder', { name: 'theirs', authorities: [mu2.address] })
+    await bench.send({
+      Messages: [to(processIdOf(theirs), 'through mu2'), to(processIdOf(bench.target), 'through mu')],
+    })
+    await eventually('the other MU to push', async () => (await bench.dataOf(theirs)).length === 1)
     await eventually('quiet', async () => (await mu2.disk.queue.size()) === 0)
-    const [row] = await rowsOf(processIdOf(theirs))
+    const [row] = await bench.rowsOf(processIdOf(theirs))
     assert.equal(row?.owner, mu2.address)
-    const owners = (await rowsOf(processIdOf(target))).map(({ owner }) => owner)
-    assert.ok(owners.includes(mu.address))
+    const owners = (await bench.rowsOf(processIdOf(bench.target))).map(({ owner }) => owner)
+    assert.ok(owners.includes(bench.mu.address))
   })
 
   it('uploads what goes to a wallet, which no scheduler takes', async () => {
-    await arrange()
+    await bench.arrange()
     const wallet = testSigner('wallet').address
-    const [job] = await send({ Messages: [to(wallet, 'for you')] })
+    const [job] = await bench.send({ Messages: [to(wallet, 'for you')] })
     const part = job?.parts[0]
     assert.ok(part?.message)
     assert.equal(part.state, 'pushed')
-    const item = await net.arweave.item(part.message)
+    const item = await bench.net.arweave.item(part.message)
     assert.equal(String(item?.data), 'for you')
-    assert.equal(tagValue(item?.tags ?? [], 'From-Process'), processIdOf(sender))
+    assert.equal(tagValue(item?.tags ?? [], 'From-Process'), processIdOf(bench.sender))
   })
 
   it('records what can never be pushed, with the cause, and goes on with the rest', async () => {
-    await arrange()
+    await bench.arrange()
     const outbox = {
       Messages: [
         to('not an id', 'x'),
-        { ...to(processIdOf(target), 'x'), Anchor: 'short' },
-        to(processIdOf(target), 'x', [{ name: 'Large', value: 'x'.repeat(5_000) }]),
-        to(processIdOf(target), 'good'),
+        { ...to(processIdOf(bench.target), 'x'), Anchor: 'short' },
+        to(processIdOf(bench.target), 'x', [{ name: 'Large', value: 'x'.repeat(5_000) }]),
+        to(processIdOf(bench.target), 'good'),
       ],
-      Assignments: [{ Message: anId('m'), Processes: [processIdOf(target)] }],
+      Assignments: [{ Message: anId('m'), Processes: [processIdOf(bench.target)] }],
     }
-    const jobs = await send(outbox)
+    const jobs = await bench.send(outbox)
     const parts = jobs[0]?.parts ?? []
     assert.deepEqual(
       parts.map(({ state }) => state),
@@ -258,17 +188,17 @@ describe('units/messenger', () => {
   })
 
   it('ends a conversation that never ends, and a flood', async () => {
-    await arrange({ messenger: { maxDepth: 5, maxParts: 3 } })
-    const loop = await net.spawn(mu, 'endless')
+    await bench.arrange({ messenger: { maxDepth: 5, maxParts: 3 } })
+    const loop = await bench.net.spawn(bench.mu, 'endless')
     const start = await aMessage(loop, { data: 'go' })
-    await mu.messenger.submit(start.raw)
+    await bench.mu.messenger.submit(start.raw)
     const states: string[] = []
-    for await (const job of mu.messenger.follow(processIdOf(loop), start.id))
+    for await (const job of bench.mu.messenger.follow(processIdOf(loop), start.id))
       if (job.state === 'failed') states.push(job.reason ?? '')
     assert.equal(states.length, 1)
     assert.match(states[0] ?? '', /5 hops/)
-    assert.equal((await rowsOf(processIdOf(loop))).length, 6)
-    const [flood] = await send({ Messages: Array.from({ length: 4 }, () => to(processIdOf(target), 'x')) })
+    assert.equal((await bench.rowsOf(processIdOf(loop))).length, 6)
+    const [flood] = await bench.send({ Messages: Array.from({ length: 4 }, () => to(processIdOf(bench.target), 'x')) })
     assert.equal(flood?.state, 'failed')
     assert.match(flood?.reason ?? '', /4 parts.*limit of 3/)
   })
@@ -278,19 +208,20 @@ describe('units/messenger', () => {
     const flaky = (unit: Scheduler): Scheduler => ({
       ...unitMethods(unit),
       schedule: async (message, options) => {
-        if (message.owner === mu?.address && failures-- > 0) throw new AoError('PEER_UNREACHABLE', 'the SU is away')
+        if (message.owner === bench.mu?.address && failures-- > 0)
+          throw new AoError('PEER_UNREACHABLE', 'the SU is away')
         return unit.schedule(message, options)
       },
     })
-    await arrange({ wrap: { scheduler: flaky } })
-    await send({ Messages: [to(processIdOf(target), 'late')] })
-    assert.deepEqual(await dataOf(target), ['late'])
+    await bench.arrange({ wrap: { scheduler: flaky } })
+    await bench.send({ Messages: [to(processIdOf(bench.target), 'late')] })
+    assert.deepEqual(await bench.dataOf(bench.target), ['late'])
     failures = Number.POSITIVE_INFINITY
-    const [job] = await send({ Messages: [to(processIdOf(target), 'never')] })
+    const [job] = await bench.send({ Messages: [to(processIdOf(bench.target), 'never')] })
     assert.equal(job?.parts[0]?.state, 'failed')
     assert.match(job?.parts[0]?.reason ?? '', /given up: PEER_UNREACHABLE/)
     assert.ok((job?.attempts ?? 0) > 10, 'gave up too soon')
-    assert.deepEqual(await dataOf(target), ['late'])
+    assert.deepEqual(await bench.dataOf(bench.target), ['late'])
   })
 
   it('does not hold up one target because another is unreachable', async () => {
@@ -302,52 +233,56 @@ describe('units/messenger', () => {
         return unit.schedule(message, options)
       },
     })
-    await arrange({ wrap: { scheduler: flaky }, messenger: { maxRetryAgeMs: 60_000 } })
-    const other = await net.spawn(mu, 'recorder', { name: 'other' })
-    const [a, b] = [processIdOf(target), processIdOf(other)]
-    const sent = send({ Messages: [to(a, 'held 1'), to(a, 'after it'), to(b, 'free')] })
-    await eventually('the free one', async () => (await dataOf(other)).length === 1)
-    assert.deepEqual(await dataOf(target), [])
+    await bench.arrange({ wrap: { scheduler: flaky }, messenger: { maxRetryAgeMs: 60_000 } })
+    const other = await bench.net.spawn(bench.mu, 'recorder', { name: 'other' })
+    const [a, b] = [processIdOf(bench.target), processIdOf(other)]
+    const sent = bench.send({ Messages: [to(a, 'held 1'), to(a, 'after it'), to(b, 'free')] })
+    await eventually('the free one', async () => (await bench.dataOf(other)).length === 1)
+    assert.deepEqual(await bench.dataOf(bench.target), [])
     away = false
     await sent
-    assert.deepEqual(await dataOf(target), ['held 1', 'after it'])
+    assert.deepEqual(await bench.dataOf(bench.target), ['held 1', 'after it'])
   })
 
   it('fails a job whose result cannot be had, and says why', async () => {
-    await arrange()
-    const missing = await aProcess({ module: anId<ModuleId>('no module'), authorities: [mu.address] })
-    await mu.messenger.submit(missing.raw)
+    await bench.arrange()
+    const missing = await aProcess({ module: anId<ModuleId>('no module'), authorities: [bench.mu.address] })
+    await bench.mu.messenger.submit(missing.raw)
     const jobs: CrankProgress[] = []
-    for await (const job of mu.messenger.follow(processIdOf(missing), missing.id)) jobs.push(job)
+    for await (const job of bench.mu.messenger.follow(processIdOf(missing), missing.id)) jobs.push(job)
     assert.equal(jobs.at(-1)?.state, 'failed')
     assert.match(jobs.at(-1)?.reason ?? '', /UNKNOWN_MODULE/)
   })
 
   it('cranks a message that somebody else had ordered, once', async () => {
-    await arrange()
-    const message = await aMessage(sender, { data: JSON.stringify({ Messages: [to(processIdOf(target), 'cranked')] }) })
-    await su.scheduler.schedule(message)
-    await mu.messenger.crank(processIdOf(sender), message.id)
-    await mu.messenger.crank(processIdOf(sender), message.id)
-    await progressOf(message)
-    assert.deepEqual(await dataOf(target), ['cranked'])
-    await assert.rejects(mu.messenger.crank(processIdOf(sender), anId<MessageId>('none')), { code: 'UNKNOWN_MESSAGE' })
-    await assert.rejects(progressOf({ ...message, id: anId<MessageId>('none') }), { code: 'UNKNOWN_MESSAGE' })
+    await bench.arrange()
+    const message = await aMessage(bench.sender, {
+      data: JSON.stringify({ Messages: [to(processIdOf(bench.target), 'cranked')] }),
+    })
+    await bench.su.scheduler.schedule(message)
+    await bench.mu.messenger.crank(processIdOf(bench.sender), message.id)
+    await bench.mu.messenger.crank(processIdOf(bench.sender), message.id)
+    await bench.progressOf(message)
+    assert.deepEqual(await bench.dataOf(bench.target), ['cranked'])
+    await assert.rejects(bench.mu.messenger.crank(processIdOf(bench.sender), anId<MessageId>('none')), {
+      code: 'UNKNOWN_MESSAGE',
+    })
+    await assert.rejects(bench.progressOf({ ...message, id: anId<MessageId>('none') }), { code: 'UNKNOWN_MESSAGE' })
   })
 
   it('refuses new messages when too many are open', async () => {
-    await arrange()
-    await eventually('quiet', async () => (await mu.disk.queue.size()) === 0)
-    await mu.stop()
-    mu = await net.node('mu', ['MU'], { disk: mu.disk, messenger: { maxOpenJobs: 0 } })
-    await assert.rejects(mu.messenger.submit((await aMessage(sender)).raw), { code: 'OVERLOADED' })
+    await bench.arrange()
+    await eventually('quiet', async () => (await bench.mu.disk.queue.size()) === 0)
+    await bench.mu.stop()
+    bench.mu = await bench.net.node('mu', ['MU'], { disk: bench.mu.disk, messenger: { maxOpenJobs: 0 } })
+    await assert.rejects(bench.mu.messenger.submit((await aMessage(bench.sender)).raw), { code: 'OVERLOADED' })
   })
 
   it('answers STOPPING once it stops', async () => {
-    await arrange()
-    const { raw } = await aMessage(sender)
-    await mu.stop()
-    await assert.rejects(async () => mu.mu?.submit(raw), { code: 'STOPPING' })
+    await bench.arrange()
+    const { raw } = await aMessage(bench.sender)
+    await bench.mu.stop()
+    await assert.rejects(async () => bench.mu.mu?.submit(raw), { code: 'STOPPING' })
   })
 })
 
@@ -367,55 +302,3 @@ describe('units/messenger/retry', () => {
     assert.ok(!isTransient(new AoError('INVALID_DATA_ITEM', '')))
   })
 })
-
-const unitMethods = (unit: Scheduler): Scheduler => ({
-  schedule: (message, options) => unit.schedule(message, options),
-  assignment: (process, at, options) => unit.assignment(process, at, options),
-  process: (process, options) => unit.process(process, options),
-  read: (process, range, options) => unit.read(process, range, options),
-})
-
-/** Lets so many effects of an MU happen, counting before and after each; then everything fails, as when the power is cut. */
-class Power {
-  #left: number
-
-  constructor(left: number) {
-    this.#left = left
-  }
-
-  get isCut(): boolean {
-    return this.#left <= 0
-  }
-
-  readonly scheduler = (unit: Scheduler): Scheduler => ({
-    ...unitMethods(unit),
-    schedule: (message, options) => this.#effect(() => unit.schedule(message, options)),
-  })
-
-  disk(disk: Disk): Disk {
-    const queue = new MemoryCrankQueue()
-    const real = disk.queue
-    queue.write = change => this.#effect(() => real.write(change))
-    queue.get = async (process, message) => this.#whileOn(() => real.get(process, message))
-    queue.open = async limit => this.#whileOn(() => real.open(limit))
-    queue.ofRoot = async root => this.#whileOn(() => real.ofRoot(root))
-    queue.size = async () => this.#whileOn(() => real.size())
-    return { ...disk, queue }
-  }
-
-  async #effect<T>(happen: () => Promise<T>): Promise<T> {
-    this.#spend()
-    const done = await happen()
-    this.#spend()
-    return done
-  }
-
-  #whileOn<T>(read: () => T): T {
-    if (this.isCut) throw new Error('the power is cut')
-    return read()
-  }
-
-  #spend(): void {
-    if (this.isCut || --this.#left === 0) throw new Error('the power is cut')
-  }
-}

@@ -289,8 +289,9 @@ describe('units/routing/routed-messenger', () => {
     assert.deepEqual(seen, ['mu2'])
     const own = new RoutedMessenger({ ...deps, local: { address: me, messenger: aMessenger('me', 'takes') } })
     await own.submit(message.raw)
-    for await (const { reason } of own.follow(assignment.process, assignment.message)) seen.push(reason)
-    assert.deepEqual(seen, ['mu2', 'me'])
+    const ownSeen: (string | undefined)[] = []
+    for await (const { reason } of own.follow(assignment.process, assignment.message)) ownSeen.push(reason)
+    assert.deepEqual(ownSeen, ['me'])
     const none = new RoutedMessenger({ local: { address: me }, directory: new MemoryNetwork(), remote: network })
     await assert.rejects(none.submit(message.raw), { code: 'PEER_UNREACHABLE' })
     await assert.rejects(none.follow(assignment.process, assignment.message)[Symbol.asyncIterator]().next(), {

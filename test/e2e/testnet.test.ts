@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isAlive, type TestnetState } from '../../src/testnet/layout.ts'
+import { runCli } from '../support/run-cli.ts'
+
+interface Step {
+  readonly title: string
+  readonly lines: readonly string[]
+}
+
+describe('a newcomer', function () {
+  this.timeout(180_000)
+  let cwd: string
+  before(() => {
+    cwd = mkdtempSync(join(tmpdir(), 'aonet-e2e-'))
+  })
+  after(async () => {
+    await runCli(['testnet', 'down'], { cwd, timeoutMs: 60_000 })
+    rmSync(cwd, { recursive: true, force: true })
+  })
+
+  it('gets a network of separate processes that takes one message all the way, and leaves nothing running', async () => {
+    const outcome = await runCli(['testnet', 'up', '--demo', '--exit', '--json'], { cwd, timeoutMs: 170_000 })
+    assert.equal(outcome.code, 0, outcome.error)
+    const steps = JSON.parse(outcome.out) as readonly Step[]
+    const shown = (title: RegExp): string => {
+      const step = steps.find(step => title.test(step.title))
+      assert.ok(step, `no step ${title} in ${steps.map(step => step.title).join('; ')}`)
+      return step.lines.join('\n')
+    }
+    assert.equal(shown(/find each other/).split('\n').length, 5)
+    assert.match(shown(/^A evaluates/), /as nonce 1\nresult (42|count 2)  signed by (cu-1|cu-2|all-1)/)
+    assert.ok(shown(/sends B a ping/).includes('A nonce'), 'no message was pushed')
+    assert.match(shown(/killed/), /result (43|count \d+)  signed by/)
+    assert.match(shown(/read back from Arweave/), /every signature good; nonces 0 to \d+ link/)
+    const state = JSON.parse(readFileSync(join(cwd, '.aonet/testnet/testnet.json'), 'utf8')) as TestnetState
+    assert.equal(isAlive(state.supervisor), false)
+  })
+
+  it('finds the processes of yesterday alive after a restart, through the commands of the README', async () => {
+    const up = await runCli(['testnet', 'up', '--detach', '--json'], { cwd, timeoutMs: 120_000 })
+    assert.equal(up.code, 0, up.error)
+    const json = async (...args: string[]): Promise<Record<string, unknown>> => {
+      const outcome = await runCli([...args, '--json'], { cwd, timeoutMs: 90_000 })
+      assert.equal(outcome.code, 0, `${args.join(' ')}: ${outcome.error}`)
+      return JSON.parse(outcome.out) as Record<string, unknown>
+    }
+    const { process } = (await json('spawn', '--name', 'counter')) as { process: string }
+    const first = await json('eval', process, 'N = (N or 0) + 1; return N')
+    assert.deepEqual(first['nonce'], 1)
+    await json('testnet', 'down')
+    await runCli(['testnet', 'up', '--detach'], { cwd, timeoutMs: 120_000 })
+    const again = await json('result', process, '1')
+    assert.deepEqual(again['Output'], first['Output'])
+    assert.deepEqual(again['stateRoot'], first['stateRoot'])
+    const second = await json('eval', process, 'N = (N or 0) + 1; return N')
+    assert.equal(second['nonce'], 2)
+    assert.match(JSON.stringify(second['Output']), /2/)
+    const dry = await runCli(['dry-run', process, '--action', 'Eval', '--data', 'N = 99; return N', '--json'], { cwd })
+    assert.equal(dry.code, 0, dry.error)
+    assert.match(JSON.stringify((await json('eval', process, 'return N'))['Output']), /"2"|:2|\b2\b/)
+    const status = await runCli(['testnet', 'status'], { cwd })
+    assert.equal(status.out.split('\n').filter(line => / ready /.test(line)).length, 5, status.out)
+  })
+
+  it('is told what was wrong with what was asked', async () => {
+    const fails = async (args: readonly string[], code: RegExp): Promise<void> => {
+      const outcome = await runCli(args, { cwd, timeoutMs: 60_000 })
+      assert.equal(outcome.code, 1, outcome.out)
+      assert.match(outcome.error, code)
+      assert.match(outcome.error, /→ /, outcome.error)
+      assert.doesNotMatch(outcome.error, /\n\s+at .*\.js:/)
+    }
+    const nobody = 'A'.repeat(43)
+    await fails(['eval', nobody, '1'], /UNKNOWN_PROCESS/)
+    await fails(['eval', 'short', '1'], /INVALID_ARGUMENT/)
+    await fails(['spawn', '--scheduler', nobody], /PEER_UNREACHABLE/)
+    await fails(['spawn', '--module', nobody, '--scheduler', 'x'], /INVALID_ARGUMENT/)
+    await fails(['testnet', 'up'], /STORE_LOCKED/)
+    await fails(['testnet', 'logs', 'nobody'], /INVALID_ARGUMENT/)
+    const spawned = await runCli(['spawn', '--module', nobody, '--json'], { cwd })
+    const { process } = JSON.parse(spawned.out) as { process: string }
+    await fails(['result', process, '0'], /UNKNOWN_MODULE/)
+    await fails(['result', process, '7'], /UNKNOWN_MESSAGE|UNKNOWN_MODULE/)
+  })
+})

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
+import { AoError } from '../../src/lib/errors.ts'
+import { type Logger, silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
+import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
+import type { ResultStore } from '../../src/ports/result-store.ts'
+import type { NonceRange, Scheduler } from '../../src/ports/units.ts'
+import type { ScheduledMessage } from '../../src/protocol/assignment.ts'
+import type { DataItem } from '../../src/protocol/data-item.ts'
+import type { Id, ModuleId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import { type ProcessSpec, parseAoItem } from '../../src/protocol/message.ts'
+import { testnetParams } from '../../src/protocol/params.ts'
+import { MemoryResultStore } from '../../src/storage/memory.ts'
+import { ComputeUnit, type ComputeUnitOptions, defaultComputeUnitOptions } from '../../src/units/compute/compute.ts'
+import { aProcess, type ProcessOptions, processIdOf, schedule, testSigner } from './builders.ts'
+import { aScriptModule, recorder, type Script, ScriptPool } from './script-vm.ts'
+
+/** A schedule to read from, as honest as its rows. */
+export class Rows implements Scheduler {
+  rows: ScheduledMessage[]
+  reads: NonceRange[] = []
+  stalled = false
+
+  constructor(rows: ScheduledMessage[]) {
+    this.rows = rows
+  }
+
+  async schedule(): Promise<never> {
+    throw new AoError('NOT_READY', 'this schedule is only read')
+  }
+  async assignment(process: ProcessId, at: Id | Nonce | 'newest') {
+    const row =
+      at === 'newest'
+        ? this.rows.at(-1)
+        : this.rows.find(({ assignment }) => assignment.nonce === at || assignment.message === at)
+    if (row === undefined) throw new AoError('UNKNOWN_MESSAGE', 'not ordered', { process })
+    return row.assignment
+  }
+  async process(): Promise<DataItem> {
+    return this.rows[0]?.message as DataItem
+  }
+  async *read(_process: ProcessId, range: NonceRange) {
+    this.reads.push(range)
+    if (this.stalled) await new Promise(() => undefined)
+    yield* this.rows.slice(range.from, (range.to ?? this.rows.length) + 1)
+  }
+}
+
+const chatty: Script = (state, message) => ({
+  state: Number(state ?? 0) + 1,
+  answer: {
+    Messages: [{ Target: 'x', Anchor: '', Tags: [], Data: String(message['Data']) }],
+    Output: { from: message['From'] ?? null },
+  },
+})
+const failing: Script = (_state, message) => ({
+  state: 'broken',
+  answer: message['Data'] === 'bad' ? { Error: 'it broke' } : { Output: 'fine' },
+})
+
+/** A CU over memory with one Process of a script and a schedule that a test may bend. */
+export interface ComputeBench {
+  arweave: MemoryArweave
+  hub: MemoryGossipHub
+  pool: ScriptPool
+  results: ResultStore
+  item: DataItem
+  process: ProcessId
+  su: Rows
+  unit: ComputeUnit
+  units: ComputeUnit[]
+  /** Events that were logged as errors. */
+  errors: string[]
+  /** Another CU over the same stores: the same one after a restart. */
+  aUnit(options?: Partial<ComputeUnitOptions>): ComputeUnit
+  /** Publishes the script, spawns a Process of it and orders what follows. */
+  arrange(script: string, following: (item: DataItem) => Promise<DataItem[]>, tags?: ProcessOptions): Promise<void>
+}
+
+/** Sets the bench up anew for each test of the suite that calls it. */
+export function computeBench(): ComputeBench {
+  const bench = {} as ComputeBench
+  const log: Logger = { ...silentLogger, error: event => bench.errors.push(event) }
+  bench.aUnit = (options = {}) => {
+    const { results, pool, arweave, hub, units, item } = bench
+    const routes = {
+      scheduler: async () => bench.su,
+      process: async (id: ProcessId) => {
+        if (id === bench.process) return { item, spec: specOf(item) }
+        throw new AoError('UNKNOWN_PROCESS', 'nobody knows it')
+      },
+    }
+    const started = new ComputeUnit(
+      {
+        ...{ signer: testSigner('cu'), routes, results, pool, arweave, params: testnetParams },
+        ...{ gossip: hub.join(`cu${units.length}`), telemetry: { ...silentTelemetry, log } },
+      },
+      { ...defaultComputeUnitOptions, ...options },
+    )
+    units.push(started)
+    return started
+  }
+  bench.arrange = async (script, following, options = {}) => {
+    const module = await aScriptModule(script)
+    await bench.arweave.upload(module)
+    bench.item = await aProcess({ module: module.id as Id as ModuleId, ...options })
+    bench.process = processIdOf(bench.item)
+    bench.su = new Rows(await schedule(bench.item, await following(bench.item)))
+    bench.unit = bench.aUnit()
+  }
+  beforeEach(() => {
+    bench.arweave = new MemoryArweave()
+    bench.hub = new MemoryGossipHub()
+    bench.pool = new ScriptPool({ recorder, chatty, failing })
+    bench.results = new MemoryResultStore()
+    bench.units = []
+    bench.errors = []
+  })
+  afterEach(() => Promise.all(bench.units.map(started => started.stop())))
+  return bench
+}
+
+/** The spec of a Process item. */
+export function specOf(item: DataItem): ProcessSpec {
+  const ao = parseAoItem(item)
+  assert.ok(ao.type === 'Process')
+  return ao.spec
+}
+
+export const at = (nonce: number): Nonce => nonce as Nonce
