@@ -2,12 +2,16 @@ import fastify, { type FastifyInstance } from 'fastify'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
+import { allowAllOrigins } from './cors.ts'
 import { httpFailure } from './http-status.ts'
+import { serveOpenApi } from './openapi.ts'
 
 export interface HttpServerOptions {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** Of the program, for the description of the API. */
+  readonly version: string
 }
 
 /** A group of routes that registers itself on the server. */
@@ -37,11 +41,23 @@ export class HttpServer implements Component {
   /** @throws AoError `PORT_IN_USE` */
   async start(): Promise<void> {
     if (this.#server !== undefined) return
-    const server = fastify({ bodyLimit: maxBodyBytes, requestTimeout: 60_000, forceCloseConnections: true })
+    const server = fastify({
+      bodyLimit: maxBodyBytes,
+      requestTimeout: 60_000,
+      forceCloseConnections: true,
+      // Clients put a slash behind the URL of a unit or not, and append paths that begin with one.
+      routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
+    })
+    // Bodies stay bytes, whatever their type says: most are signed items.
+    server.removeAllContentTypeParsers()
+    server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    allowAllOrigins(server)
+    serveOpenApi(server, this.#options)
     server.setErrorHandler((error, request, reply) => {
       const failure = httpFailure(coded(error))
       if (failure.status === 500)
         this.#telemetry.log.error('request failed', { route: request.routeOptions.url, error })
+      if (failure.status === 429 || failure.status === 503) reply.header('retry-after', retryAfterSeconds)
       return reply.code(failure.status).send(failure.body)
     })
     server.setNotFoundHandler((request, reply) =>
@@ -49,7 +65,7 @@ export class HttpServer implements Component {
         error: `there is nothing at ${request.method} ${request.url.slice(0, 200)}`,
         code: 'INVALID_ARGUMENT',
         facts: {},
-        hint: 'This port answers /health, /ready, /status and /metrics.',
+        hint: 'GET /openapi.json lists what this port answers.',
       }),
     )
     for (const register of this.#routes) register(server)
@@ -70,7 +86,11 @@ export class HttpServer implements Component {
   }
 }
 
+/** Of routes that set no limit of their own. */
 const maxBodyBytes = 12 * 1024 * 1024
+
+/** Full queues drain and nodes start within about that time. */
+const retryAfterSeconds = '2'
 
 /** The framework's own refusals are the caller's mistakes; all else is ours. */
 function coded(error: unknown): unknown {

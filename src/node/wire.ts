@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { GatewayClient } from '../arweave/gateway-client.ts'
+import { cuRoutes } from '../http/cu-routes.ts'
+import { muRoutes } from '../http/mu-routes.ts'
 import { opsRoutes } from '../http/ops-routes.ts'
+import { recent } from '../http/recent.ts'
 import { HttpServer } from '../http/server.ts'
+import { suRoutes } from '../http/su-routes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Component, ComponentList } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
@@ -27,6 +31,7 @@ import { Routes } from '../units/routing/route.ts'
 import { RoutedCompute } from '../units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../units/routing/routed-messenger.ts'
 import { RoutedScheduler } from '../units/routing/routed-scheduler.ts'
+import { LocationPublisher } from '../units/scheduler/location.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler } from '../units/settler/settler.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
@@ -177,7 +182,7 @@ export function wireNode(input: WireInput): WiredNode {
     peer: host.peerId,
     multiaddrs: host.multiaddrs,
     grpc: `${options.grpcHost}:${grpc.port}`,
-    http: http.url,
+    http: httpUrl(),
     arweave: options.arweaveUrl,
     peers: host.peers.size,
     units: directory.all().length,
@@ -205,9 +210,30 @@ export function wireNode(input: WireInput): WiredNode {
   let isReady = false
   const notReady = (): string | undefined => (isReady ? undefined : 'the node is starting')
   const http: HttpServer = new HttpServer(
-    { ...telemetry, routes: [opsRoutes({ notReady, status, metricsText: telemetry.metricsText })] },
-    { host: options.httpHost, port: options.httpPort },
+    {
+      ...telemetry,
+      routes: [
+        opsRoutes({ notReady, status, metricsText: telemetry.metricsText }),
+        muRoutes(units, options),
+        suRoutes(
+          {
+            scheduler: routedScheduler,
+            address: () => (scheduler === undefined ? directory.find('SU')[0]?.address : undefined) ?? address,
+            head: recent(() => arweave.head(), { ms: 1000, clock }),
+            clock,
+          },
+          options,
+        ),
+        cuRoutes({ compute: units.compute, address, clock }),
+      ],
+    },
+    { host: options.httpHost, port: options.httpPort, version },
   )
+  const httpUrl = (): string => options.httpAdvertise.replace(/\/+$/, '') || http.url
+  const location =
+    scheduler === undefined
+      ? undefined
+      : new LocationPublisher({ signer, arweave, clock, telemetry, url: () => `${httpUrl()}/su` })
 
   // Doors and the advertisement open last and close first; the units behind them stop after.
   const parts: readonly (Component | undefined)[] = [
@@ -223,6 +249,7 @@ export function wireNode(input: WireInput): WiredNode {
     grpc,
     http,
     directory,
+    location,
   ]
   const components = new ComponentList(
     'node',

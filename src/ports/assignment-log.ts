@@ -6,6 +6,7 @@ import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 export interface AssignmentLog {
   tail(process: ProcessId): Promise<Assignment | undefined>
   at(process: ProcessId, nonce: Nonce): Promise<Assignment | undefined>
+  /** By the id of the message or of the Assignment itself. */
   find(process: ProcessId, message: MessageId): Promise<Assignment | undefined>
   /** The Process item, which stands at nonce 0. */
   process(process: ProcessId): Promise<DataItem | undefined>

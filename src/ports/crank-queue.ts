@@ -1,25 +1,43 @@
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import type { CrankProgress } from './units.ts'
 
-/** One message whose outbox is to be pushed. */
+/** One message whose outbox is to be pushed. Ended jobs, done or failed, are kept for a while to be asked about. */
 export interface CrankJob extends CrankProgress {
   /** The user's message that set all this off: the `Pushed-For` tag. */
   readonly root: MessageId
-  /** Hops from the root; bounds runaway conversations. */
-  readonly depth: number
   /** Milliseconds since the Unix epoch; not before then. */
   readonly dueAt: number
+}
+
+export interface CrankChange {
+  readonly add?: readonly CrankJob[]
+  readonly update?: readonly CrankJob[]
+}
+
+/** Which ended jobs may go: those that ended before a time, and the oldest of those over a number. */
+export interface CrankRetention {
+  /** Milliseconds since the Unix epoch. */
+  readonly endedBefore: number
+  readonly keepAtMost: number
+  /** At most so many in one go. */
+  readonly limit: number
 }
 
 /** The MU's durable queue. Every change of a job is on disk before its effect is shown. */
 export interface CrankQueue {
   /** Adds jobs and updates others, all or nothing; resolves when on disk. A job that exists already is not added again. */
-  write(change: { readonly add?: readonly CrankJob[]; readonly update?: readonly CrankJob[] }): Promise<void>
+  write(change: CrankChange): Promise<void>
   get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined>
   /** Jobs that are neither done nor failed, earliest `dueAt` first, at most `limit`. */
   open(limit: number): Promise<readonly CrankJob[]>
-  /** All jobs that a root set off. */
+  /** All jobs that a root set off, as far as they are kept. */
   ofRoot(root: MessageId): Promise<readonly CrankJob[]>
+  /** How many those are, counted up to `limit`. */
+  countOfRoot(root: MessageId, limit: number): Promise<number>
   /** How many are open. */
   size(): Promise<number>
+  /** How many are ended and kept. */
+  ended(): Promise<number>
+  /** Forgets ended jobs, longest ended first; gives how many. An open job never goes. */
+  purge(retention: CrankRetention): Promise<number>
 }

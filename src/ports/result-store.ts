@@ -14,6 +14,11 @@ export interface StoredResult {
 export interface ResultStore {
   get(process: ProcessId, nonce: Nonce): Promise<StoredResult | undefined>
   nonceOf(process: ProcessId, message: MessageId): Promise<Nonce | undefined>
+  /** Results without `error` by nonce: `after` exclusive, `to` inclusive. */
+  succeeded(
+    process: ProcessId,
+    range: { readonly after?: Nonce | undefined; readonly to?: Nonce | undefined; readonly descending: boolean },
+  ): AsyncIterable<StoredResult>
   /** The highest nonce stored. */
   newest(process: ProcessId): Promise<StoredResult | undefined>
   /**

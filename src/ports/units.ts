@@ -1,10 +1,11 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
-import type { Address, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Address, Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Evaluation, Result } from '../protocol/result.ts'
 import type { Tag } from '../protocol/tags.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
+import type { StoredResult } from './result-store.ts'
 
 /** Nonces `from` to `to`, both inclusive; without `to`, up to the newest at the time of asking. */
 export interface NonceRange {
@@ -18,7 +19,7 @@ export interface NonceRange {
 export interface Scheduler {
   /** @throws AoError `WRONG_UNIT` if another SU hosts the Process. */
   schedule(message: DataItem, options?: AbortOptions): Promise<Assignment>
-  /** @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` */
+  /** A message is named by its id or by that of its Assignment. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` */
   assignment(process: ProcessId, at: MessageId | Nonce | 'newest', options?: AbortOptions): Promise<Assignment>
   /** The Process item itself. @throws AoError `UNKNOWN_PROCESS` */
   process(process: ProcessId, options?: AbortOptions): Promise<DataItem>
@@ -43,15 +44,47 @@ export interface AttestedResult {
   readonly attestation: Uint8Array
 }
 
+/** A place in a Process's schedule. `timestamp` in milliseconds since the Unix epoch. */
+export type ResultBound = { readonly nonce: Nonce } | { readonly timestamp: number }
+
+export interface ResultsQuery {
+  /** Exclusive; without it from the beginning. */
+  readonly after?: ResultBound | undefined
+  /** Inclusive; without it up to the newest. */
+  readonly to?: ResultBound | undefined
+  readonly descending: boolean
+  /** A page may be shorter for its size in bytes; `hasNext` tells. */
+  readonly limit: number
+}
+
+export interface ResultsPage {
+  /** In the order asked for, without gaps but for messages that failed. */
+  readonly rows: readonly StoredResult[]
+  /** Whether the range holds more after these. */
+  readonly hasNext: boolean
+}
+
 /** CU. Deterministic: equal schedule and Module give an equal `stateRoot` on every node. */
 export interface Compute {
   /** Evaluates up to there first. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` | `UNKNOWN_MODULE` */
   result(process: ProcessId, at: MessageId | Nonce, options?: AbortOptions): Promise<AttestedResult>
+  /** Results of the messages that did not fail. Evaluates what is missing first, for as long as a caller may wait. */
+  results(process: ProcessId, query: ResultsQuery, options?: AbortOptions): Promise<ResultsPage>
   /** Evaluates on the newest state and keeps nothing of it. */
   dryRun(process: ProcessId, message: DryRunMessage, options?: AbortOptions): Promise<Evaluation>
 }
 
-/** Where one crank stands. `parts` counts the outbox; `pushed` those scheduled; `failed` those given up, with causes. */
+/** What an MU was first told of a message's result. All that it pushes of that message is out of this outbox. */
+export interface PinnedResult {
+  /** The CU that signed it. */
+  readonly compute: Address
+  readonly stateRoot: Id
+  readonly outboxRoot: Id
+  /** As the Attestation has it: cut short. */
+  readonly error: string | undefined
+}
+
+/** Where one crank stands. `parts` are the outbox, in its order. */
 export interface CrankProgress {
   readonly process: ProcessId
   readonly message: MessageId
@@ -61,25 +94,48 @@ export interface CrankProgress {
   readonly parts: readonly CrankPart[]
   /** Why it waits or failed. */
   readonly reason: string | undefined
+  /** Hops from the user's message. */
+  readonly depth: number
+  /** When it came to be as it is; milliseconds since the Unix epoch, by the MU's clock. */
+  readonly at: number
+  readonly result: PinnedResult | undefined
 }
 export interface CrankPart {
   readonly kind: 'message' | 'spawn' | 'assignment'
   /** The target Process or wallet; for a spawn, the new Process. */
   readonly target: string
   readonly state: 'waiting' | 'pushed' | 'failed'
-  /** Id of the signed item, once there is one. */
+  /** Id of the message in the target's schedule or of the uploaded item, once there is one. */
   readonly message: MessageId | undefined
   readonly nonce: Nonce | undefined
+  /** The MU that was asked to push it, where the target's `Authority` does not name this one. */
+  readonly handedTo: Address | undefined
   readonly reason: string | undefined
+}
+
+/** Where a message stands in what its user set off. Whoever passes a message on says so; nobody need be believed. */
+export interface CrankOrigin {
+  /** The user's message. */
+  readonly root: MessageId
+  /** Hops from it. */
+  readonly depth: number
+}
+export interface CrankOptions extends AbortOptions {
+  /** Only another MU gives it. Without it, failed parts are tried again. */
+  readonly origin?: CrankOrigin | undefined
+}
+export interface FollowOptions extends AbortOptions {
+  /** Leave out what other MUs push of it. */
+  readonly ownOnly?: boolean | undefined
 }
 
 /** MU. `submit` answers once the SU has ordered the message; cranking goes on behind. */
 export interface Messenger {
   submit(bytes: Uint8Array, options?: AbortOptions): Promise<Assignment>
   /** Pushes the outbox of a message that is ordered already, as far as the targets' Authority tags name this MU. */
-  crank(process: ProcessId, message: MessageId, options?: AbortOptions): Promise<void>
+  crank(process: ProcessId, message: MessageId, options?: CrankOptions): Promise<void>
   /** Progress of a message and of everything it set off, newest state of each; ends when all is quiet. */
-  follow(process: ProcessId, message: MessageId, options?: AbortOptions): AsyncIterable<CrankProgress>
+  follow(process: ProcessId, message: MessageId, options?: FollowOptions): AsyncIterable<CrankProgress>
 }
 
 /** Makes a remote unit look like a local one. Connections are pooled behind it and closed by whoever owns the port. */

@@ -53,11 +53,14 @@ export interface BlockAnchor {
 
 export type AssignmentFields = Omit<Assignment, 'id' | 'scheduler' | 'raw'>
 
-/** What follows `previous` (nothing at nonce 0). Never goes back in time or height, whatever the clock says. */
-export function nextAssignment(
-  previous: Assignment | undefined,
+/** What an SU decides before it signs. The hash chain is not its choice: it follows from the Assignment before. */
+export type AssignmentPlan = Omit<AssignmentFields, 'hashChain'>
+
+/** What comes after `previous` (nothing at nonce 0). Never goes back in time or height, whatever the clock says. */
+export function planAssignment(
+  previous: AssignmentPlan | undefined,
   next: { process: ProcessId; message: MessageId; now: number; block: BlockAnchor },
-): AssignmentFields {
+): AssignmentPlan {
   const { process, message, now, block } = next
   const keepBlock = previous !== undefined && previous.blockHeight > block.height
   return {
@@ -65,7 +68,6 @@ export function nextAssignment(
     message,
     epoch: previous?.epoch ?? 0,
     nonce: nextNonce(previous?.nonce),
-    hashChain: previous === undefined ? firstLink(process) : nextLink(previous),
     timestamp: Math.max(now, previous?.timestamp ?? 0),
     blockHeight: keepBlock ? previous.blockHeight : block.height,
     blockHash: keepBlock ? previous.blockHash : block.hash,
@@ -73,6 +75,18 @@ export function nextAssignment(
     exclude: [],
   }
 }
+
+/** A plan with its link to the Assignment before it (none at nonce 0). */
+export const linkPlan = (plan: AssignmentPlan, previous: Assignment | undefined): AssignmentFields => ({
+  ...plan,
+  hashChain: previous === undefined ? firstLink(plan.process) : nextLink(previous),
+})
+
+/** The fields of the Assignment that follows `previous`. */
+export const nextAssignment = (
+  previous: Assignment | undefined,
+  next: Parameters<typeof planAssignment>[1],
+): AssignmentFields => linkPlan(planAssignment(previous, next), previous)
 
 /** The item a scheduler signs. Order of tags as the reference SU writes them; ours end with the block's hash and time. */
 export const draftAssignment = (fields: AssignmentFields): Draft => ({

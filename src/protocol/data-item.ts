@@ -83,24 +83,28 @@ export async function buildDataItem(
     throw new AoError('INVALID_ARGUMENT', 'an anchor is 0 or 32 bytes', { bytes: anchor.length })
   }
   const target = draft.target === undefined ? undefined : fromTarget(draft.target)
-  const tags = encodeTags(draft.tags)
+  const tags = draft.tags.map(wellFormed)
+  const tagBytes = encodeTags(tags)
   const { signatureType, ownerKey } = signer
-  const fields = { signatureType, ownerKey, target, anchor, tags: draft.tags, data: draft.data }
-  const signature = await signer.sign(signedDigest(fields))
+  const fields = { signatureType, ownerKey, target, anchor, tags, data: draft.data }
+  const signature = await signer.sign(digestOf(fields, tagBytes))
   const raw = concat(
     u16(signatureType),
     signature,
     ownerKey,
     ...optionalField(target === undefined ? empty : idToBytes(target)),
     ...optionalField(anchor),
-    u64(draft.tags.length),
     u64(tags.length),
-    tags,
+    u64(tagBytes.length),
+    tagBytes,
     draft.data,
   )
   const id = idFromBytes<MessageId>(sha256(signature))
   return { ...fields, id, signature, owner: addressOf(signatureType, ownerKey), raw }
 }
+
+/** Half a character cannot be written as UTF-8: it reads as U+FFFD, here as in the bytes. */
+const wellFormed = ({ name, value }: Tag): Tag => ({ name: name.toWellFormed(), value: value.toWellFormed() })
 
 function digestOf({ signatureType, ownerKey, target, anchor, data }: SignedFields, tags: Uint8Array): Uint8Array {
   const rest = [ownerKey, target === undefined ? empty : idToBytes(target), anchor, tags, data]

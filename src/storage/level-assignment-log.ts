@@ -3,7 +3,7 @@ import { AoError } from '../lib/errors.ts'
 import type { AssignmentLog } from '../ports/assignment-log.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../protocol/assignment.ts'
 import { type DataItem, parseStoredItem } from '../protocol/data-item.ts'
-import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { checkAppend } from './append-check.ts'
 import { decoding } from './decoding.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -13,7 +13,7 @@ import { firstEntry, put, type Store, type WriteOp } from './store.ts'
 
 /** (process, nonce) → assignment bytes, message bytes (none if the item is on Arweave already). */
 const rows = new KeySpace('log')
-/** (process, message) → nonce. */
+/** (process, message) → nonce, and (process, assignment) → nonce. */
 const nonces = new KeySpace('log-nonce')
 /** position → process, nonce. */
 const positions = new KeySpace('log-position')
@@ -128,6 +128,7 @@ function opsFor({ assignment, message }: ScheduledMessage, position: number): re
   return [
     put(rowKey(process, nonce), joinParts(assignment.raw, message?.raw ?? new Uint8Array(0))),
     put(nonceKey(process, assignment.message), u64(nonce)),
+    put(nonceKey(process, assignment.id as Id as MessageId), u64(nonce)),
     put(positions.key(u64(position)), Buffer.concat([idPart(process), u64(nonce)])),
   ]
 }

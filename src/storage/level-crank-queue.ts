@@ -1,32 +1,39 @@
-import type { CrankJob, CrankQueue } from '../ports/crank-queue.ts'
+import type { CrankChange, CrankJob, CrankQueue, CrankRetention } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import { decodeJob, encodeJob, isOpenJob } from './crank-job.ts'
 import { KeyedLock } from './keyed-lock.ts'
-import { idPart, type KeyRange, KeySpace, u64 } from './keys.ts'
+import { fromU64, idPart, type KeyRange, KeySpace, u64 } from './keys.ts'
 import { del, present, put, type Store, type WriteOp } from './store.ts'
 
 /** (process, message) → the job as JSON. */
 const jobs = new KeySpace('crank')
 /** (dueAt, process, message) of open jobs. */
 const due = new KeySpace('crank-due')
+/** (at, process, message) of ended jobs. */
+const ended = new KeySpace('crank-ended')
 /** (root, process, message). */
 const roots = new KeySpace('crank-root')
+
+interface Counts {
+  readonly open: number
+  readonly ended: number
+}
 
 /** The CrankQueue on disk. */
 export class LevelCrankQueue implements CrankQueue {
   readonly #store: Store
   readonly #lock = new KeyedLock()
-  /** How many are open; counted once, before the first write. */
-  #open: Promise<number> | undefined
+  /** Counted once, before the first write. */
+  #counts: Promise<Counts> | undefined
 
   constructor(store: Store) {
     this.#store = store
   }
 
-  async write(change: { readonly add?: readonly CrankJob[]; readonly update?: readonly CrankJob[] }): Promise<void> {
+  async write(change: CrankChange): Promise<void> {
     const touched = [...(change.add ?? []), ...(change.update ?? [])]
     if (touched.length === 0) return
-    await this.size()
+    await this.#counted()
     // A job's old row says which of its index keys to remove: nobody may change it between the reading and the writing.
     await this.#lock.run(touched.map(nameOf), () => this.#write(touched, change.add?.length ?? 0))
   }
@@ -45,31 +52,80 @@ export class LevelCrankQueue implements CrankQueue {
     return this.#indexed(roots.range(idPart(root)), key => roots.part(key, 32, 64))
   }
 
+  countOfRoot(root: MessageId, limit: number): Promise<number> {
+    return this.#count({ ...roots.range(idPart(root)), limit })
+  }
+
   async size(): Promise<number> {
-    this.#open ??= this.#count()
-    return this.#open
+    return (await this.#counted()).open
+  }
+
+  async ended(): Promise<number> {
+    return (await this.#counted()).ended
+  }
+
+  async purge({ endedBefore, keepAtMost, limit }: CrankRetention): Promise<number> {
+    const tooMany = (await this.ended()) - keepAtMost
+    const names: Uint8Array[] = []
+    for await (const [key] of this.#store.entries({ ...ended.range(), limit })) {
+      if (names.length >= tooMany && fromU64(ended.part(key, 0, 8)) >= endedBefore) break
+      names.push(ended.part(key, 8, 64))
+    }
+    const rows = await this.#store.getMany(names.map(name => jobs.key(name)))
+    const found = rows.map(decodeMaybe).filter(job => job !== undefined)
+    return this.#lock.run(found.map(nameOf), () => this.#forget(found))
   }
 
   async #write(touched: readonly CrankJob[], added: number): Promise<void> {
     const values = await this.#store.getMany(touched.map(jobKey))
     const now = new Map(touched.map((job, i) => [nameOf(job), decodeMaybe(values[i])] as const))
     const ops: WriteOp[] = []
-    let opened = 0
+    const change = { open: 0, ended: 0 }
     for (const [i, job] of touched.entries()) {
       const before = now.get(nameOf(job))
       if (i < added && before !== undefined) continue
-      ops.push(...opsFor(before, job))
-      opened += Number(isOpenJob(job)) - Number(before !== undefined && isOpenJob(before))
+      if (before !== undefined) {
+        ops.push(...withoutIndex(before))
+        change[kindOf(before)]--
+      }
+      ops.push(put(jobKey(job), encodeJob(job)), put(rootKey(job), present), put(indexKey(job), present))
+      change[kindOf(job)]++
       now.set(nameOf(job), job)
     }
-    if (ops.length === 0) return
-    await this.#store.write(ops)
-    this.#open = this.size().then(open => open + opened)
+    await this.#apply(ops, change)
   }
 
-  async #count(): Promise<number> {
+  /** Only those that did not come to life again since they were read. */
+  async #forget(found: readonly CrankJob[]): Promise<number> {
+    const values = await this.#store.getMany(found.map(jobKey))
+    const gone = values.map(decodeMaybe).filter(job => job !== undefined && !isOpenJob(job)) as CrankJob[]
+    await this.#apply(
+      gone.flatMap(job => [...withoutIndex(job), del(jobKey(job))]),
+      { open: 0, ended: -gone.length },
+    )
+    return gone.length
+  }
+
+  async #apply(ops: readonly WriteOp[], change: Counts): Promise<void> {
+    if (ops.length === 0) return
+    await this.#store.write(ops)
+    this.#counts = this.#counted().then(({ open, ended }) => ({
+      open: open + change.open,
+      ended: ended + change.ended,
+    }))
+  }
+
+  #counted(): Promise<Counts> {
+    this.#counts ??= Promise.all([this.#count(due.range()), this.#count(ended.range())]).then(([open, ended]) => ({
+      open,
+      ended,
+    }))
+    return this.#counts
+  }
+
+  async #count(range: KeyRange): Promise<number> {
     let count = 0
-    for await (const _ of this.#store.entries(due.range())) count++
+    for await (const _ of this.#store.entries(range)) count++
     return count
   }
 
@@ -81,19 +137,15 @@ export class LevelCrankQueue implements CrankQueue {
   }
 }
 
-function opsFor(before: CrankJob | undefined, job: CrankJob): readonly WriteOp[] {
-  const ops: WriteOp[] = []
-  if (before !== undefined) ops.push(del(dueKey(before)), del(rootKey(before)))
-  ops.push(put(jobKey(job), encodeJob(job)), put(rootKey(job), present))
-  if (isOpenJob(job)) ops.push(put(dueKey(job), present))
-  return ops
-}
-
 type JobName = Pick<CrankJob, 'process' | 'message'>
+const kindOf = (job: CrankJob): keyof Counts => (isOpenJob(job) ? 'open' : 'ended')
 const nameOf = ({ process, message }: JobName): string => `${process} ${message}`
 const nameParts = ({ process, message }: JobName): readonly Uint8Array[] => [idPart(process), idPart(message)]
 const jobKey = (job: JobName): Uint8Array => jobs.key(...nameParts(job))
-const dueKey = (job: CrankJob): Uint8Array => due.key(u64(Math.max(0, Math.ceil(job.dueAt))), ...nameParts(job))
 const rootKey = (job: CrankJob): Uint8Array => roots.key(idPart(job.root), ...nameParts(job))
+const indexKey = (job: CrankJob): Uint8Array =>
+  isOpenJob(job) ? due.key(timePart(job.dueAt), ...nameParts(job)) : ended.key(timePart(job.at), ...nameParts(job))
+const withoutIndex = (job: CrankJob): readonly WriteOp[] => [del(indexKey(job)), del(rootKey(job))]
+const timePart = (ms: number): Uint8Array => u64(Math.max(0, Math.ceil(ms)))
 const decodeMaybe = (value: Uint8Array | undefined): CrankJob | undefined =>
   value === undefined ? undefined : decodeJob(value)

@@ -1,7 +1,7 @@
 import type { AssignmentLog } from '../ports/assignment-log.ts'
 import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
-import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { checkAppend } from './append-check.ts'
 
 interface ProcessLog {
@@ -37,11 +37,12 @@ export class MemoryAssignmentLog implements AssignmentLog {
       nonceOf: (process, message) => this.#processes.get(process)?.nonces.get(message),
     })
     for (const scheduled of batch) {
-      const { process, message, nonce } = scheduled.assignment
+      const { id, process, message, nonce } = scheduled.assignment
       const log: ProcessLog = this.#processes.get(process) ?? { entries: [], nonces: new Map() }
       this.#processes.set(process, log)
       log.entries.push(scheduled)
       log.nonces.set(message, nonce)
+      log.nonces.set(id as Id as MessageId, nonce)
       this.#order.push(scheduled)
     }
   }

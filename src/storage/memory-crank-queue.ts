@@ -1,4 +1,4 @@
-import type { CrankJob, CrankQueue } from '../ports/crank-queue.ts'
+import type { CrankChange, CrankJob, CrankQueue, CrankRetention } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import { isOpenJob } from './crank-job.ts'
 
@@ -6,13 +6,7 @@ import { isOpenJob } from './crank-job.ts'
 export class MemoryCrankQueue implements CrankQueue {
   readonly #jobs = new Map<string, CrankJob>()
 
-  async write({
-    add = [],
-    update = [],
-  }: {
-    readonly add?: readonly CrankJob[]
-    readonly update?: readonly CrankJob[]
-  }): Promise<void> {
+  async write({ add = [], update = [] }: CrankChange): Promise<void> {
     for (const job of add) if (!this.#jobs.has(keyOf(job.process, job.message))) this.#set(job)
     for (const job of update) this.#set(job)
   }
@@ -32,8 +26,24 @@ export class MemoryCrankQueue implements CrankQueue {
     return [...this.#jobs.values()].filter(job => job.root === root)
   }
 
+  async countOfRoot(root: MessageId, limit: number): Promise<number> {
+    return Math.min(limit, (await this.ofRoot(root)).length)
+  }
+
   async size(): Promise<number> {
     return [...this.#jobs.values()].filter(isOpenJob).length
+  }
+
+  async ended(): Promise<number> {
+    return this.#jobs.size - (await this.size())
+  }
+
+  async purge({ endedBefore, keepAtMost, limit }: CrankRetention): Promise<number> {
+    const ended = [...this.#jobs.values()].filter(job => !isOpenJob(job)).sort((a, b) => a.at - b.at)
+    const tooMany = ended.length - keepAtMost
+    const gone = ended.filter((job, i) => i < tooMany || job.at < endedBefore).slice(0, limit)
+    for (const job of gone) this.#jobs.delete(keyOf(job.process, job.message))
+    return gone.length
   }
 
   #set(job: CrankJob): void {

@@ -16,6 +16,20 @@ export class MemoryResultStore implements ResultStore {
     return this.#nonces.get(keyOf(process, message))
   }
 
+  async *succeeded(
+    process: ProcessId,
+    { after = -1 as Nonce, to, descending }: { after?: Nonce | undefined; to?: Nonce | undefined; descending: boolean },
+  ): AsyncIterable<StoredResult> {
+    const found = [...this.#rows.values()].filter(
+      ({ result }) =>
+        result.process === process &&
+        result.error === undefined &&
+        result.nonce > after &&
+        result.nonce <= (to ?? Number.POSITIVE_INFINITY),
+    )
+    yield* found.sort((a, b) => (a.result.nonce - b.result.nonce) * (descending ? -1 : 1))
+  }
+
   async newest(process: ProcessId): Promise<StoredResult | undefined> {
     const nonce = this.#newest.get(process)
     return nonce === undefined ? undefined : this.get(process, nonce)

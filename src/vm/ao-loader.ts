@@ -50,11 +50,10 @@ const nothing = (): void => undefined
 
 /** Whatever the loader names globally and would read from this host or write to it. Shadowed as parameters. */
 function standIns(): Record<string, unknown> {
-  const wasm = ownCopy(WebAssembly)
   return {
-    Date: UtcDate,
+    Date: class extends UtcDate {},
     Math: ownCopy(Math),
-    WebAssembly: wasm,
+    WebAssembly: ownCopy(WebAssembly),
     console: { log: nothing, warn: nothing, error: nothing },
     performance: { now: () => 0 },
     process: {
@@ -70,7 +69,7 @@ function standIns(): Record<string, unknown> {
     fetch: undefined,
     XMLHttpRequest: undefined,
     setTimeout: undefined,
-    clearTimeout: undefined,
+    setInterval: undefined,
     __filename: '/ao-loader.cjs',
     __dirname: '/',
   }

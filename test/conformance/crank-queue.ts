@@ -85,8 +85,8 @@ export function crankQueueSuite(
       await Promise.all(jobs.map(job => queue.write({ add: [job] })))
       await Promise.all(
         jobs.flatMap((job, i) => [
-          queue.write({ update: [{ ...job, attempts: 1 }] }),
-          queue.write({ update: [{ ...job, state: i % 2 === 0 ? 'done' : 'waiting' }] }),
+          queue.write({ update: [{ ...job, attempts: 1, dueAt: 5 }] }),
+          queue.write({ update: [{ ...job, state: i % 2 === 0 ? 'done' : 'waiting', dueAt: 9 }] }),
         ]),
       )
       assert.equal(await queue.size(), 20)

@@ -97,13 +97,14 @@ export function gossipSuite(name: string, open: () => Promise<GossipNetwork>): v
       await network.ready(['assignments'])
       await member(0).publish('assignments', utf8('first'))
       await eventually('2 hears', () => heard.length >= 1)
-      const again = listen(1, 'assignments')
+      assert.deepEqual(heard, ['2:assignments:first'])
+      listen(1, 'assignments')
       stop()
       await network.ready(['assignments'])
       await member(0).publish('assignments', utf8('second'))
-      await eventually('both hear', () => heard.length >= 3)
-      again()
-      assert.deepEqual(heardSorted(), ['1:assignments:second', '2:assignments:first', '2:assignments:second'])
+      // Whether it still hears what was said shortly before it came is left open.
+      const second = ['1:assignments:second', '2:assignments:second']
+      await eventually('both hear', () => second.every(line => heard.includes(line)))
     })
   })
 }

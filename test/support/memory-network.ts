@@ -85,6 +85,7 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     const unit = (): Compute => this.#unit(address, 'compute')
     return {
       result: async (process, at, options) => unit().result(process, at, options),
+      results: async (process, query, options) => unit().results(process, query, options),
       dryRun: async (process, message, options) => unit().dryRun(process, message, options),
     }
   }

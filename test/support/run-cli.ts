@@ -11,10 +11,17 @@ export interface CliOutcome {
 export const cliPath = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 /** Runs `aonet` to its end. */
-export function runCli(args: readonly string[], options: { readonly cwd?: string; readonly timeoutMs?: number } = {}): Promise<CliOutcome> {
+export function runCli(
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly timeoutMs?: number } = {},
+): Promise<CliOutcome> {
   return new Promise((resolve, reject) => {
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AONET_')))
-    const child = spawn(process.execPath, [cliPath, ...args], { cwd: options.cwd, env: environment, timeout: options.timeoutMs ?? 30_000 })
+    const child = spawn(process.execPath, [cliPath, ...args], {
+      cwd: options.cwd,
+      env: environment,
+      timeout: options.timeoutMs ?? 30_000,
+    })
     let out = ''
     let error = ''
     child.stdout.on('data', chunk => {

@@ -4,6 +4,7 @@ import { type Component, ComponentList } from '../../src/lib/component.ts'
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from '../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
 import type { Compute, Messenger, Scheduler } from '../../src/ports/units.ts'
+import type { Assignment } from '../../src/protocol/assignment.ts'
 import type { DataItem } from '../../src/protocol/data-item.ts'
 import type { Address, Id, ModuleId } from '../../src/protocol/ids.ts'
 import type { Signer } from '../../src/protocol/keys.ts'
@@ -28,7 +29,7 @@ import { RoutedMessenger } from '../../src/units/routing/routed-messenger.ts'
 import { RoutedScheduler } from '../../src/units/routing/routed-scheduler.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../src/units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler } from '../../src/units/settler/settler.ts'
-import { Watcher } from '../../src/units/watcher/watcher.ts'
+import { defaultWatcherOptions, Watcher } from '../../src/units/watcher/watcher.ts'
 import { aProcess, testSigner } from './builders.ts'
 import { eventually } from './eventually.ts'
 import { aRecord, MemoryNetwork } from './memory-network.ts'
@@ -139,7 +140,7 @@ export class UnitNode implements Component {
     const address = signer.address
     const routes = new Routes(
       { ...common, local: { address, scheduler: this.#su }, store: this.disk.routes },
-      { ...defaultRoutesOptions, schedulerTimeoutMs: 50 },
+      { ...defaultRoutesOptions, maxCached: 1_000, schedulerTimeoutMs: 50 },
     )
     const cu = roles.includes('CU')
       ? new ComputeUnit(
@@ -161,7 +162,8 @@ export class UnitNode implements Component {
       { ...common, log: this.disk.log, store: this.disk.settlement },
       { ...defaultSettlerOptions, maxAgeMs: 0, confirmations: 2, pollMs: 10 },
     )
-    this.watcher = new Watcher({ ...common, onAssignment: assignment => cu?.onAssignment(assignment) })
+    const onAssignment = (assignment: Assignment): void => cu?.onAssignment(assignment)
+    this.watcher = new Watcher({ ...common, onAssignment }, { ...defaultWatcherOptions, maxRemembered: 1_000 })
     const parts = [this.watcher, this.#su, cu, this.mu, roles.includes('SU') ? this.settler : undefined]
     this.#parts = new ComponentList(
       name,

@@ -32,7 +32,7 @@ export const absentScheduler: Scheduler = {
   process: noScheduler,
   read: () => nothingBut(noScheduler),
 }
-export const absentCompute: Compute = { result: noCompute, dryRun: noCompute }
+export const absentCompute: Compute = { result: noCompute, results: noCompute, dryRun: noCompute }
 export const absentMessenger: Messenger = {
   submit: noMessenger,
   crank: noMessenger,

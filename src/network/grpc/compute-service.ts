@@ -2,7 +2,7 @@ import type { Compute } from '../../ports/units.ts'
 import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
 import type { CallRunner } from './call-runner.ts'
-import { atFromWire, dryRunFromWire, evaluationToWire } from './convert.ts'
+import { atFromWire, dryRunFromWire, evaluationToWire, resultsQueryFromWire } from './convert.ts'
 import type { ComputeServer } from './generated/ao/v1/compute.ts'
 
 /** A Compute on the wire. */
@@ -10,6 +10,13 @@ export const computeService = (calls: CallRunner, compute: Compute): ComputeServ
   getResult: calls.unary(async ({ process, at }, options) => {
     const { result, attestation } = await compute.result(processId(process), atFromWire(at), options)
     return { result: encodeResult(result), attestation }
+  }),
+  listResults: calls.serverStream(async function* (request, options) {
+    const { rows, hasNext } = await compute.results(processId(request.process), resultsQueryFromWire(request), options)
+    for (const [i, { assignment, result, attestation }] of rows.entries()) {
+      const row = { assignment: assignment.raw, result: encodeResult(result), attestation }
+      yield { ...row, hasNext: hasNext || i < rows.length - 1 }
+    }
   }),
   dryRun: calls.unary(async (request, options) => {
     const evaluation = await compute.dryRun(processId(request.process), dryRunFromWire(request), options)

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { copyOf, toUtf8, utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { CrankProgress, DryRunMessage } from '../../ports/units.ts'
+import type { CrankProgress, DryRunMessage, ResultBound, ResultsQuery } from '../../ports/units.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
 import { type Id, isId, type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
 import { decodeResult, type Evaluation, parseEvaluation, type Result, resultToJson } from '../../protocol/result.ts'
 import { ErrorDetail } from './generated/ao/v1/common.ts'
-import type { DryRunRequest } from './generated/ao/v1/compute.ts'
+import type { DryRunRequest, ListResultsRequest } from './generated/ao/v1/compute.ts'
 import type { ReadScheduleResponse } from './generated/ao/v1/scheduler.ts'
 
 // Bytes that arrive are views of the received frame. Everything here that may be kept is copied first.
@@ -50,6 +50,44 @@ export function atFromWire(at: WireAt | undefined): MessageId | Nonce {
   if (at === undefined) throw new AoError('INVALID_ARGUMENT', 'neither a message nor a nonce was given')
   return at.$case === 'nonce' ? parseNonce(at.value) : parseId<MessageId>(at.value, 'message')
 }
+
+export const resultsQueryToWire = (process: string, query: ResultsQuery): ListResultsRequest => {
+  const { after, to, descending, limit } = query
+  return {
+    process,
+    after: boundToWire(after, 'afterNonce', 'afterTimestamp'),
+    to: boundToWire(to, 'toNonce', 'toTimestamp'),
+    descending,
+    limit,
+  }
+}
+
+/** @throws AoError `INVALID_ARGUMENT` */
+export const resultsQueryFromWire = ({ after, to, descending, limit }: ListResultsRequest): ResultsQuery => ({
+  after: after && boundFromWire(after.value, after.$case === 'afterNonce'),
+  to: to && boundFromWire(to.value, to.$case === 'toNonce'),
+  descending,
+  limit: pageLimit(limit),
+})
+
+/** Rows of one page of results at the most. */
+export const maxResultRows = 1000
+
+function pageLimit(limit: number): number {
+  if (limit >= 1 && limit <= maxResultRows) return limit
+  throw new AoError('INVALID_ARGUMENT', 'the limit of a page is out of range', { limit, max: maxResultRows })
+}
+
+const boundToWire = <N extends string, T extends string>(
+  bound: ResultBound | undefined,
+  nonceCase: N,
+  timeCase: T,
+): { $case: N; value: number } | { $case: T; value: number } | undefined =>
+  bound &&
+  ('nonce' in bound ? { $case: nonceCase, value: bound.nonce } : { $case: timeCase, value: bound.timestamp })
+
+const boundFromWire = (value: number, isNonce: boolean): ResultBound =>
+  isNonce ? { nonce: parseNonce(value) } : { timestamp: parseNonce(value, 'timestamp') }
 
 export const dryRunToWire = (process: string, message: DryRunMessage): DryRunRequest => ({
   process,

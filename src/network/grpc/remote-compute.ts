@@ -1,19 +1,29 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { copyOf } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { AttestedResult, Compute, DryRunMessage } from '../../ports/units.ts'
-import { checkAttests, parseAttestation } from '../../protocol/attestation.ts'
+import type { StoredResult } from '../../ports/result-store.ts'
+import type { AttestedResult, Compute, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import { type Attestation, checkAttests, parseAttestation } from '../../protocol/attestation.ts'
 import { verifyDataItem } from '../../protocol/data-item.ts'
 import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
-import type { Evaluation } from '../../protocol/result.ts'
+import type { Evaluation, Result } from '../../protocol/result.ts'
 import type { ChannelPool, Peer } from './channel-pool.ts'
-import { unaryCall } from './client-calls.ts'
-import { atToWire, dryRunToWire, evaluationFromWire, resultFromWire } from './convert.ts'
-import { ComputeService } from './generated/ao/v1/compute.ts'
+import { streamCall, unaryCall } from './client-calls.ts'
+import {
+  assignmentFromWire,
+  atToWire,
+  dryRunToWire,
+  evaluationFromWire,
+  resultFromWire,
+  resultsQueryToWire,
+} from './convert.ts'
+import { ComputeService, type ListResultsResponse } from './generated/ao/v1/compute.ts'
 
 export interface ComputeDeadlines {
   readonly resultMs: number
   readonly dryRunMs: number
+  readonly streamIdleMs: number
 }
 
 /** A Compute on another node. A result without this unit's matching signature under it does not get past here. */
@@ -34,17 +44,29 @@ export class RemoteCompute implements Compute {
     const options = { signal, deadlineMs: this.#deadlines.resultMs }
     const answer = await unaryCall(this.#pool, this.#peer, ComputeService.getResult, request, options)
     const result = resultFromWire(answer.result)
-    if (result.process !== process) throw this.#dishonest('the result is of another Process', process, result.process)
+    const attestation = copyOf(answer.attestation)
+    await this.#attested(process, result, attestation)
     if (typeof at === 'number' && result.nonce !== at) {
       throw this.#dishonest('the result is of another nonce', at, result.nonce)
     }
-    const attestation = copyOf(answer.attestation)
-    const attested = parseAttestation(await verifyDataItem(attestation))
-    const { address, forwards } = this.#peer
-    if (forwards !== true && attested.compute !== address)
-      throw this.#dishonest('the signer is another', address, attested.compute)
-    checkAttests(attested, result)
     return { result, attestation }
+  }
+
+  /** @throws AoError `INVALID_RECORD` unless each row is attested, of its Assignment, and in its place. */
+  async results(process: ProcessId, query: ResultsQuery, { signal }: AbortOptions = {}): Promise<ResultsPage> {
+    const request = resultsQueryToWire(process, query)
+    const options = { signal, idleMs: this.#deadlines.streamIdleMs }
+    const rows: StoredResult[] = []
+    let hasNext = false
+    for await (const row of streamCall(this.#pool, this.#peer, ComputeService.listResults, request, options)) {
+      const next = await this.#row(process, row)
+      const before = rows.at(-1)?.result.nonce
+      const inOrder = before === undefined || (query.descending ? next.result.nonce < before : next.result.nonce > before)
+      if (!inOrder) throw this.#dishonest('the results are out of order', before, next.result.nonce)
+      if (rows.push(next) > query.limit) throw this.#dishonest('there are too many results', query.limit, rows.length)
+      hasNext = row.hasNext
+    }
+    return { rows, hasNext }
   }
 
   async dryRun(process: ProcessId, message: DryRunMessage, { signal }: AbortOptions = {}): Promise<Evaluation> {
@@ -54,7 +76,27 @@ export class RemoteCompute implements Compute {
     return evaluationFromWire(answer.result)
   }
 
-  #dishonest(what: string, expected: string | number, got: string | number): AoError {
+  async #row(process: ProcessId, row: ListResultsResponse): Promise<StoredResult> {
+    const assignment: Assignment = await assignmentFromWire(row.assignment)
+    const result = resultFromWire(row.result)
+    const attestation = copyOf(row.attestation)
+    const attested = await this.#attested(process, result, attestation)
+    if (attested.assignment === assignment.id) return { assignment, result, attestation }
+    throw this.#dishonest('the result is of another Assignment', attested.assignment, assignment.id)
+  }
+
+  /** The Attestation, which is of this unit and says of the message what the result says. */
+  async #attested(process: ProcessId, result: Result, attestation: Uint8Array): Promise<Attestation> {
+    if (result.process !== process) throw this.#dishonest('the result is of another Process', process, result.process)
+    const attested = parseAttestation(await verifyDataItem(attestation))
+    const { address, forwards } = this.#peer
+    if (forwards !== true && attested.compute !== address)
+      throw this.#dishonest('the signer is another', address, attested.compute)
+    checkAttests(attested, result)
+    return attested
+  }
+
+  #dishonest(what: string, expected: string | number | undefined, got: string | number): AoError {
     const facts = { expected, got, compute: this.#peer.address }
     return new AoError('INVALID_RECORD', `the Compute Unit's answer does not fit: ${what}`, facts)
   }

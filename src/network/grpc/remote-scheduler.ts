@@ -48,8 +48,9 @@ export class RemoteScheduler implements Scheduler {
     const request = { process, at: wireAt }
     const answer = await this.#ask(SchedulerService.getAssignment, request, signal, this.#deadlines.lookupMs)
     const assignment = await this.#assignment(answer.assignment, process)
-    const got = typeof at === 'number' ? assignment.nonce : assignment.message
-    if (at !== 'newest' && got !== at) throw this.#dishonest('another message', at, got)
+    const { id, message, nonce } = assignment
+    const names: readonly unknown[] = typeof at === 'number' ? [nonce] : [message, id, 'newest']
+    if (!names.includes(at)) throw this.#dishonest('another message', at, typeof at === 'number' ? nonce : message)
     return assignment
   }
 

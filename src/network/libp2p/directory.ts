@@ -44,6 +44,7 @@ export interface Libp2pDirectoryOptions {
 const exchangeMs = 10_000
 const quietMs = 1_000
 const connectMs = 1_000
+const askAgainMs = 1_500
 /** Exchanges served or asked for at once; above it a peer is left to gossip. */
 const maxExchanges = 8
 /** Records verified before other work gets its turn. */
@@ -64,6 +65,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   readonly #spread = new WeakSet<UnitRecord>()
   readonly #exchanges = new Set<Promise<void>>()
   readonly #asking = new Set<string>()
+  readonly #askingAgain = new Map<string, NodeJS.Timeout>()
   #stops: (() => void)[] = []
   #stopping = new AbortController()
   #started = false
@@ -144,6 +146,8 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     if (!this.#started) return
     this.#started = false
     clearTimeout(this.#soon)
+    for (const timer of this.#askingAgain.values()) clearTimeout(timer)
+    this.#askingAgain.clear()
     this.#soon = undefined
     for (const stop of this.#stops) stop()
     this.#stops = []
@@ -162,9 +166,9 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   }
 
   // Many neighbours appear within a moment: one publication serves them all, and none comes too early for the last.
-  #publishSoon(): void {
+  #publishSoon(atLeastMs = 20): void {
     if (!this.#started || this.#soon !== undefined) return
-    const wait = Math.max(20, this.#publishedAt + quietMs - this.#deps.clock.now())
+    const wait = Math.max(atLeastMs, this.#publishedAt + quietMs - this.#deps.clock.now())
     this.#soon = setTimeout(() => {
       this.#soon = undefined
       this.#publishing = this.#publish().catch((error: unknown) => {
@@ -174,10 +178,14 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   }
 
   async #publish(): Promise<void> {
-    const { clock, gossip } = this.#deps
+    const { clock, gossip, host } = this.#deps
     const record = await this.#sign()
-    // With nobody to hear it, it is not said: the first neighbour that subscribes hears it at once.
-    if (!this.#started || gossip.subscribers('unit-records').length === 0) return
+    if (!this.#started) return
+    if (gossip.subscribers('unit-records').length === 0) {
+      // With nobody to hear it, it is not said: who is about to listen hears it a moment later.
+      if (host.peers.size > 0) this.#publishSoon(quietMs)
+      return
+    }
     this.#publishedAt = clock.now()
     await gossip.publish('unit-records', record.raw)
   }
@@ -205,8 +213,20 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     }
   }
 
+  // Asked twice: what reaches the peer in the moment between the first answer and its gossip mesh with us would
+  // otherwise come only with the next refresh.
   #joined(peer: string): void {
     this.#book.joined(peer)
+    this.#askOnce(peer)
+    if (this.#askingAgain.has(peer)) return
+    const again = setTimeout(() => {
+      this.#askingAgain.delete(peer)
+      if (this.#deps.host.peers.has(peer)) this.#askOnce(peer)
+    }, askAgainMs)
+    this.#askingAgain.set(peer, again)
+  }
+
+  #askOnce(peer: string): void {
     if (this.#asking.has(peer)) return
     this.#asking.add(peer)
     void (this.#exchange(() => this.#ask(peer)) ?? Promise.resolve()).finally(() => this.#asking.delete(peer))

@@ -98,9 +98,11 @@ export class Libp2pGossip implements Gossip, Component {
     return this.#deps.host.pubsub.getScore(peer)
   }
 
-  /** Neighbours that listen to a topic. */
+  /** Neighbours that listen to a topic and that we have a stream to: what is published now is sent to them. */
   subscribers(topic: GossipTopic): readonly string[] {
-    return this.#deps.host.pubsub.getSubscribers(this.#name(topic)).map(peer => peer.toString())
+    const { pubsub } = this.#deps.host
+    const peers = pubsub.getSubscribers(this.#name(topic)).map(peer => peer.toString())
+    return peers.filter(peer => pubsub.streamsOutbound.has(peer))
   }
 
   /** Tells of each neighbour that begins to listen to a topic. Returns how to stop. */

@@ -8,7 +8,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
@@ -16,11 +16,12 @@ import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { PrivateJwk } from '../../protocol/keys.ts'
+import { listenError, parseMultiaddr } from './addresses.ts'
 import { BootstrapDialer } from './bootstrap.ts'
 import { type GossipRouter, gossipOptions } from './gossip-options.ts'
 import { mdnsServiceTag, recordsProtocol } from './names.ts'
 import { libp2pKeyOf, peerIdOf } from './peer-key.ts'
-import { sendRecords } from './record-exchange.ts'
+import { sendNoRecords } from './record-exchange.ts'
 import { Refusals } from './refusals.ts'
 
 export interface HostLimits {
@@ -66,9 +67,9 @@ type Services = { pubsub: GossipRouter; identify: Identify; ping: Ping }
 const farewellMs = 500
 /** How often lost bootstrap peers are looked for, in milliseconds. */
 const tickMs = 250
+/** A connection older than this whose peer did not say who it is gets asked again, in milliseconds. */
+const identifyMs = 2_000
 const dialTimeoutMs = 10_000
-const noRecords = (stream: Stream): Promise<void> =>
-  sendRecords(stream, [], { signal: AbortSignal.timeout(dialTimeoutMs) })
 
 /**
  * The libp2p node: one key, TCP with noise and yamux, gossipsub, and a lasting connection to the bootstrap peers.
@@ -86,9 +87,9 @@ export class Libp2pHost implements Component {
   readonly #refused = new Refusals(systemClock)
   readonly #bootstrap: BootstrapDialer
   readonly #otherNetwork: Counter
-  #serve: (stream: Stream) => Promise<void> = noRecords
+  #serve: (stream: Stream) => Promise<void> = sendNoRecords
   #libp2p: Libp2p<Services> | undefined
-  #ticker: NodeJS.Timeout | undefined
+  #tickers: readonly NodeJS.Timeout[] = []
   readonly #farewells = new Set<NodeJS.Timeout>()
 
   /** @throws AoError `INVALID_ARGUMENT` for a key that is not Ed25519, `INVALID_CONFIG` for a bad multiaddr. */
@@ -137,7 +138,7 @@ export class Libp2pHost implements Component {
   }
 
   /** What to do with a stream by which a peer asks for unit records. Without it the answer is none. */
-  serveRecords(serve: (stream: Stream) => Promise<void> = noRecords): void {
+  serveRecords(serve: (stream: Stream) => Promise<void> = sendNoRecords): void {
     this.#serve = serve
   }
 
@@ -168,7 +169,10 @@ export class Libp2pHost implements Component {
     if (this.#libp2p !== undefined) return
     throwIfAborted(signal)
     const libp2p = await createLibp2p(this.#config())
-    libp2p.addEventListener('peer:identify', event => this.#identified(event.detail))
+    libp2p.addEventListener('peer:identify', event => {
+      // The news can be late: a connection that is gone would never be told to have left.
+      if (libp2p.getConnections(event.detail.peerId).length > 0) this.#identified(event.detail)
+    })
     libp2p.addEventListener('peer:disconnect', event => this.#left(event.detail.toString()))
     libp2p.addEventListener('peer:discovery', event => this.#discovered(event.detail))
     // Before listening, so that the first peer already sees which network this is.
@@ -185,14 +189,17 @@ export class Libp2pHost implements Component {
     }
     this.#libp2p = libp2p
     this.#bootstrap.tick()
-    this.#ticker = setInterval(() => this.#bootstrap.tick(), tickMs)
+    this.#tickers = [
+      setInterval(() => this.#bootstrap.tick(), tickMs),
+      setInterval(() => this.#identifyAgain(libp2p), identifyMs),
+    ]
     this.#deps.log.info('libp2p-listening', { peer: this.peerId, multiaddrs: this.multiaddrs })
   }
 
   async stop(): Promise<void> {
     const libp2p = this.#libp2p
     this.#libp2p = undefined
-    clearInterval(this.#ticker)
+    for (const ticker of this.#tickers) clearInterval(ticker)
     for (const timer of this.#farewells) clearTimeout(timer)
     this.#farewells.clear()
     await libp2p?.stop()
@@ -246,6 +253,20 @@ export class Libp2pHost implements Component {
     for (const listener of this.#listeners) listener.joined?.(peer)
   }
 
+  // libp2p asks once when a connection opens. On a busy machine that can fail, and then the peer would stay unseen.
+  #identifyAgain(libp2p: Libp2p<Services>): void {
+    const late = Date.now() - identifyMs
+    for (const connection of libp2p.getConnections()) {
+      const peer = connection.remotePeer.toString()
+      if (this.#peers.has(peer) || this.#refused.has(peer) || connection.timeline.open > late) continue
+      this.#deps.log.debug('peer-identify-again', { peer })
+      const signal = AbortSignal.timeout(identifyMs)
+      libp2p.services.identify
+        .identify(connection, { signal })
+        .catch((error: unknown) => this.#deps.log.debug('peer-not-identified', { peer, reason: String(error) }))
+    }
+  }
+
   #refuse(peer: string): void {
     if (this.#refused.has(peer)) return
     this.#refused.add(peer)
@@ -275,24 +296,4 @@ export class Libp2pHost implements Component {
     if (this.#libp2p === undefined) throw new AoError('NOT_READY', 'the peer-to-peer host is not running')
     return this.#libp2p
   }
-}
-
-function parseMultiaddr(text: string): Multiaddr {
-  try {
-    return multiaddr(text)
-  } catch (cause) {
-    const hint = 'Write it like /ip4/127.0.0.1/tcp/4001, for another node with /p2p/ and its PeerId at the end.'
-    throw new AoError('INVALID_CONFIG', 'not a multiaddr', { address: text.slice(0, 200) }, { cause, hint })
-  }
-}
-
-function listenError(cause: unknown, listen: readonly string[]): AoError {
-  const facts = { listen: listen.join(' ') }
-  // libp2p keeps only the text of the operating system's error.
-  if (String(cause).includes('EADDRINUSE')) {
-    const hint = 'Stop the other program or node on that port, or choose another (port 0 takes any free one).'
-    return new AoError('PORT_IN_USE', 'the peer-to-peer port is in use', facts, { cause, hint })
-  }
-  const hint = 'Check that each listen address belongs to this machine and that the port may be opened.'
-  return new AoError('INVALID_CONFIG', 'cannot listen for peers', facts, { cause, hint })
 }

@@ -34,8 +34,8 @@ interface Entry {
   /** What this node has seen of it. */
   failures: number
   failedAt: number
-  /** Its connection broke and nothing was heard of it since. */
-  lost: boolean
+  /** When its connection broke, if nothing that is later was heard of it. */
+  lostAt: number | undefined
   readonly order: string
 }
 
@@ -93,18 +93,18 @@ export class RecordBook {
   report(address: Address, outcome: 'ok' | 'failed'): void {
     const entry = this.#entries.get(address)
     if (entry === undefined) return
-    if (outcome === 'ok') Object.assign(entry, { failures: 0, lost: false })
+    if (outcome === 'ok') Object.assign(entry, { failures: 0, lostAt: undefined })
     else Object.assign(entry, { failures: this.#failures(entry) + 1, failedAt: this.#clock.now() })
   }
 
   /** The last connection to a peer broke: its units sink until they are heard of again. */
   lost(peer: string): void {
-    for (const entry of this.#entries.values()) if (entry.record.peer === peer) entry.lost = true
+    for (const entry of this.#entries.values()) if (entry.record.peer === peer) entry.lostAt = this.#clock.now()
   }
 
   /** A peer is connected (again). */
   joined(peer: string): void {
-    for (const entry of this.#entries.values()) if (entry.record.peer === peer) entry.lost = false
+    for (const entry of this.#entries.values()) if (entry.record.peer === peer) entry.lostAt = undefined
   }
 
   /** Tells of each record taken. Returns how to stop. */
@@ -149,9 +149,11 @@ export class RecordBook {
   }
 
   #take(record: UnitRecord, outcome: 'new' | 'renewed'): void {
-    const { failures = 0, failedAt = 0 } = this.#entries.get(record.address) ?? {}
+    const { failures = 0, failedAt = 0, lostAt } = this.#entries.get(record.address) ?? {}
+    // A record signed before the loss, still on its way through others, is no sign of life.
+    const stillLostAt = lostAt !== undefined && record.issuedAt <= lostAt ? lostAt : undefined
     const order = toHex(sha256(utf8(this.#options.seed), utf8(record.address)))
-    this.#entries.set(record.address, { record, failures, failedAt, lost: false, order })
+    this.#entries.set(record.address, { record, failures, failedAt, lostAt: stillLostAt, order })
     for (const listener of this.#listeners) listener(record, outcome)
   }
 
@@ -168,7 +170,7 @@ export class RecordBook {
     const failures = this.#failures(entry)
     const coolDownMs = Math.min(maxCoolDownMs, firstCoolDownMs * 2 ** (failures - 1))
     const cooling = failures > 0 && this.#clock.now() < entry.failedAt + coolDownMs
-    return failures + (entry.lost || cooling ? 1_000_000 : 0)
+    return failures + (entry.lostAt !== undefined || cooling ? 1_000_000 : 0)
   }
 
   #failures({ failures, failedAt }: Entry): number {

@@ -9,6 +9,7 @@ const maxRecords = 4096
 const maxAnswerBytes = 8 * 1024 * 1024
 /** Records put into one write. */
 const batchRecords = 32
+const emptyAnswerMs = 10_000
 /** Any one byte asks for the records. */
 const request = Uint8Array.of(0)
 
@@ -62,6 +63,10 @@ export async function sendRecords(
     throw error
   }
 }
+
+/** The answer of a node that has no directory running. */
+export const sendNoRecords = (stream: Stream): Promise<void> =>
+  sendRecords(stream, [], { signal: AbortSignal.timeout(emptyAnswerMs) })
 
 function* frameBatches(records: readonly Uint8Array[]): Generator<Uint8Array> {
   let sent = 4

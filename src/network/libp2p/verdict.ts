@@ -25,6 +25,7 @@ const verdicts = {
   // Both sides of an equivocation must travel, or nobody could prove it.
   EQUIVOCATION: 'accept',
   UNSUPPORTED_MODULE: 'ignore',
+  UNSUPPORTED: 'ignore',
   OVERLOADED: 'ignore',
   NOT_READY: 'ignore',
   STOPPING: 'ignore',

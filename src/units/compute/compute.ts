@@ -6,10 +6,10 @@ import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { AttestedResult, Compute, DryRunMessage } from '../../ports/units.ts'
+import type { AttestedResult, Compute, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
 import type { VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
-import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
 import type { Evaluation } from '../../protocol/result.ts'
@@ -20,6 +20,7 @@ import { Attestor } from './attest.ts'
 import { toDryRunMessage } from './messages.ts'
 import { Modules } from './modules.ts'
 import { Replica, type ReplicaDeps, type ReplicaOptions } from './replay.ts'
+import { type PageOptions, resultsPage } from './results-page.ts'
 
 export interface ComputeUnitDeps {
   readonly signer: Signer
@@ -32,7 +33,7 @@ export interface ComputeUnitDeps {
   readonly telemetry: Telemetry
 }
 
-export interface ComputeUnitOptions extends ReplicaOptions {
+export interface ComputeUnitOptions extends ReplicaOptions, PageOptions {
   /** Callers that wait for an evaluation. */
   readonly maxWaiting: number
   /** Processes followed at once; the one used longest ago makes room. */
@@ -51,6 +52,8 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxUnsent: 10_000,
   maxReopens: 3,
   readStallMs: 30_000,
+  catchUpMs: 10_000,
+  maxPageBytes: 8 * 1024 * 1024,
 }
 
 /** The CU: what each message gave, evaluated here from the signed schedule alone. */
@@ -110,6 +113,17 @@ export class ComputeUnit implements Compute, Component {
     })
   }
 
+  async results(process: ProcessId, query: ResultsQuery, options: AbortOptions = {}): Promise<ResultsPage> {
+    const newest = async (): Promise<Nonce> => {
+      const scheduler = await this.#deps.routes.scheduler(process, options)
+      return (await scheduler.assignment(process, 'newest', options)).nonce
+    }
+    const reach = async (nonce: Nonce, wait: AbortOptions): Promise<void> =>
+      (await this.#replica(process, wait)).reach(nonce, wait)
+    const deps = { results: this.#deps.results, newest, reach }
+    return this.#admitted(options, () => resultsPage(deps, { process, query }, { ...this.#options, ...options }))
+  }
+
   /** How many messages this CU has evaluated since it started, and how many Processes it follows. */
   status(): { readonly evaluated: number; readonly following: number; readonly waiting: number } {
     return { evaluated: this.#attestor.recorded, following: this.#replicas.size, waiting: this.#waiting }
@@ -137,7 +151,8 @@ export class ComputeUnit implements Compute, Component {
   async #recorded(process: ProcessId, nonce: Nonce, at: MessageId | Nonce): Promise<AttestedResult> {
     const row = await this.#deps.results.get(process, nonce)
     if (row === undefined) throw new AoError('STORE_CORRUPT', 'a result that was stored is gone', { process, nonce })
-    if (typeof at !== 'number' && row.assignment.message !== at) {
+    const { id, message } = row.assignment
+    if (typeof at !== 'number' && message !== at && (id as Id) !== (at as Id)) {
       throw new AoError('INVALID_ASSIGNMENT', 'the scheduler named a nonce where another message stands', {
         process,
         message: at,

@@ -3,7 +3,15 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { sha256, toHex, utf8 } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
-import type { AttestedResult, Compute, DryRunMessage, LocalUnits, RemoteUnits } from '../../ports/units.ts'
+import type {
+  AttestedResult,
+  Compute,
+  DryRunMessage,
+  LocalUnits,
+  RemoteUnits,
+  ResultsPage,
+  ResultsQuery,
+} from '../../ports/units.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Evaluation } from '../../protocol/result.ts'
 import { checkAttested } from '../compute/attest.ts'
@@ -41,6 +49,16 @@ export class RoutedCompute implements Compute {
       const answer = await unit.result(process, at, options)
       if (!local) await checkAttested(answer, { process, at, compute: address })
       return answer
+    })
+  }
+
+  results(process: ProcessId, query: ResultsQuery, options: AbortOptions = {}): Promise<ResultsPage> {
+    return this.#ask(process, options, async ({ address, unit, local }) => {
+      const page = await unit.results(process, query, options)
+      if (!local) {
+        for (const row of page.rows) await checkAttested(row, { process, at: row.assignment.nonce, compute: address })
+      }
+      return page
     })
   }
 

@@ -59,7 +59,7 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #sequencer: Sequencer
   readonly #announcer: Announcer
   readonly #flights = new SingleFlight<string, Assignment>()
-  readonly #hosted = new LRUCache<ProcessId, true>({ max: 100_000 })
+  readonly #hosted = new LRUCache<ProcessId, true>({ max: 10_000 })
   readonly #followers: Bells<ProcessId>
   #stopping = false
 

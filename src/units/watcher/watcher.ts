@@ -6,11 +6,12 @@ import type { Gossip, PeerDirectory, Verdict } from '../../ports/peers.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { type Attestation, parseAttestation } from '../../protocol/attestation.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
+import { type Evidence, findFault } from '../../protocol/evidence.ts'
 import type { Address } from '../../protocol/ids.ts'
 import type { UnitRole } from '../../protocol/unit-record.ts'
 import { failureFacts } from '../failure.ts'
 import { differs } from './divergence.ts'
-import { type Evidence, equivocation } from './equivocation.ts'
+import { faultOf } from './equivocation.ts'
 
 export interface WatcherDeps {
   readonly gossip: Gossip
@@ -28,7 +29,7 @@ export interface WatcherOptions {
   readonly maxItemBytes: number
 }
 export const defaultWatcherOptions: WatcherOptions = {
-  maxRemembered: 100_000,
+  maxRemembered: 20_000, // an LRUCache takes its memory at once
   maxEvidence: 1_000,
   maxItemBytes: 8 * 1024, // 4096 bytes of tags and an RSA key with its signature
 }
@@ -96,10 +97,13 @@ export class Watcher implements Component {
     const assignment = parseAssignment(item)
     const { scheduler, process, epoch, nonce } = assignment
     if (!this.#offers(scheduler, 'SU')) return 'ignore'
-    const key = `${process} ${epoch} ${nonce} ${scheduler}`
+    const keyAt = (at: number): string => `${process} ${epoch} ${at} ${scheduler}`
+    const key = keyAt(nonce)
     const before = this.#assignments.get(key)
     if (before?.id === assignment.id) return 'accept'
-    if (before !== undefined) return this.#accuse(key, equivocation(before, assignment))
+    const fault = faultOf(assignment, at => this.#assignments.get(keyAt(at)))
+    if (fault !== undefined) return this.#accuse(key, fault)
+    if (before !== undefined) return 'ignore' // the same order in other words proves nothing, and is nothing new
     this.#assignments.set(key, assignment)
     this.#deps.onAssignment?.(assignment)
     return 'accept'
@@ -113,7 +117,7 @@ export class Watcher implements Component {
     const key = `${place} ${compute}`
     const before = this.#attestations.get(key)
     if (before?.id === attestation.id) return 'accept'
-    if (before !== undefined) return this.#accuse(key, equivocation(before, attestation))
+    if (before !== undefined) return this.#accuse(key, findFault(before, attestation))
     this.#attestations.set(key, attestation)
     this.#compare(place, attestation)
     return 'accept'

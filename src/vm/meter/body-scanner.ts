@@ -1,6 +1,6 @@
 import type { BinaryReader } from './binary-reader.ts'
 import { type BodyPlan, Edits, edit } from './body-plan.ts'
-import { hidesNan, nanKind, nanOf, simdNanOf } from './canonical-nan.ts'
+import { hidesNan, nanKind, nanKindOfType, nanOf, simdNanOf } from './canonical-nan.ts'
 import { skipHeapType } from './constant-expression.ts'
 import { ControlStack } from './control-stack.ts'
 import { moduleLimits } from './limits.ts'
@@ -37,6 +37,8 @@ export class BodyScanner {
   }
   #vectors = false
   #calls = false
+  /** Most values that go to and come from one callee: engines keep room for them apart from the operands. */
+  #passed = 0
   #paysOnStack = false
   #nanKinds = 0
   #run = 0
@@ -62,8 +64,8 @@ export class BodyScanner {
     this.#startRun(codeAt, true)
     while (!this.#stack.empty) this.#step(reader)
     if (!reader.done) throw refusal('invalid', 'a function goes on after its end')
-    const operandWords = this.#stack.top * (this.#vectors ? 2 : 1)
-    const frame = frameWords + words + operandWords
+    const values = this.#stack.top + this.#passed
+    const frame = frameWords + words + values * (this.#vectors ? 2 : 1)
     return {
       localGroups: groups,
       localsAt,
@@ -83,6 +85,7 @@ export class BodyScanner {
     this.#stack.reset()
     this.#vectors = false
     this.#calls = false
+    this.#passed = 0
     this.#paysOnStack = false
     this.#nanKinds = 0
   }
@@ -169,7 +172,8 @@ export class BodyScanner {
   }
 
   #readIndex(reader: BinaryReader, opcode: number, at: number): void {
-    reader.skipLeb()
+    if (opcode === op.globalSet) this.#canonicaliseGlobal(reader.u32(), at)
+    else reader.skipLeb()
     if (opcode === op.tableSet) this.#noteUnsaved('table-change')
     if (opcode !== op.memoryGrow) return
     this.uses.memoryGrow = true
@@ -185,7 +189,14 @@ export class BodyScanner {
     this.#stack.change(type.params.length, type.results.length)
     if (type.results.includes(valueType.v128)) this.#vectors = true
     this.#calls = true
-    this.#edits.add(at, !indirect && index < this.#facts.importedFunctions ? edit.callHost : edit.call)
+    this.#passed = Math.max(this.#passed, type.params.length + type.results.length)
+    const host = !indirect && index < this.#facts.importedFunctions
+    this.#edits.add(at, host ? edit.callHost : edit.call)
+    // What the host computes may hold the bits of its machine as well.
+    if (host && opcode === op.call && type.results.length === 1) {
+      const nan = nanKindOfType(type.results[0])
+      if (nan !== nanKind.none) this.#canonicalise(reader.at, nan)
+    }
   }
 
   #readTag(reader: BinaryReader, opcode: number): void {
@@ -223,6 +234,12 @@ export class BodyScanner {
     if (kind === simdImmediate.bytes16) reader.skip(16)
     const nan = simdNanOf[code] ?? 0
     if (nan !== nanKind.none) this.#canonicalise(reader.at, nan)
+  }
+
+  /** A mutable float global is saved as a JavaScript number, which need not keep the bits of a NaN. */
+  #canonicaliseGlobal(index: number, at: number): void {
+    const nan = nanKindOfType(this.#facts.globals[index]?.type)
+    if (nan !== nanKind.none) this.#canonicalise(at, nan)
   }
 
   #canonicalise(at: number, kind: number): void {

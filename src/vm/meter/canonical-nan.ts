@@ -4,7 +4,7 @@ import { op, valueType } from './opcodes.ts'
 /**
  * WebAssembly leaves the bits of a NaN that an operation makes to the machine: 0/0 is fff8… on x64 and 7ff8… on arm64.
  * After each operation that can make one the meter puts `x == x ? x : canonical`, so that all machines hold 7fc00000
- * and 7ff8000000000000. Constants, loads, `neg`, `abs`, `copysign`, `pmin` and `pmax` move bits as the standard says.
+ * and 7ff8000000000000. So it does with floats that the host returns and that go into globals. Constants, loads, `neg`, `abs`, `copysign`, `pmin` and `pmax` move bits as the standard says.
  */
 export const nanKind = { none: 0, f32: 1, f64: 2, f32x4: 3, f64x2: 4 } as const
 
@@ -53,6 +53,10 @@ for (let code = 0; code < 256; code++) if (nanOf[code] !== nanKind.none) hidesNa
 
 /** Value type of the local that each kind of `nanKind` needs. */
 export const nanLocalType: readonly number[] = [0, valueType.f32, valueType.f64, valueType.v128, valueType.v128]
+
+/** Which kind of NaN a scalar of this value type can be. */
+export const nanKindOfType = (type: number | undefined): number =>
+  type === valueType.f32 ? nanKind.f32 : type === valueType.f64 ? nanKind.f64 : nanKind.none
 
 const f32Bits = [0x00, 0x00, 0xc0, 0x7f]
 const f64Bits = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f]

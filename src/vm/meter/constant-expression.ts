@@ -1,14 +1,17 @@
 import type { BinaryReader } from './binary-reader.ts'
-import type { ModuleFacts } from './module-sections.ts'
 import { op, valueType } from './opcodes.ts'
 import { refusal } from './refusal.ts'
+
+interface ImportedGlobals {
+  readonly importedGlobals: number
+}
 
 /**
  * Passes over one constant and its `end`. Only single constants, as in WebAssembly 2.0: Node 20 knows no others.
  *
  * @throws AoError `UNSUPPORTED_MODULE`
  */
-export function skipConstant(reader: BinaryReader, facts: Pick<ModuleFacts, 'importedGlobals'>): void {
+export function skipConstant(reader: BinaryReader, facts: ImportedGlobals): void {
   const opcode = reader.byte()
   if (opcode === op.i32Const || opcode === op.i64Const || opcode === op.refFunc) reader.skipLeb()
   else if (opcode === op.f32Const) reader.skip(4)
@@ -27,7 +30,7 @@ export function skipHeapType(reader: BinaryReader): void {
   throw refusal('typed-references', 'the module uses typed references', { type })
 }
 
-function skipImportedGlobal(reader: BinaryReader, facts: Pick<ModuleFacts, 'importedGlobals'>): void {
+function skipImportedGlobal(reader: BinaryReader, facts: ImportedGlobals): void {
   const index = reader.u32()
   if (index < facts.importedGlobals) return
   throw refusal('extended-const', 'an initial value is that of a global of the module itself', { index })

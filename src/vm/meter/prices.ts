@@ -80,7 +80,10 @@ export const gas1Prices: PriceTable = Object.freeze({
     [[0x11, 0x13], 60], // indirect calls
     [[0x1a], 1], // drop
     [range(0x20, 0x24), 4], // locals, globals
-    [[op.memoryGrow], 20_000],
+    // Up to a millisecond where the memory is large: the engine makes a new buffer, and collects the old ones.
+    [[op.memoryGrow], 2_000_000],
+    [[0x25], 30], // table.get
+    [[op.tableSet], 300],
     [range(0x41, 0x44), 2], // constants
     [integer(3, 6), 80], // div, rem
     [[0x91, 0x95, 0x9f, 0xa3], 80], // float sqrt, div
@@ -89,7 +92,7 @@ export const gas1Prices: PriceTable = Object.freeze({
   ]),
   perRun: 10,
   per64Bytes: 30,
-  perTableEntry: 10,
+  perTableEntry: 200,
   // What filling the page costs: the host has to zero it.
   perPage: 30_720,
 })

@@ -31,6 +31,10 @@ class SilentCompute implements Compute {
   readonly reasons: unknown[] = []
   waiting = 0
 
+  results(process: unknown, query: unknown, options: AbortOptions = {}): Promise<never> {
+    return this.result(process, query, options)
+  }
+
   async result(_process: unknown, _at: unknown, { signal }: AbortOptions = {}): Promise<never> {
     this.waiting++
     try {

@@ -6,7 +6,16 @@ import type { Certificate } from '../../../src/network/grpc/certificate.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
 import { GrpcServer, type GrpcServerDeps, type GrpcServerOptions } from '../../../src/network/grpc/server.ts'
 import type { NodeInfoSource } from '../../../src/ports/node-info.ts'
-import type { AttestedResult, Compute, CrankProgress, Messenger, Scheduler } from '../../../src/ports/units.ts'
+import type { StoredResult } from '../../../src/ports/result-store.ts'
+import type {
+  AttestedResult,
+  Compute,
+  CrankProgress,
+  Messenger,
+  ResultsPage,
+  ResultsQuery,
+  Scheduler,
+} from '../../../src/ports/units.ts'
 import {
   type Assignment,
   draftAssignment,
@@ -138,6 +147,15 @@ export class SmallCompute implements Compute {
       gasUsed: 42n,
     }
     return { result, attestation: await this.attest(result, assignment) }
+  }
+
+  async results(process: ProcessId, { descending, limit }: ResultsQuery, options?: AbortOptions): Promise<ResultsPage> {
+    const rows: StoredResult[] = []
+    for await (const { assignment } of this.#scheduler.read(process, { from: 0 as Nonce }, options)) {
+      rows.push({ assignment, ...(await this.result(process, assignment.nonce, options)) })
+    }
+    const ordered = descending ? rows.reverse() : rows
+    return { rows: ordered.slice(0, limit), hasNext: rows.length > limit }
   }
 
   async attest(result: Result, assignment: Assignment): Promise<Uint8Array> {

@@ -122,6 +122,7 @@ describe('gRPC: whom a node believes', () => {
     let forge: (result: Result) => Partial<Result> = () => ({})
     const dishonest: Compute = {
       dryRun: honest.dryRun.bind(honest),
+      results: honest.results.bind(honest),
       result: async (...at) => {
         const { result, attestation } = await honest.result(...at)
         return { result: { ...result, ...forge(result) }, attestation }
@@ -155,7 +156,7 @@ describe('gRPC: whom a node believes', () => {
 
     const signer = newSigner()
     const honest = new SmallCompute(signer, scheduler)
-    const stuck: Compute = { dryRun: honest.dryRun, result: process => honest.result(process, 0 as Nonce) }
+    const stuck: Compute = { dryRun: honest.dryRun, results: honest.results, result: process => honest.result(process, 0 as Nonce) }
     const node = await start({ signer, units: { compute: stuck } })
     await assert.rejects(units.compute(node.record).result(aoProcess(spawn), 1 as Nonce), { code: 'INVALID_RECORD' })
   })

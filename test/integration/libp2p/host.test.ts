@@ -129,6 +129,21 @@ describe('the libp2p host', function () {
     assert.equal(a.host.peers.size, 1, 'a bad answer costs the stream, not the connection')
   })
 
+  it('answers when it is asked and not before, for libp2p loses an answer that comes too early', async () => {
+    const [a, b] = [await start('a'), await start('b', { directory: { targetConnections: 0 } })]
+    await a.host.dial(b.host.peerId, b.host.multiaddrs)
+    await eventually('they know each other', () => a.knows([b]) && b.knows([a]))
+    const { directory } = b
+    await a.directory.stop()
+    const silent = await a.host.askRecords(b.host.peerId)
+    const asked = await a.host.askRecords(b.host.peerId)
+    const records = await readRecords(asked, { signal: AbortSignal.timeout(5_000) })
+    assert.equal(records.length, directory.all().length)
+    assert.equal(silent.remoteWriteStatus, 'writable')
+    assert.equal(silent.readBufferLength, 0)
+    assert.equal((await readRecords(silent, { signal: AbortSignal.timeout(5_000) })).length, directory.all().length)
+  })
+
   it('ends the exchange with a peer that sends a forged record, and keeps the good ones before it', async () => {
     const good = await start('good')
     const liar = await start('liar')

@@ -95,7 +95,10 @@ const realm = () => [
 ]
 
 describe('emscripten modules of every format', () => {
-  const before = realm()
+  let atFirst: unknown[] = []
+  before(() => {
+    atFirst = realm()
+  })
   after(() => rmSync(file, { force: true }))
 
   for (const names of formats) {
@@ -106,13 +109,13 @@ describe('emscripten modules of every format', () => {
       (await live.handle(messageOf(process_, nonce))).evaluation.output
 
     it(`${format}: asks for a shell in vain`, async () => {
-      await output(await open('(i32.ne (call $system (i32.const 512)) (i32.const 7))'))
+      assert.equal(await output(await open('(i32.lt_s (call $system (i32.const 512)) (i32.const 0))')), '1')
       assert.equal(existsSync(file), false)
     })
 
     it(`${format}: opens no file that would live beside the memory`, async () => {
       const code = '(i32.gt_s (call $open (i32.const -100) (i32.const 600) (i32.const 66) (i32.const 0)) (i32.const 2))'
-      assert.equal(await output(await open(code)), format.endsWith('emscripten') ? '0' : '0')
+      assert.equal(await output(await open(code)), '0')
     })
 
     it(`${format}: writes to nowhere, and is told that all of it was written`, async () => {
@@ -164,7 +167,7 @@ describe('emscripten modules of every format', () => {
   }
 
   it('leaves the realm they are run from as it was', () => {
-    assert.deepEqual(realm(), before)
+    assert.deepEqual(realm(), atFirst)
   })
 })
 
@@ -188,9 +191,9 @@ function moduleWat({ imports, exports }: Names, code: string, ctors = ''): strin
     (func (export "${name('main')}") (param i32 i32) (result i32) (i32.const 0))
     (func (export "${name('malloc')}") (param i32) (result i32) (i32.const 65536))
     (func (export "${name('errno')}") (result i32) (i32.const 900))
-    (func (export "${name('stackSave')}") (result i32) (i32.const 131072))
+    (func (export "${name('stackSave')}") (result i32) (i32.const 200000))
     (func (export "${name('stackRestore')}") (param i32))
-    (func (export "${name('stackAlloc')}") (param i32) (result i32) (i32.const 131072))
+    (func (export "${name('stackAlloc')}") (param i32) (result i32) (i32.const 140000))
     ${['emscripten_stack_init'].map(each => `(func (export "${each}"))`).join('')}
     ${['emscripten_stack_get_free', 'emscripten_stack_get_base', 'emscripten_stack_get_end'].map(each => `(func (export "${each}") (result i32) (i32.const 131072))`).join('')}
     ${exports['stackSave'] === 'emscripten_stack_get_current' ? '' : '(func (export "emscripten_stack_get_current") (result i32) (i32.const 131072))'}
@@ -198,6 +201,6 @@ function moduleWat({ imports, exports }: Names, code: string, ctors = ''): strin
     (func (export "sbrk") (param i32) (result i32) (i32.const 0))
     (func $code (result i32) ${code})
     (func (export "${name('handle')}") (param i32 i32) (result i32)
-      (i32.store8 (i32.const 834) (i32.add (i32.const 48) (call $code)))
+      (i32.store8 (i32.const 833) (i32.add (i32.const 48) (call $code)))
       (i32.const 800)))`
 }

@@ -200,7 +200,7 @@ describe('the pool of workers', function () {
   })
 
   it('spreads Processes over its workers and keeps each where it is', async () => {
-    const pool = await startPool({ workers: 2, wallClockMs: 1500, maxQueued: 100 })
+    const pool = await startPool({ workers: 2, wallClockMs: 1500, maxLive: 20, maxQueued: 100 })
     const names = Array.from({ length: 12 }, (_, i) => idOf(`process ${i}`))
     const lives = await Promise.all(names.map(name => spawn(pool, name)))
     const [first] = lives

@@ -4,16 +4,13 @@ import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { parseAttestation } from '../../../src/protocol/attestation.ts'
 import { verifyDataItem } from '../../../src/protocol/data-item.ts'
 import type { Id, MessageId, ModuleId, ProcessId } from '../../../src/protocol/ids.ts'
-import { parseAoItem } from '../../../src/protocol/message.ts'
 import { testnetParams } from '../../../src/protocol/params.ts'
 import { outboxRoot } from '../../../src/protocol/result.ts'
-import { MemoryResultStore } from '../../../src/storage/memory.ts'
 import { ComputeUnit, defaultComputeUnitOptions } from '../../../src/units/compute/compute.ts'
 import { noState } from '../../../src/units/compute/replay.ts'
 import { aMessage, anId, aProcess, messages, processIdOf, schedule, testSigner } from '../../support/builders.ts'
-import { at, computeBench } from '../../support/compute-bench.ts'
+import { at, computeBench, Rows, specOf } from '../../support/compute-bench.ts'
 import { eventually } from '../../support/eventually.ts'
-import { aScriptModule } from '../../support/script-vm.ts'
 
 describe('units/compute', () => {
   const bench = computeBench()
@@ -228,38 +225,28 @@ describe('units/compute', () => {
 
   it('forgets the Process used longest ago when there are too many', async () => {
     await bench.arrange('recorder', to => messages(to, 1))
-    bench.unit = bench.aUnit({ maxReplicas: 1 })
-    await bench.unit.result(bench.process, at(1))
-    const second = await aProcess({ module: (await aScriptModule('recorder')).id as Id as ModuleId, data: 'second' })
-    const first = { item: bench.item, process: bench.process, su: bench.su }
-    const ao = parseAoItem(second)
-    assert.ok(ao.type === 'Process')
-    bench.item = second
-    bench.process = processIdOf(second)
-    bench.su = new Rows(await schedule(second))
-    const both = new ComputeUnit(
+    const second = await aProcess({ module: specOf(bench.item).module, data: 'second' })
+    const schedules = [bench.su, new Rows(await schedule(second))]
+    const items = [bench.item, second]
+    const indexOf = (id: ProcessId): number => items.findIndex(item => processIdOf(item) === id)
+    const small = new ComputeUnit(
       {
-        ...{
-          signer: testSigner('cu'),
-          results: bench.results,
-          pool: bench.pool,
-          arweave: bench.arweave,
-          params: testnetParams,
-          telemetry: silentTelemetry,
-        },
-        gossip: bench.hub.join('both'),
+        ...{ signer: testSigner('cu'), results: bench.results, pool: bench.pool, arweave: bench.arweave },
+        ...{ params: testnetParams, telemetry: silentTelemetry, gossip: bench.hub.join('small') },
         routes: {
-          scheduler: async id => (id === first.process ? first.su : bench.su),
-          process: async id => ({ item: id === first.process ? first.item : second, spec: ao.spec }),
+          scheduler: async id => schedules[indexOf(id)] ?? bench.su,
+          process: async id => ({ item: items[indexOf(id)] ?? second, spec: specOf(second) }),
         },
       },
       { ...defaultComputeUnitOptions, maxReplicas: 1 },
     )
-    bench.units.push(both)
-    bench.results = new MemoryResultStore()
-    await both.result(bench.process, at(0))
-    const before = bench.pool.live
-    await both.dryRun(first.process, { owner: 'me', tags: [], data: '' })
-    await eventually('the evicted instance to close', () => bench.pool.live === before)
+    bench.units.push(small)
+    await small.result(processIdOf(second), at(0))
+    assert.equal(bench.pool.live, 1)
+    await small.result(bench.process, at(1))
+    await eventually('the evicted instance to close', () => bench.pool.live === 1)
+    assert.equal(bench.pool.setups.length, 2)
+    assert.equal((await small.dryRun(processIdOf(second), { owner: 'me', tags: [], data: '' })).error, undefined)
+    assert.equal(bench.pool.setups.length, 3, 'the evicted one was opened anew')
   })
 })

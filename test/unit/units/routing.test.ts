@@ -163,6 +163,7 @@ describe('units/routing/routed-compute', () => {
       const { raw } = await testSigner(name).sign(draftAttestation(fields))
       return { result: behaviour === 'lies' ? { ...result, output: 'false' } : result, attestation: raw }
     },
+    results: fail('NOT_READY'),
     dryRun: fail('NOT_READY'),
   })
   const join = (name: string, behaviour?: ErrorCode | 'lies'): void =>

@@ -4,6 +4,7 @@ import { type MemoryGossip, MemoryGossipHub } from '../../../src/network/memory-
 import { type Assignment, draftAssignment } from '../../../src/protocol/assignment.ts'
 import { type AttestationFields, draftAttestation } from '../../../src/protocol/attestation.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
+import { verifyEvidence } from '../../../src/protocol/evidence.ts'
 import type { Nonce } from '../../../src/protocol/ids.ts'
 import { testnetParams } from '../../../src/protocol/params.ts'
 import { defaultWatcherOptions, Watcher } from '../../../src/units/watcher/watcher.ts'
@@ -100,8 +101,22 @@ describe('units/watcher', () => {
     assert.deepEqual(more, [])
     assert.equal(evidence?.kind, 'F1')
     assert.equal(evidence?.unit, testSigner('su').address)
+    assert.ok(evidence)
+    assert.equal((await verifyEvidence(evidence)).nonce, 2)
     assert.deepEqual(events, ['error equivocation'])
     assert.equal(told.length, 1)
+  })
+
+  it('keeps a broken link between two neighbours as evidence, in whichever order they come', async () => {
+    const [, second, third, , fifth, sixth] = assignments
+    assert.ok(second && third && fifth && sixth)
+    const broken = await testSigner('su').sign(draftAssignment({ ...third, hashChain: anId('nothing before') }))
+    assert.deepEqual(await spread('assignments', second.raw, broken.raw), ['accept', 'accept'])
+    assert.equal(watcher.evidence()[0]?.kind, 'F1b')
+    const early = await testSigner('su').sign(draftAssignment({ ...fifth, timestamp: sixth.timestamp + 1 }))
+    assert.deepEqual(await spread('assignments', sixth.raw, early.raw), ['accept', 'accept'])
+    assert.equal(watcher.evidence()[1]?.kind, 'F1b')
+    assert.equal(told.length, 2)
   })
 
   it('keeps two contradicting Attestations of one CU as evidence', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hasCode } from '../../../src/lib/errors.ts'
 import { echoFormat, echoModule } from '../../../src/modules/echo/echo.ts'
 import { LiveProcess } from '../../../src/vm/live-process.ts'
 import { wasmVm } from '../../../src/vm/wasm-vm.ts'
@@ -39,13 +40,17 @@ describe('vm/wasm-vm', () => {
 
   it('refuses bytes that are cut short anywhere, without another kind of failure', () => {
     const bytes = echoModule()
+    // A module may end after any whole section; without its data this one is still a module.
+    let accepted = 0
     for (let length = 0; length < bytes.length; length++) {
-      assert.throws(
-        () => wasmVm.prepare(bytes.subarray(0, length), echoFormat, limits),
-        { code: 'UNSUPPORTED_MODULE' },
-        `${length} bytes`,
-      )
+      try {
+        wasmVm.prepare(bytes.subarray(0, length), echoFormat, limits)
+        accepted++
+      } catch (error) {
+        assert.ok(hasCode(error, 'UNSUPPORTED_MODULE'), `${length} bytes: ${error}`)
+      }
     }
+    assert.equal(accepted, 1)
   })
 
   it('takes immutable globals, ao.log and exported mutable integers', async () => {

@@ -24,13 +24,13 @@ describe('vm/meter: depth', () => {
     }
     assert.equal(seen.size, 1, [...seen].join())
     const [only] = seen
-    // 12 words and the parameter and two operands; the last entry is the one that trapped.
-    assert.match(only ?? '', new RegExp(`^stack overflow \\d+ ${Math.floor(20_000 / 15)}$`))
+    // 12 words, the parameter, two operands, a value to and one from the callee; the last entry is the one that trapped.
+    assert.match(only ?? '', new RegExp(`^stack overflow \\d+ ${Math.floor(20_000 / 17)}$`))
   })
 
   it('lets a call go to the limit and no further', () => {
     const instance = metered(recursion, { maxDepthWords: 150 })
-    const frame = 12 + 1 + 3
+    const frame = 12 + 1 + 3 + 2
     const deepest = Math.floor(150 / frame) - 1
     assert.equal(instance.call('warm', [deepest]).value, deepest)
     assert.equal(instance.call('warm', [deepest + 1]).trap, 'stack overflow')
@@ -51,6 +51,8 @@ describe('vm/meter: depth', () => {
     }
     assert.equal(depthOf('', 0), Math.floor(20_000 / (12 + 2)))
     assert.equal(depthOf(`(local ${'i64 '.repeat(100)})`, 0), Math.floor(20_000 / (12 + 100 + 2)))
+    const left = '(block i32.const 1 i32.const 2 br 0)'.repeat(50)
+    assert.equal(depthOf(left, 0), Math.floor(20_000 / (12 + 2)), 'what a branch leaves behind does not add up')
     assert.equal(depthOf('', 100), Math.floor(20_000 / (12 + 100)))
     assert.equal(depthOf(`(local ${'v128 '.repeat(100)})`, 0), Math.floor(20_000 / (12 + 200 + 4)))
   })

@@ -1,34 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Call, metered, plain } from './support.ts'
-
-/** Calls every exported function `f…` of a module and of its metered twin with the same arguments, and compares all. */
-function assertEqual(
-  text: string,
-  argumentLists: readonly (readonly unknown[])[] = [[]],
-  imports?: WebAssembly.Imports,
-) {
-  const original = plain(text, imports)
-  const twin = metered(text, imports === undefined ? {} : { imports })
-  for (const [name, callable] of Object.entries(original)) {
-    if (typeof callable !== 'function') continue
-    for (const args of argumentLists) {
-      let expected: unknown
-      let trapped = false
-      try {
-        expected = (callable as Call)(...args)
-      } catch {
-        trapped = true
-      }
-      const outcome = twin.call(name, args)
-      assert.equal(outcome.trap !== undefined, trapped, `${name}(${args}): one trapped`)
-      if (!trapped) assert.deepEqual(outcome.value, expected, `${name}(${args})`)
-    }
-  }
-  const memory = original['memory'] as WebAssembly.Memory | undefined
-  const twinMemory = twin.exports['memory'] as WebAssembly.Memory | undefined
-  if (memory && twinMemory)
-    assert.ok(Buffer.from(memory.buffer).equals(Buffer.from(twinMemory.buffer)), 'memories differ')
-}
+import { assertEqual, metered } from './support.ts'
 
 const binary = (type: string, operators: readonly string[], result = type) =>
   operators

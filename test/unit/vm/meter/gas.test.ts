@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { gas1Prices, legacyPrices } from '../../../../src/vm/meter/prices.ts'
-import { metered } from './support.ts'
+import { type Call, fromText, metered } from './support.ts'
 
 // Prices of gas-1 as the table has them; the sums below are made by hand.
 const run = 10
@@ -73,11 +73,11 @@ describe('vm/meter: gas', () => {
   it('is asked by the page for memory.grow, and for no more pages than there can be', () => {
     const instance = metered(`(module (memory 1 10) (func (export "grow") (param i32) (result i32)
       (memory.grow (local.get 0))))`)
-    const flat = run + access + 20_000
+    const flat = run + access + 2_000_000
     assert.deepEqual(instance.call('grow', [0]), { value: 1, gas: BigInt(flat) })
     assert.deepEqual(instance.call('grow', [3]), { value: 1, gas: BigInt(flat + 3 * 30_720) })
     assert.deepEqual(instance.call('grow', [-1]), { value: -1, gas: BigInt(flat + 65_536 * 30_720) })
-    assert.deepEqual(instance.call('grow', [3], 50_000n).trap, 'out of gas')
+    assert.deepEqual(instance.call('grow', [3], 2_050_000n).trap, 'out of gas')
   })
 
   it('is asked by the entry for bulk table instructions', () => {
@@ -85,8 +85,8 @@ describe('vm/meter: gas', () => {
       (func (export "fill") (param i32) (table.fill (i32.const 0) (ref.null func) (local.get 0)))
       (func (export "grow") (param i32) (drop (table.grow (ref.null func) (local.get 0)))))`)
     const fill = run + constant + usual + access + 30
-    assert.equal(instance.call('fill', [100]).gas, BigInt(fill + 100 * 10))
-    assert.equal(instance.call('grow', [50]).gas, BigInt(run + usual + access + 30 + 1 + 50 * 10))
+    assert.equal(instance.call('fill', [100]).gas, BigInt(fill + 100 * 200))
+    assert.equal(instance.call('grow', [50]).gas, BigInt(run + usual + access + 30 + 1 + 50 * 200))
   })
 
   it('ends an empty loop, a recursion, and a loop of 1 MiB fills', () => {
@@ -147,6 +147,36 @@ describe('vm/meter/prices', () => {
     assert.equal(legacyPrices.perRun, (code['const'] ?? 0) + (code['call'] ?? 0))
   })
 
+  it('of legacy come to what that package counts, wherever a run of code ends', () => {
+    const text = `(module (memory 1 3) (table funcref (elem $leaf)) (global $g (mut i32) (i32.const 0))
+      (func $leaf (param i32) (result i32) (i32.div_u (local.get 0) (i32.const 3)))
+      (func (export "f") (param i32) (result i32) (local f64)
+        (drop (memory.grow (i32.const 1))) (drop (memory.size))
+        (block $out (loop $again
+          (br_if $out (i32.eqz (local.get 0)))
+          (local.set 1 (f64.sqrt (f64.add (local.get 1) (f64.convert_i32_s (local.get 0)))))
+          (if (i32.and (local.get 0) (i32.const 1))
+            (then (global.set $g (call $leaf (local.get 0))))
+            (else (nop) (i32.store (i32.const 8) (call_indirect (param i32) (result i32) (local.get 0) (i32.const 0)))))
+          (block $c (block $b (block $a (br_table $a $b $c (local.get 0))) (drop (i32.const 1)) (br $c)) (nop))
+          (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+          (br $again)))
+        (return (select (global.get $g) (i32.rotl (i32.const 1) (i32.const 2)) (f64.lt (local.get 1) (f64.const 1))))))`
+    const toolkit = createRequire(import.meta.url)('@permaweb/wasm-metering') as Toolkit
+    let used = 0
+    const usegas = (gas: number) => {
+      used += gas
+    }
+    const theirs = toolkit.meterWASM(Buffer.from(fromText(text)), { meterType: 'i32' })
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(theirs), { metering: { usegas } })
+    for (const turns of [0, 1, 2, 7]) {
+      const ours = metered(text, { prices: legacyPrices }).call('f', [turns])
+      used = 0
+      assert.equal((exports['f'] as Call)(turns), ours.value)
+      assert.equal(ours.gas, BigInt(used), `${turns} turns`)
+    }
+  })
+
   it('of gas-1 leave nothing free that takes time', () => {
     const free = new Set([0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x0b, 0x18, 0x19])
     for (const [opcode, price] of gas1Prices.opcodes.entries()) {
@@ -154,6 +184,10 @@ describe('vm/meter/prices', () => {
     }
   })
 })
+
+interface Toolkit {
+  meterWASM(bytes: Uint8Array, options: { meterType: 'i32' | 'i64' }): Uint8Array<ArrayBuffer>
+}
 
 interface CostTable {
   readonly code: { readonly code: Readonly<Record<string, number>> }

@@ -110,6 +110,14 @@ describe('vm/meter: what it tells of a module', () => {
     })
   })
 
+  it('keeps the names of functions and no other custom section', () => {
+    const custom = (name: string) => [0, name.length + 3, name.length, ...Buffer.from(name), 1, 2]
+    const bytes = Uint8Array.from([...fromText('(module)'), ...custom('debug'), ...custom('name'), ...custom('x')])
+    const module = new WebAssembly.Module(meterModule(bytes, { prices: gas1Prices }).bytes as Uint8Array<ArrayBuffer>)
+    const count = (name: string) => WebAssembly.Module.customSections(module, name).length
+    assert.deepEqual([count('name'), count('debug'), count('x')], [1, 0, 0])
+  })
+
   it('is the same each time, and so are the bytes', () => {
     const bytes = fromText(bump)
     assert.deepEqual(meterModule(bytes, { prices: gas1Prices }), meterModule(bytes.slice(), { prices: gas1Prices }))

@@ -45,6 +45,8 @@ describe('vm/meter: NaN', () => {
     assert.equal(bits32(odd32), 0xffd12345)
     assert.equal(bits32(`(f32.abs ${odd32})`), 0x7fd12345)
     assert.equal(bits64(`(f64.neg ${odd64})`), 0x7ffd123456789abcn)
+    assert.equal(bits64('(f64.neg (f64.div (f64.const 0) (f64.const 0)))'), 0xfff8000000000000n)
+    assert.equal(bits32('(f32.neg (f32.sqrt (f32.const -1)))'), 0xffc00000)
     assert.equal(bits64(`(f64.copysign (f64.div (f64.const 0) (f64.const 0)) (f64.const -1))`), 0xfff8000000000000n)
   })
 
@@ -64,6 +66,21 @@ describe('vm/meter: NaN', () => {
     instance.call('f')
     const view = new DataView((instance.exports['memory'] as WebAssembly.Memory).buffer)
     for (let at = 0; at < 56; at += 8) assert.equal(view.getBigUint64(at, true), canonical64, `at ${at}`)
+  })
+
+  it('has these bits when it comes from the host or goes into a global, which is saved as a number', () => {
+    const odd = () => new Float64Array(new BigUint64Array([0xfffd123456789abcn]).buffer)[0]
+    const instance = metered(
+      `(module (import "h" "f" (func $f (result f64))) (import "h" "f" (func $g (result f32)))
+        (global $d (mut f64) (f64.const 0)) (global $s (mut f32) (f32.const 0))
+        (func (export "host64") (result i64) (i64.reinterpret_f64 (call $f)))
+        (func (export "host32") (result i32) (i32.reinterpret_f32 (call $g)))
+        (func (export "global64") (result i64) (global.set $d ${odd64}) (i64.reinterpret_f64 (global.get $d)))
+        (func (export "global32") (result i32) (global.set $s ${odd32}) (i32.reinterpret_f32 (global.get $s))))`,
+      { imports: { h: { f: odd } } },
+    )
+    for (const name of ['host64', 'global64']) assert.equal(instance.call(name).value, canonical64, name)
+    for (const name of ['host32', 'global32']) assert.equal(instance.call(name).value, canonical32, name)
   })
 
   it('leaves numbers alone, the zeros, infinities and smallest of them too', () => {

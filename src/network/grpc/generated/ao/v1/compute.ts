@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -30,6 +32,30 @@ export interface GetResultResponse {
   result: Uint8Array;
   /** Signed ANS-104 bytes of the attestation. */
   attestation: Uint8Array;
+}
+
+export interface ListResultsRequest {
+  process: string;
+  /** Exclusive; absent for the beginning. Timestamps are in milliseconds since the Unix epoch. */
+  after:
+    | { $case: "afterNonce"; value: number }
+    | { $case: "afterTimestamp"; value: number }
+    | undefined;
+  /** Inclusive; absent for everything up to the newest. */
+  to: { $case: "toNonce"; value: number } | { $case: "toTimestamp"; value: number } | undefined;
+  descending: boolean;
+  limit: number;
+}
+
+export interface ListResultsResponse {
+  /** Signed ANS-104 bytes. */
+  assignment: Uint8Array;
+  /** As in GetResultResponse. */
+  result: Uint8Array;
+  /** Signed ANS-104 bytes of the attestation. */
+  attestation: Uint8Array;
+  /** Whether the range holds more after this one. */
+  hasNext: boolean;
 }
 
 export interface DryRunRequest {
@@ -246,6 +272,332 @@ export const GetResultResponse: MessageFns<GetResultResponse> = {
     const message = createBaseGetResultResponse();
     message.result = object.result ?? new Uint8Array(0);
     message.attestation = object.attestation ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListResultsRequest(): ListResultsRequest {
+  return { process: "", after: undefined, to: undefined, descending: false, limit: 0 };
+}
+
+export const ListResultsRequest: MessageFns<ListResultsRequest> = {
+  encode(message: ListResultsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    switch (message.after?.$case) {
+      case "afterNonce":
+        writer.uint32(16).uint64(message.after.value);
+        break;
+      case "afterTimestamp":
+        writer.uint32(24).uint64(message.after.value);
+        break;
+    }
+    switch (message.to?.$case) {
+      case "toNonce":
+        writer.uint32(32).uint64(message.to.value);
+        break;
+      case "toTimestamp":
+        writer.uint32(40).uint64(message.to.value);
+        break;
+    }
+    if (message.descending !== false) {
+      writer.uint32(48).bool(message.descending);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(56).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListResultsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListResultsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.after = { $case: "afterNonce", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.after = { $case: "afterTimestamp", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.to = { $case: "toNonce", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.to = { $case: "toTimestamp", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.descending = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListResultsRequest {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      after: isSet(object.afterNonce)
+        ? { $case: "afterNonce", value: globalThis.Number(object.afterNonce) }
+        : isSet(object.after_nonce)
+        ? { $case: "afterNonce", value: globalThis.Number(object.after_nonce) }
+        : isSet(object.afterTimestamp)
+        ? { $case: "afterTimestamp", value: globalThis.Number(object.afterTimestamp) }
+        : isSet(object.after_timestamp)
+        ? { $case: "afterTimestamp", value: globalThis.Number(object.after_timestamp) }
+        : undefined,
+      to: isSet(object.toNonce)
+        ? { $case: "toNonce", value: globalThis.Number(object.toNonce) }
+        : isSet(object.to_nonce)
+        ? { $case: "toNonce", value: globalThis.Number(object.to_nonce) }
+        : isSet(object.toTimestamp)
+        ? { $case: "toTimestamp", value: globalThis.Number(object.toTimestamp) }
+        : isSet(object.to_timestamp)
+        ? { $case: "toTimestamp", value: globalThis.Number(object.to_timestamp) }
+        : undefined,
+      descending: isSet(object.descending) ? globalThis.Boolean(object.descending) : false,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: ListResultsRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.after?.$case === "afterNonce") {
+      obj.afterNonce = Math.round(message.after.value);
+    } else if (message.after?.$case === "afterTimestamp") {
+      obj.afterTimestamp = Math.round(message.after.value);
+    }
+    if (message.to?.$case === "toNonce") {
+      obj.toNonce = Math.round(message.to.value);
+    } else if (message.to?.$case === "toTimestamp") {
+      obj.toTimestamp = Math.round(message.to.value);
+    }
+    if (message.descending !== false) {
+      obj.descending = message.descending;
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListResultsRequest>): ListResultsRequest {
+    return ListResultsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListResultsRequest>): ListResultsRequest {
+    const message = createBaseListResultsRequest();
+    message.process = object.process ?? "";
+    switch (object.after?.$case) {
+      case "afterNonce": {
+        if (object.after?.value !== undefined && object.after?.value !== null) {
+          message.after = { $case: "afterNonce", value: object.after.value };
+        }
+        break;
+      }
+      case "afterTimestamp": {
+        if (object.after?.value !== undefined && object.after?.value !== null) {
+          message.after = { $case: "afterTimestamp", value: object.after.value };
+        }
+        break;
+      }
+    }
+    switch (object.to?.$case) {
+      case "toNonce": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toNonce", value: object.to.value };
+        }
+        break;
+      }
+      case "toTimestamp": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toTimestamp", value: object.to.value };
+        }
+        break;
+      }
+    }
+    message.descending = object.descending ?? false;
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseListResultsResponse(): ListResultsResponse {
+  return { assignment: new Uint8Array(0), result: new Uint8Array(0), attestation: new Uint8Array(0), hasNext: false };
+}
+
+export const ListResultsResponse: MessageFns<ListResultsResponse> = {
+  encode(message: ListResultsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.assignment.length !== 0) {
+      writer.uint32(10).bytes(message.assignment);
+    }
+    if (message.result.length !== 0) {
+      writer.uint32(18).bytes(message.result);
+    }
+    if (message.attestation.length !== 0) {
+      writer.uint32(26).bytes(message.attestation);
+    }
+    if (message.hasNext !== false) {
+      writer.uint32(32).bool(message.hasNext);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListResultsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListResultsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.assignment = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.attestation = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.hasNext = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListResultsResponse {
+    return {
+      assignment: isSet(object.assignment) ? bytesFromBase64(object.assignment) : new Uint8Array(0),
+      result: isSet(object.result) ? bytesFromBase64(object.result) : new Uint8Array(0),
+      attestation: isSet(object.attestation) ? bytesFromBase64(object.attestation) : new Uint8Array(0),
+      hasNext: isSet(object.hasNext)
+        ? globalThis.Boolean(object.hasNext)
+        : isSet(object.has_next)
+        ? globalThis.Boolean(object.has_next)
+        : false,
+    };
+  },
+
+  toJSON(message: ListResultsResponse): unknown {
+    const obj: any = {};
+    if (message.assignment.length !== 0) {
+      obj.assignment = base64FromBytes(message.assignment);
+    }
+    if (message.result.length !== 0) {
+      obj.result = base64FromBytes(message.result);
+    }
+    if (message.attestation.length !== 0) {
+      obj.attestation = base64FromBytes(message.attestation);
+    }
+    if (message.hasNext !== false) {
+      obj.hasNext = message.hasNext;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListResultsResponse>): ListResultsResponse {
+    return ListResultsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListResultsResponse>): ListResultsResponse {
+    const message = createBaseListResultsResponse();
+    message.assignment = object.assignment ?? new Uint8Array(0);
+    message.result = object.result ?? new Uint8Array(0);
+    message.attestation = object.attestation ?? new Uint8Array(0);
+    message.hasNext = object.hasNext ?? false;
     return message;
   },
 };
@@ -495,6 +847,16 @@ export const ComputeService = {
     responseSerialize: (value: GetResultResponse): Buffer => Buffer.from(GetResultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetResultResponse => GetResultResponse.decode(value),
   },
+  /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
+  listResults: {
+    path: "/ao.v1.Compute/ListResults" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ListResultsRequest): Buffer => Buffer.from(ListResultsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListResultsRequest => ListResultsRequest.decode(value),
+    responseSerialize: (value: ListResultsResponse): Buffer => Buffer.from(ListResultsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListResultsResponse => ListResultsResponse.decode(value),
+  },
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun: {
     path: "/ao.v1.Compute/DryRun" as const,
@@ -510,6 +872,8 @@ export const ComputeService = {
 export interface ComputeServer extends UntypedServiceImplementation {
   /** Evaluates up to that message first, then answers with its result and the unit's signed attestation. */
   getResult: handleUnaryCall<GetResultRequest, GetResultResponse>;
+  /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
+  listResults: handleServerStreamingCall<ListResultsRequest, ListResultsResponse>;
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun: handleUnaryCall<DryRunRequest, DryRunResponse>;
 }
@@ -531,6 +895,13 @@ export interface ComputeClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetResultResponse) => void,
   ): ClientUnaryCall;
+  /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
+  listResults(request: ListResultsRequest, options?: Partial<CallOptions>): ClientReadableStream<ListResultsResponse>;
+  listResults(
+    request: ListResultsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ListResultsResponse>;
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun(
     request: DryRunRequest,
