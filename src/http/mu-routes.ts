@@ -20,7 +20,9 @@ export const muRoutes =
   server => {
     server.register(
       async mu => {
-        mu.get('/', { config: { doc: docs.name } }, (_request, reply) => reply.type('text/plain').send('ao messenger unit'))
+        mu.get('/', { config: { doc: docs.name } }, (_request, reply) =>
+          reply.type('text/plain').send('ao messenger unit'),
+        )
         // One byte over the limit comes in, so that the item's own check says what is too large.
         mu.post('/', { config: { doc: docs.submit }, bodyLimit: maxItemBytes + 1 }, async (request, reply) => {
           refuseAssign(request)

@@ -8,7 +8,9 @@ export type Schema = { readonly [key: string]: Json }
 export interface RouteDoc {
   readonly summary: string
   readonly tag: 'MU' | 'SU' | 'CU' | 'Node'
-  readonly query?: Readonly<Record<string, { readonly description: string; readonly schema: Schema; readonly required?: boolean }>>
+  readonly query?: Readonly<
+    Record<string, { readonly description: string; readonly schema: Schema; readonly required?: boolean }>
+  >
   readonly body?: Content
   /** By status. Failures are described once for all routes. */
   readonly answers: Readonly<Record<number, Content>>
@@ -50,7 +52,8 @@ export function serveOpenApi(server: FastifyInstance, { version }: { readonly ve
     const path = url.replace(/(?<=.)\/$/, '').replace(/:([A-Za-z]+)/g, '{$1}')
     const operations = paths[path] ?? {}
     paths[path] = operations
-    for (const name of [method].flat().filter(name => name !== 'HEAD')) operations[name.toLowerCase()] = operation(path, doc)
+    for (const name of [method].flat().filter(name => name !== 'HEAD'))
+      operations[name.toLowerCase()] = operation(path, doc)
   })
   server.get('/openapi.json', { config: { doc: own } }, () => ({
     openapi: '3.1.0',
@@ -82,10 +85,7 @@ const content = ({ description, type = 'application/json', schema }: Content): J
   content: { [type]: { schema } },
 })
 
-const errorSchema: Schema = object(
-  { error: text, code: text, facts: { type: 'object' }, hint: text },
-  ['hint'],
-)
+const errorSchema: Schema = object({ error: text, code: text, facts: { type: 'object' }, hint: text }, ['hint'])
 const failure = {
   description: 'What went wrong, with a code that does not change. 429 and 503 carry Retry-After.',
   content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },

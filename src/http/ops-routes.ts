@@ -29,7 +29,9 @@ export const opsRoutes =
     )
   }
 
-const answer = (description: string): RouteDoc['answers'] => ({ 200: { description, schema: object({ status: text }) } })
+const answer = (description: string): RouteDoc['answers'] => ({
+  200: { description, schema: object({ status: text }) },
+})
 const docs = {
   health: { summary: 'Whether the program runs.', tag: 'Node', answers: answer('It does') },
   ready: { summary: 'Whether the node serves.', tag: 'Node', answers: answer('It does; 503 with the reason if not') },

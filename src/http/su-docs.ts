@@ -78,15 +78,22 @@ export const suDocs = {
     answers: { 200: { description: 'Message and Assignment', schema: node } },
   },
   read: {
-    summary: 'A page of the schedule if the id is that of the Process; else one message, by its id or its Assignment’s.',
+    summary:
+      'A page of the schedule if the id is that of the Process; else one message, by its id or its Assignment’s.',
     tag: 'SU',
     query: {
       'process-id': processParam,
       from: { description: 'After this time, in milliseconds: the cursor of the page before.', schema: whole },
       to: { description: 'Up to this time.', schema: whole },
-      'from-nonce': { description: 'After this nonce; -1 for the beginning.', schema: { type: 'integer', minimum: -1 } },
+      'from-nonce': {
+        description: 'After this nonce; -1 for the beginning.',
+        schema: { type: 'integer', minimum: -1 },
+      },
       'to-nonce': { description: 'Up to this nonce.', schema: whole },
-      limit: { description: 'Rows of a page, 100 unless told, 1000 at the most.', schema: { type: 'integer', minimum: 1 } },
+      limit: {
+        description: 'Rows of a page, 100 unless told, 1000 at the most.',
+        schema: { type: 'integer', minimum: 1 },
+      },
       'show-anchor': { description: 'Anchors as base64url.', schema: text },
     },
     answers: { 200: { description: 'A page, or a message with its Assignment', schema: { oneOf: [page, node] } } },

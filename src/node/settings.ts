@@ -61,7 +61,11 @@ export const settings = {
   grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),
   grpcAdvertise: setting(z.string(), '', 'host:port told to others for gRPC; by default what is listened on'),
   httpHost: setting(text, '127.0.0.1', 'address of the HTTP server'),
-  httpPort: setting(port, 0, 'port of the HTTP server (/mu /su /cu /health /ready /metrics /status); 0 takes any free one'),
+  httpPort: setting(
+    port,
+    0,
+    'port of the HTTP server (/mu /su /cu /health /ready /metrics /status); 0 takes any free one',
+  ),
   httpAdvertise: setting(z.string(), '', 'URL of the HTTP server told to others; by default what is listened on'),
   logLevel: setting(z.enum(['error', 'warn', 'info', 'debug']), 'info', 'least severe log line to write'),
   computeWorkers: setting(whole(0, 256), 0, 'evaluation threads of a CU; 0 takes one less than there are cores'),

@@ -24,6 +24,7 @@ import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
 import { LevelResultStore } from '../storage/level-result-store.ts'
 import { LevelRouteStore } from '../storage/level-route-store.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
+import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
 import { ComputeUnit, defaultComputeUnitOptions } from '../units/compute/compute.ts'
 import { defaultMessengerUnitOptions, MessengerUnit } from '../units/messenger/messenger.ts'
@@ -98,7 +99,7 @@ export function wireNode(input: WireInput): WiredNode {
   const assignments = new LevelAssignmentLog(store)
   const scheduler = options.roles.includes('SU')
     ? new SchedulerUnit(
-        { signer, log: assignments, arweave, gossip, clock, telemetry },
+        { signer, log: assignments, guard: new LevelSignGuard(store), arweave, gossip, clock, telemetry },
         {
           ...defaultSchedulerUnitOptions,
           maxItemBytes: options.maxItemBytes,

@@ -113,20 +113,18 @@ export interface CrankPart {
   readonly reason: string | undefined
 }
 
-/** Where a message stands in what its user set off. Whoever passes a message on says so; nobody need be believed. */
-export interface CrankOrigin {
-  /** The user's message. */
-  readonly root: MessageId
-  /** Hops from it. */
-  readonly depth: number
-}
 export interface CrankOptions extends AbortOptions {
-  /** Only another MU gives it. Without it, failed parts are tried again. */
-  readonly origin?: CrankOrigin | undefined
+  /**
+   * Hops from the user's message, as the MU says that hands it on. Without it a person asks: it counts as none, and
+   * parts that failed are tried again.
+   */
+  readonly depth?: number | undefined
 }
 export interface FollowOptions extends AbortOptions {
   /** Leave out what other MUs push of it. */
   readonly ownOnly?: boolean | undefined
+  /** Tell how it stands now, and end. */
+  readonly once?: boolean | undefined
 }
 
 /** MU. `submit` answers once the SU has ordered the message; cranking goes on behind. */

@@ -21,5 +21,4 @@ export const originOf = (
   authorities: readonly Address[],
 ): Origin | undefined => (authorities.includes(item.owner) ? claimedOrigin(item) : undefined)
 
-const isPlace = (text: string | undefined): text is string =>
-  text !== undefined && /^(0|[1-9][0-9]{0,15})$/.test(text)
+const isPlace = (text: string | undefined): text is string => text !== undefined && /^(0|[1-9][0-9]{0,15})$/.test(text)

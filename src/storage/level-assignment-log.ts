@@ -1,19 +1,21 @@
 import { LRUCache } from 'lru-cache'
+import { sha256, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
-import type { AssignmentLog } from '../ports/assignment-log.ts'
+import type { AppendOptions, AssignmentLog, LogEntry, Sought } from '../ports/assignment-log.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../protocol/assignment.ts'
 import { type DataItem, parseStoredItem } from '../protocol/data-item.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Origin } from '../protocol/origin.ts'
 import { checkAppend } from './append-check.ts'
 import { decoding } from './decoding.ts'
 import { KeyedLock } from './keyed-lock.ts'
-import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
+import { fromIdPart, fromU64, idPart, KeySpace, u64 } from './keys.ts'
 import { joinParts, splitParts } from './parts.ts'
 import { firstEntry, put, type Store, type WriteOp } from './store.ts'
 
 /** (process, nonce) → assignment bytes, message bytes (none if the item is on Arweave already). */
 const rows = new KeySpace('log')
-/** (process, message) → nonce, and (process, assignment) → nonce. */
+/** (process, message) → nonce, (process, assignment) → nonce, and (process, hash of an origin) → nonce. */
 const nonces = new KeySpace('log-nonce')
 /** position → process, nonce. */
 const positions = new KeySpace('log-position')
@@ -54,13 +56,28 @@ export class LevelAssignmentLog implements AssignmentLog {
     return nonce === undefined ? undefined : this.at(process, fromU64(nonce) as Nonce)
   }
 
+  async findMany(sought: readonly Sought[]): Promise<readonly (Assignment | undefined)[]> {
+    const keys = sought.map(({ process, message }) => nonceKey(process, message))
+    const byOrigin = sought.flatMap((one, i) => (one.origin === undefined ? [] : [{ ...one, i, origin: one.origin }]))
+    const originKeys = byOrigin.map(({ process, origin }) => originKey(process, origin))
+    const found = await this.#store.getMany([...keys, ...originKeys])
+    const nonces = found.slice(0, keys.length)
+    for (const [n, { i }] of byOrigin.entries()) nonces[i] ??= found[keys.length + n]
+    return Promise.all(
+      sought.map(async ({ process }, i) => {
+        const nonce = nonces[i]
+        return nonce === undefined ? undefined : this.at(process, fromU64(nonce) as Nonce)
+      }),
+    )
+  }
+
   async process(process: ProcessId): Promise<DataItem | undefined> {
     const row = await this.#store.get(rowKey(process, 0))
     return row === undefined ? undefined : decode(row).message
   }
 
-  append(batch: readonly ScheduledMessage[]): Promise<void> {
-    return this.#lock.run(['append'], () => this.#append(batch))
+  append(batch: readonly LogEntry[], options: AppendOptions = {}): Promise<void> {
+    return this.#lock.run(['append'], () => this.#append(batch, options))
   }
 
   async *read(
@@ -91,43 +108,63 @@ export class LevelAssignmentLog implements AssignmentLog {
     })
   }
 
+  async *tails(): AsyncIterable<Assignment> {
+    let { gte } = rows.range()
+    const { lt } = rows.range()
+    for (;;) {
+      const first = await firstEntry(this.#store, { gte, lt })
+      if (first === undefined) return
+      const process = fromIdPart<ProcessId>(rows.part(first[0], 0, 32))
+      const tail = await this.tail(process)
+      if (tail !== undefined) yield tail
+      gte = rows.range(idPart(process)).lt
+    }
+  }
+
   async size(): Promise<number> {
     if (this.#size !== undefined) return this.#size
     const last = await firstEntry(this.#store, { ...positions.range(), reverse: true })
     return last === undefined ? 0 : fromU64(positions.part(last[0], 0, 8))
   }
 
-  async #append(batch: readonly ScheduledMessage[]): Promise<void> {
+  async #append(batch: readonly LogEntry[], { guarded = false }: AppendOptions): Promise<void> {
     const size = await this.size()
     checkAppend(batch, await this.#factsFor(batch))
-    await this.#store.write(batch.flatMap((scheduled, i) => opsFor(scheduled, size + i + 1)))
+    const ops = batch.flatMap((entry, i) => opsFor(entry, size + i + 1))
+    await this.#store.write(ops, { sync: !guarded })
     this.#size = size + batch.length
     for (const { assignment } of batch) this.#tails.set(assignment.process, assignment)
   }
 
-  async #factsFor(batch: readonly ScheduledMessage[]): Promise<Parameters<typeof checkAppend>[1]> {
+  async #factsFor(batch: readonly LogEntry[]): Promise<Parameters<typeof checkAppend>[1]> {
     const processes = [...new Set(batch.map(({ assignment }) => assignment.process))]
     const tails = new Map(await Promise.all(processes.map(async id => [id, (await this.tail(id))?.nonce] as const)))
-    const keys = batch.map(({ assignment: { process, message } }) => nonceKey(process, message))
-    const given = await this.#store.getMany(keys)
-    const taken = new Map(
-      batch.flatMap(({ assignment: { process, message } }, i) => {
-        const nonce = given[i]
-        return nonce === undefined ? [] : [[`${process} ${message}`, fromU64(nonce) as Nonce] as const]
-      }),
-    )
-    return { tail: id => tails.get(id), nonceOf: (process, message) => taken.get(`${process} ${message}`) }
+    const names = batch.flatMap(({ assignment: { process, message }, origin }) => [
+      { text: `${process} ${message}`, key: nonceKey(process, message) },
+      ...(origin === undefined ? [] : [{ text: `${process} ${origin}`, key: originKey(process, origin) }]),
+    ])
+    const found = await this.#store.getMany(names.map(({ key }) => key))
+    const taken = new Map<string, Nonce>()
+    for (const [i, { text }] of names.entries()) {
+      const nonce = found[i]
+      if (nonce !== undefined) taken.set(text, fromU64(nonce) as Nonce)
+    }
+    return { tail: id => tails.get(id), nonceOf: (process, name) => taken.get(`${process} ${name}`) }
   }
 }
 
 const rowKey = (process: ProcessId, nonce: number): Uint8Array => rows.key(idPart(process), u64(nonce))
 const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.key(idPart(process), idPart(message))
 
-function opsFor({ assignment, message }: ScheduledMessage, position: number): readonly WriteOp[] {
+/** An origin is text of any length, so its hash stands for it. No id is such a hash but by design. */
+const originKey = (process: ProcessId, origin: Origin): Uint8Array => nonces.key(idPart(process), sha256(utf8(origin)))
+
+function opsFor({ assignment, message, origin }: LogEntry, position: number): readonly WriteOp[] {
   const { process, nonce } = assignment
   return [
     put(rowKey(process, nonce), joinParts(assignment.raw, message?.raw ?? new Uint8Array(0))),
     put(nonceKey(process, assignment.message), u64(nonce)),
+    ...(origin === undefined ? [] : [put(originKey(process, origin), u64(nonce))]),
     put(nonceKey(process, assignment.id as Id as MessageId), u64(nonce)),
     put(positions.key(u64(position)), Buffer.concat([idPart(process), u64(nonce)])),
   ]

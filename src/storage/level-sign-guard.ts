@@ -23,7 +23,9 @@ const floors = new KeySpace('sign-floor')
  */
 export class LevelSignGuard implements SignGuard {
   readonly #store: Store
-  #loaded: Promise<SignPromises> | undefined
+  #loading: Promise<SignPromises> | undefined
+  #known: SignPromises | undefined
+  /** Keys to delete with the next write. */
   #released: Uint8Array[] = []
 
   constructor(store: Store) {
@@ -33,14 +35,13 @@ export class LevelSignGuard implements SignGuard {
   async promise(batch: readonly SignPromise[]): Promise<void> {
     const known = await this.#load()
     known.take(batch)
-    const released = this.#released
-    const dels = released.map(del)
+    const dels = this.#released.map(del)
     await this.#store.write([...dels, ...batch.map(promise => put(keyOf(promise), encode(promise)))])
-    this.#released = this.#released.slice(released.length)
+    this.#released = this.#released.slice(dels.length)
   }
 
   release(batch: readonly SignPromise[]): void {
-    void this.#loaded?.then(known => known.release(batch))
+    this.#known?.release(batch)
     for (const promise of batch) this.#released.push(keyOf(promise))
   }
 
@@ -63,12 +64,15 @@ export class LevelSignGuard implements SignGuard {
     known.raise(higher)
   }
 
-  #load(): Promise<SignPromises> {
-    this.#loaded ??= this.#read().catch((error: unknown) => {
-      this.#loaded = undefined
-      throw error
-    })
-    return this.#loaded
+  async #load(): Promise<SignPromises> {
+    if (this.#known !== undefined) return this.#known
+    this.#loading ??= this.#read()
+    try {
+      this.#known = await this.#loading
+      return this.#known
+    } finally {
+      this.#loading = undefined
+    }
   }
 
   async #read(): Promise<SignPromises> {

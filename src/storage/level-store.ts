@@ -17,6 +17,8 @@ export class LevelStore implements Store {
   readonly #db: BinaryLevel
   #waiting: WriteOp[] = []
   #waitingBytes = 0
+  /** Whether one of the writes that wait asks for the disk. */
+  #waitingSync = false
   /** The commit that will take what waits. */
   #next: Promise<void> | undefined
   /** Settles, without failure, when the last commit asked for has. */
@@ -51,7 +53,7 @@ export class LevelStore implements Store {
     }
   }
 
-  async write(ops: readonly WriteOp[]): Promise<void> {
+  async write(ops: readonly WriteOp[], { sync = true }: { readonly sync?: boolean } = {}): Promise<void> {
     if (this.#closed !== undefined) throw stopping()
     const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0)
     if (this.#waiting.length > 0 && this.#waitingBytes + bytes > maxWaitingBytes) {
@@ -59,6 +61,7 @@ export class LevelStore implements Store {
     }
     for (const op of ops) this.#waiting.push(op)
     this.#waitingBytes += bytes
+    this.#waitingSync ||= sync
     if (this.#next === undefined) {
       this.#next = this.#quiet.then(() => this.#commit())
       this.#quiet = this.#next.catch(() => undefined) // its writers hear of the failure
@@ -73,11 +76,13 @@ export class LevelStore implements Store {
 
   async #commit(): Promise<void> {
     const ops = this.#waiting
+    const sync = this.#waitingSync
     this.#waiting = []
     this.#waitingBytes = 0
+    this.#waitingSync = false
     this.#next = undefined
     try {
-      await this.#db.batch(ops as BatchOp[], { sync: true })
+      await this.#db.batch(ops as BatchOp[], { sync })
     } catch (cause) {
       throw new AoError(
         'LOG_WRITE_FAILED',

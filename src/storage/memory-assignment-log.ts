@@ -1,12 +1,13 @@
-import type { AssignmentLog } from '../ports/assignment-log.ts'
+import type { AssignmentLog, LogEntry, Sought } from '../ports/assignment-log.ts'
 import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Origin } from '../protocol/origin.ts'
 import { checkAppend } from './append-check.ts'
 
 interface ProcessLog {
   readonly entries: ScheduledMessage[]
-  readonly nonces: Map<MessageId, Nonce>
+  readonly nonces: Map<MessageId | Origin, Nonce>
 }
 
 /** An AssignmentLog that forgets everything at the end of the program. */
@@ -27,21 +28,30 @@ export class MemoryAssignmentLog implements AssignmentLog {
     return nonce === undefined ? undefined : this.at(process, nonce)
   }
 
+  async findMany(sought: readonly Sought[]): Promise<readonly (Assignment | undefined)[]> {
+    return sought.map(({ process, message, origin }) => {
+      const log = this.#processes.get(process)
+      const nonce = log?.nonces.get(message) ?? (origin === undefined ? undefined : log?.nonces.get(origin))
+      return nonce === undefined ? undefined : log?.entries[nonce]?.assignment
+    })
+  }
+
   async process(process: ProcessId): Promise<DataItem | undefined> {
     return this.#processes.get(process)?.entries[0]?.message
   }
 
-  async append(batch: readonly ScheduledMessage[]): Promise<void> {
+  async append(batch: readonly LogEntry[]): Promise<void> {
     checkAppend(batch, {
       tail: process => this.#processes.get(process)?.entries.at(-1)?.assignment.nonce,
       nonceOf: (process, message) => this.#processes.get(process)?.nonces.get(message),
     })
-    for (const scheduled of batch) {
+    for (const { origin, ...scheduled } of batch) {
       const { id, process, message, nonce } = scheduled.assignment
       const log: ProcessLog = this.#processes.get(process) ?? { entries: [], nonces: new Map() }
       this.#processes.set(process, log)
       log.entries.push(scheduled)
       log.nonces.set(message, nonce)
+      if (origin !== undefined) log.nonces.set(origin, nonce)
       log.nonces.set(id as Id as MessageId, nonce)
       this.#order.push(scheduled)
     }
@@ -57,6 +67,13 @@ export class MemoryAssignmentLog implements AssignmentLog {
 
   async readAll(after: number, limit: number): Promise<readonly { position: number; scheduled: ScheduledMessage }[]> {
     return this.#order.slice(after, after + limit).map((scheduled, i) => ({ position: after + i + 1, scheduled }))
+  }
+
+  async *tails(): AsyncIterable<Assignment> {
+    for (const process of this.#processes.keys()) {
+      const tail = await this.tail(process)
+      if (tail !== undefined) yield tail
+    }
   }
 
   async size(): Promise<number> {

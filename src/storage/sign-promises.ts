@@ -48,15 +48,10 @@ export class SignPromises {
 const placeOf = ({ plan: { process, epoch, nonce } }: SignPromise): string => `${process} ${epoch} ${nonce}`
 /** The item counts by its id, which covers its bytes. */
 const textOf = ({ plan }: SignPromise): string =>
-  [
-    ...[plan.message, plan.timestamp, plan.blockHeight, plan.blockHash, plan.blockTimestamp],
-    ...plan.exclude,
-  ].join(' ')
+  [...[plan.message, plan.timestamp, plan.blockHeight, plan.blockHash, plan.blockTimestamp], ...plan.exclude].join(' ')
 
 const isHigher = (floor: SignFloor, known: SignFloor | undefined): boolean =>
-  known === undefined ||
-  floor.epoch > known.epoch ||
-  (floor.epoch === known.epoch && floor.nonce > known.nonce)
+  known === undefined || floor.epoch > known.epoch || (floor.epoch === known.epoch && floor.nonce > known.nonce)
 
 function byPlace({ plan: a }: SignPromise, { plan: b }: SignPromise): number {
   if (a.process !== b.process) return a.process < b.process ? -1 : 1

@@ -18,8 +18,11 @@ export interface Store {
    *
    * @throws AoError `LOG_WRITE_FAILED` if the disk refuses: then the ops may still surface after a restart, so write
    * the same again or nothing. `OVERLOADED` when too much waits; `STOPPING` after `close`.
+   *
+   * With `sync: false` it resolves when every reader sees it: a killed program does not lose it, a power cut may, but
+   * never without all that was written after. Whatever synced write resolves later has it on disk too.
    */
-  write(ops: readonly WriteOp[]): Promise<void>
+  write(ops: readonly WriteOp[], options?: { readonly sync?: boolean }): Promise<void>
   /** Waits for what is being written. Idempotent. */
   close(): Promise<void>
 }

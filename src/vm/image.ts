@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import { type Id, idFromBytes } from '../protocol/ids.ts'
+import { equal, hashBytes, ImagePage, sha256 } from './image-page.ts'
 import { pageBytes } from './wasm-binary.ts'
 
 /** What a Process's state consists of. */
@@ -12,12 +12,12 @@ export interface State {
  * A copy of a state: the length of the memory, the pages of it that are not zero, and the mutable globals.
  *
  * `root` commits to it: SHA-256 over u64(length), u32(number of globals), u64(each global), and for each page that is
- * not zero, ascending, u32(index) and the page's hash; integers big-endian. A page's hash is SHA-256 over the SHA-256 of
- * each of its 16 blocks, because a message touches most pages of an aos Process but few of their blocks.
+ * not zero, ascending, u32(index) and the page's hash; integers big-endian. The page's hash
+ * is that of `ImagePage`.
  */
 export class Image {
   #memoryBytes = 0
-  #pages: ReadonlyMap<number, Page> = new Map()
+  #pages: ReadonlyMap<number, ImagePage> = new Map()
   #globals: readonly bigint[] = []
   #root: Id
 
@@ -46,7 +46,7 @@ export class Image {
       if (!this.#pages.has(index)) bytes.fill(0, index * pageBytes, (index + 1) * pageBytes)
     }
     for (const [index, page] of this.#pages) {
-      if (!equal(bytes, index * pageBytes, page.bytes, 0, pageBytes)) bytes.set(page.bytes, index * pageBytes)
+      page.restore(bytes, index * pageBytes)
     }
     for (const [i, global] of globals.entries()) {
       const value = this.#globals[i] ?? 0n
@@ -56,10 +56,10 @@ export class Image {
 
   #capture({ memory, globals }: State): Id {
     const bytes = view(memory)
-    const pages = new Map<number, Page>()
+    const pages = new Map<number, ImagePage>()
     for (const index of nonZeroPages(bytes, this.#pages.keys())) {
-      const page = this.#pages.get(index) ?? emptyPage()
-      capturePage(page, bytes, index * pageBytes)
+      const page = this.#pages.get(index) ?? new ImagePage()
+      page.capture(bytes, index * pageBytes)
       pages.set(index, page)
     }
     this.#memoryBytes = bytes.length
@@ -69,38 +69,7 @@ export class Image {
   }
 }
 
-const blockBytes = 4096
-const hashBytes = 32
-
-/** Belongs to one image and is written by it alone. */
-interface Page {
-  readonly bytes: Buffer
-  /** The hash of each block, one after the other. */
-  readonly blocks: Buffer
-  hash: Buffer
-}
-
-const sha256 = (bytes: Buffer): Buffer => hash('sha256', bytes, 'buffer')
-const zeroBlockHash = sha256(Buffer.alloc(blockBytes))
-
-const emptyPage = (): Page => ({
-  bytes: Buffer.alloc(pageBytes),
-  blocks: Buffer.alloc((pageBytes / blockBytes) * hashBytes, zeroBlockHash),
-  hash: Buffer.alloc(0),
-})
-
-function capturePage(page: Page, bytes: Buffer, start: number): void {
-  if (equal(bytes, start, page.bytes, 0, pageBytes)) return
-  for (let at = 0; at < pageBytes; at += blockBytes) {
-    if (equal(bytes, start + at, page.bytes, at, blockBytes)) continue
-    const block = page.bytes.subarray(at, at + blockBytes)
-    bytes.copy(block, 0, start + at, start + at + blockBytes)
-    page.blocks.set(sha256(block), (at / blockBytes) * hashBytes)
-  }
-  page.hash = sha256(page.blocks)
-}
-
-function rootOf(memoryBytes: number, pages: ReadonlyMap<number, Page>, globals: readonly bigint[]): Id {
+function rootOf(memoryBytes: number, pages: ReadonlyMap<number, ImagePage>, globals: readonly bigint[]): Id {
   const text = Buffer.alloc(12 + globals.length * 8 + pages.size * (4 + hashBytes))
   let at = text.writeBigUInt64BE(BigInt(memoryBytes))
   at = text.writeUInt32BE(globals.length, at)
@@ -113,9 +82,6 @@ function rootOf(memoryBytes: number, pages: ReadonlyMap<number, Page>, globals: 
 }
 
 const view = (memory: WebAssembly.Memory): Buffer => Buffer.from(memory.buffer as ArrayBuffer)
-
-const equal = (a: Buffer, aStart: number, b: Buffer, bStart: number, length: number): boolean =>
-  b.compare(a, aStart, aStart + length, bStart, bStart + length) === 0
 
 /** How much is compared with zero at a time. Never written, so the kernel backs all of it with one page, kept in cache. */
 const zeros = Buffer.alloc(1 << 20)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { AssignmentLog } from '../../src/ports/assignment-log.ts'
 import { draftAssignment, parseAssignment, type ScheduledMessage } from '../../src/protocol/assignment.ts'
-import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import type { Id, MessageId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import type { Origin } from '../../src/protocol/origin.ts'
 import { anId, aProcess, messages, processIdOf, schedule, testSigner } from '../support/builders.ts'
 
 /** What every AssignmentLog promises. `create` gives an empty one and how to end with it. */
@@ -40,6 +41,7 @@ export function assignmentLogSuite(
       for (const { assignment, message } of entries) {
         assert.deepEqual(Buffer.from((await log.at(process, assignment.nonce))?.raw ?? []), Buffer.from(assignment.raw))
         assert.equal((await log.find(process, assignment.message))?.id, assignment.id)
+        assert.equal((await log.find(process, assignment.id as Id as MessageId))?.id, assignment.id)
         const [read] = await collect(log.read(process, { from: assignment.nonce, to: assignment.nonce }))
         assert.deepEqual(Buffer.from(read?.message?.raw ?? []), Buffer.from(message?.raw ?? []))
       }
@@ -170,6 +172,49 @@ export function assignmentLogSuite(
       assert.deepEqual(await log.readAll(0, 0), [])
     })
 
+    it('finds many at once by id or by origin, in the order asked, and nothing of another Process', async () => {
+      const origin = `${process} 7 0` as Origin
+      await log.append(entries.slice(0, 2))
+      await log.append([{ ...at(entries, 2), origin }], { guarded: true })
+      const nobody = anId<MessageId>('nobody')
+      const found = await log.findMany([
+        { process, message: nobody, origin },
+        { process, message: at(entries, 1).assignment.message },
+        { process, message: nobody },
+        { process: anId<ProcessId>('other'), message: at(entries, 1).assignment.message, origin },
+        { process, message: at(entries, 1).assignment.message, origin: `${process} 7 1` as Origin },
+      ])
+      assert.deepEqual(
+        found.map(assignment => assignment?.nonce),
+        [2, 1, undefined, undefined, 1],
+      )
+      assert.deepEqual(await log.findMany([]), [])
+    })
+
+    it('refuses a second nonce for one origin with EQUIVOCATION', async () => {
+      const origin = `${process} 7 0` as Origin
+      await log.append([at(entries, 0), { ...at(entries, 1), origin }])
+      await assert.rejects(log.append([{ ...at(entries, 2), origin }]), { code: 'EQUIVOCATION' })
+      const other = `${process} 7 1` as Origin
+      const twice = [
+        { ...at(entries, 2), origin: other },
+        { ...at(entries, 3), origin: other },
+      ]
+      await assert.rejects(log.append(twice), { code: 'EQUIVOCATION' })
+      assert.equal(await log.size(), 2)
+    })
+
+    it('gives the newest Assignment of each Process', async () => {
+      const others = await Promise.all(['a', 'b'].map(async data => schedule(await aProcess({ data }))))
+      await log.append([...entries.slice(0, 3), ...others.flat()])
+      const tails = await collect(log.tails())
+      assert.deepEqual(
+        new Map(tails.map(({ process: id, nonce }) => [id, nonce])),
+        new Map([[process, 2], ...others.map(rows => [at(rows, 0).assignment.process, 0] as const)]),
+      )
+      assert.equal(tails.length, 3)
+    })
+
     it('takes an empty batch as nothing to do', async () => {
       await log.append([])
       assert.equal(await log.size(), 0)
@@ -186,6 +231,12 @@ async function forkOf(
   assert.ok(entry)
   const item = await testSigner('su').sign(draftAssignment({ ...entry.assignment, message }))
   return { assignment: parseAssignment(item) }
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const found = list[index]
+  assert.ok(found)
+  return found
 }
 
 const ids = (rows: readonly { scheduled: ScheduledMessage }[]): string[] =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { CrankJob, CrankQueue } from '../../src/ports/crank-queue.ts'
 import type { MessageId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
-import { anId } from '../support/builders.ts'
+import { anId, testSigner } from '../support/builders.ts'
 
 /** What every CrankQueue promises. */
 export function crankQueueSuite(
@@ -27,10 +27,18 @@ export function crankQueueSuite(
             state: 'pushed',
             message: anId<MessageId>('m'),
             nonce: 3 as Nonce,
+            handedTo: undefined,
             reason: undefined,
           },
-          { kind: 'spawn', target: '', state: 'waiting', message: undefined, nonce: undefined, reason: 'no route' },
+          { ...aSpawn, reason: 'no route' },
+          { ...aSpawn, handedTo: testSigner('mu2').address, reason: undefined },
         ],
+        result: {
+          compute: testSigner('cu').address,
+          stateRoot: anId('state'),
+          outboxRoot: anId('outbox'),
+          error: undefined,
+        },
       })
       await queue.write({ add: [job] })
       assert.deepEqual(await queue.get(job.process, job.message), job)
@@ -93,6 +101,50 @@ export function crankQueueSuite(
       assert.equal((await queue.open(100)).length, 20)
     })
 
+    it('counts the jobs of a root up to a limit', async () => {
+      const root = anId<MessageId>('root')
+      await queue.write({ add: [aJob('a', { root }), aJob('b', { root }), aJob('c', { root }), aJob('d')] })
+      await queue.write({ update: [aJob('a', { root, state: 'done' })] })
+      assert.equal(await queue.countOfRoot(root, 10), 3)
+      assert.equal(await queue.countOfRoot(root, 2), 2)
+      assert.equal(await queue.countOfRoot(anId('none'), 2), 0)
+    })
+
+    it('forgets ended jobs by age and by number, longest ended first, and never an open one', async () => {
+      const names = ['a', 'b', 'c', 'd', 'e', 'f']
+      const root = anId<MessageId>('root')
+      await queue.write({ add: names.map(name => aJob(name, { root })) })
+      await queue.write({
+        update: ['d', 'c', 'b', 'a'].map((name, i) => aJob(name, { root, state: 'done', at: i + 1 })),
+      })
+      await queue.write({ update: [aJob('e', { root, state: 'failed', at: 5 }), aJob('f', { root, at: 0 })] })
+      assert.deepEqual([await queue.size(), await queue.ended()], [1, 5])
+      const left = async (): Promise<string[]> => {
+        const jobs = await queue.ofRoot(root)
+        return names.filter(name => jobs.some(({ message }) => message === anId(name)))
+      }
+      assert.equal(await queue.purge({ endedBefore: 0, keepAtMost: 10, limit: 10 }), 0)
+      assert.equal(await queue.purge({ endedBefore: 0, keepAtMost: 4, limit: 10 }), 1)
+      assert.deepEqual(await left(), ['a', 'b', 'c', 'e', 'f'])
+      assert.equal(await queue.purge({ endedBefore: 4, keepAtMost: 10, limit: 10 }), 2)
+      assert.deepEqual(await left(), ['a', 'e', 'f'])
+      assert.equal(await queue.purge({ endedBefore: 100, keepAtMost: 0, limit: 1 }), 1)
+      assert.deepEqual(await left(), ['e', 'f'])
+      assert.equal(await queue.purge({ endedBefore: 100, keepAtMost: 0, limit: 100 }), 1)
+      assert.deepEqual([await queue.size(), await queue.ended(), await left()], [1, 0, ['f']])
+      assert.equal((await queue.get(anId('process'), anId('f')))?.state, 'queued')
+      assert.equal(await queue.get(anId('process'), anId('e')), undefined)
+    })
+
+    it('keeps a job that was opened again after it had ended', async () => {
+      await queue.write({ add: [aJob('a')] })
+      await queue.write({ update: [aJob('a', { state: 'failed', at: 1 })] })
+      await queue.write({ update: [aJob('a', { state: 'queued', at: 2 })] })
+      assert.deepEqual([await queue.size(), await queue.ended()], [1, 0])
+      assert.equal(await queue.purge({ endedBefore: 100, keepAtMost: 0, limit: 10 }), 0)
+      assert.equal((await queue.open(10)).length, 1)
+    })
+
     it('takes an empty change as nothing to do', async () => {
       await queue.write({})
       assert.equal(await queue.size(), 0)
@@ -111,5 +163,12 @@ const aJob = (name: string, fields: Partial<CrankJob> = {}): CrankJob => ({
   root: anId<MessageId>(name),
   depth: 0,
   dueAt: 0,
+  at: 0,
+  result: undefined,
   ...fields,
 })
+
+const aSpawn = {
+  ...({ kind: 'spawn', target: '', state: 'waiting', message: undefined, nonce: undefined } as const),
+  handedTo: undefined,
+}

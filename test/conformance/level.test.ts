@@ -8,12 +8,14 @@ import { LevelCrankQueue } from '../../src/storage/level-crank-queue.ts'
 import { LevelResultStore } from '../../src/storage/level-result-store.ts'
 import { LevelRouteStore } from '../../src/storage/level-route-store.ts'
 import { LevelSettlementStore } from '../../src/storage/level-settlement-store.ts'
+import { LevelSignGuard } from '../../src/storage/level-sign-guard.ts'
 import type { Store } from '../../src/storage/store.ts'
 import { assignmentLogSuite } from './assignment-log.ts'
 import { crankQueueSuite } from './crank-queue.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
 import { settlementStoreSuite } from './settlement-store.ts'
+import { signGuardSuite } from './sign-guard.ts'
 
 async function onDisk<T>(make: (store: Store) => T): Promise<T & { close(): Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'aonet-conformance-'))
@@ -30,3 +32,6 @@ resultStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelResultSt
 crankQueueSuite('on LevelDB', () => onDisk(store => ({ queue: new LevelCrankQueue(store) })))
 routeStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelRouteStore(store) })))
 settlementStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelSettlementStore(store) })))
+signGuardSuite('on LevelDB', () =>
+  onDisk(store => ({ guard: new LevelSignGuard(store), again: () => new LevelSignGuard(store) })),
+)

@@ -4,12 +4,14 @@ import {
   MemoryResultStore,
   MemoryRouteStore,
   MemorySettlementStore,
+  MemorySignGuard,
 } from '../../src/storage/memory.ts'
 import { assignmentLogSuite } from './assignment-log.ts'
 import { crankQueueSuite } from './crank-queue.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
 import { settlementStoreSuite } from './settlement-store.ts'
+import { signGuardSuite } from './sign-guard.ts'
 
 const close = async (): Promise<void> => undefined
 
@@ -18,3 +20,7 @@ resultStoreSuite('in memory', async () => ({ store: new MemoryResultStore(), clo
 crankQueueSuite('in memory', async () => ({ queue: new MemoryCrankQueue(), close }))
 routeStoreSuite('in memory', async () => ({ store: new MemoryRouteStore(), close }))
 settlementStoreSuite('in memory', async () => ({ store: new MemorySettlementStore(), close }))
+signGuardSuite('in memory', async () => {
+  const guard = new MemorySignGuard()
+  return { guard, again: () => guard, close }
+})

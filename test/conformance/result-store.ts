@@ -54,6 +54,25 @@ export function resultStoreSuite(
       assert.equal((await store.newest(process))?.result.nonce, 2)
     })
 
+    it('reads the Results that have no error, in either direction, between bounds', async () => {
+      const entries = await schedule(await aProcess(), await messages(process, 4))
+      for (const [i, { assignment }] of entries.entries()) {
+        await store.put(await aRow(assignment, 'ok', i === 2 ? 'it failed' : undefined))
+      }
+      const nonces = async (range: { after?: number; to?: number; descending?: boolean }): Promise<number[]> => {
+        const found: number[] = []
+        const { after, to, descending = false } = range as { after?: Nonce; to?: Nonce; descending?: boolean }
+        for await (const { result } of store.succeeded(process, { after, to, descending })) found.push(result.nonce)
+        return found
+      }
+      assert.deepEqual(await nonces({}), [0, 1, 3, 4])
+      assert.deepEqual(await nonces({ descending: true }), [4, 3, 1, 0])
+      assert.deepEqual(await nonces({ after: 0, to: 3 }), [1, 3])
+      assert.deepEqual(await nonces({ after: 1, to: 2 }), [])
+      assert.deepEqual(await nonces({ after: 3, to: 1 }), [])
+      assert.deepEqual(await nonces({ after: 1, to: 100, descending: true }), [4, 3])
+    })
+
     it('takes the same row again', async () => {
       const [row] = rows
       assert.ok(row)
@@ -82,13 +101,13 @@ export function resultStoreSuite(
   })
 }
 
-async function aRow(assignment: StoredResult['assignment'], output: string): Promise<StoredResult> {
+async function aRow(assignment: StoredResult['assignment'], output: string, error?: string): Promise<StoredResult> {
   const { process, nonce } = assignment
   const outbox = {
     ...emptyOutbox,
     messages: [{ target: anId('target'), anchor: '', tags: [{ name: 'Action', value: 'Pong' }], data: output }],
   }
-  const result = { process, nonce, outbox, output, error: undefined, gasUsed: 7n, stateRoot: anId(`state ${nonce}`) }
+  const result = { process, nonce, outbox, output, error, gasUsed: 7n, stateRoot: anId(`state ${nonce}`) }
   const at = { assignment, module: anId<never>('module'), meter: 'none-1', previousStateRoot: anId('before') }
   const attestation = await testSigner('cu').sign(draftAttestation(attestationOf(result, at)))
   return { assignment, result, attestation: attestation.raw }

@@ -16,6 +16,7 @@ import {
   MemoryResultStore,
   MemoryRouteStore,
   MemorySettlementStore,
+  MemorySignGuard,
 } from '../../src/storage/memory.ts'
 import { ComputeUnit, defaultComputeUnitOptions } from '../../src/units/compute/compute.ts'
 import {
@@ -38,6 +39,7 @@ import { aScriptModule, type Script, ScriptPool, scriptFormat } from './script-v
 /** What a node keeps on its disk: outlives the units. */
 const newDisk = () => ({
   log: new MemoryAssignmentLog(),
+  guard: new MemorySignGuard(),
   queue: new MemoryCrankQueue(),
   results: new MemoryResultStore(),
   routes: new MemoryRouteStore(),
@@ -135,7 +137,10 @@ export class UnitNode implements Component {
     const common = { signer, arweave, gossip, directory, remote, clock: systemClock, telemetry }
 
     this.#su = roles.includes('SU')
-      ? new SchedulerUnit({ ...common, log: this.disk.log }, { ...defaultSchedulerUnitOptions, headPollMs: 20 })
+      ? new SchedulerUnit(
+          { ...common, log: this.disk.log, guard: this.disk.guard },
+          { ...defaultSchedulerUnitOptions, headPollMs: 20 },
+        )
       : undefined
     const address = signer.address
     const routes = new Routes(

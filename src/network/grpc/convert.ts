@@ -4,7 +4,16 @@ import { AoError } from '../../lib/errors.ts'
 import type { CrankProgress, DryRunMessage, ResultBound, ResultsQuery } from '../../ports/units.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
-import { type Id, isId, type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
+import {
+  type Id,
+  isId,
+  type MessageId,
+  type Nonce,
+  type ProcessId,
+  parseAddress,
+  parseId,
+  parseNonce,
+} from '../../protocol/ids.ts'
 import { decodeResult, type Evaluation, parseEvaluation, type Result, resultToJson } from '../../protocol/result.ts'
 import { ErrorDetail } from './generated/ao/v1/common.ts'
 import type { DryRunRequest, ListResultsRequest } from './generated/ao/v1/compute.ts'
@@ -83,8 +92,7 @@ const boundToWire = <N extends string, T extends string>(
   nonceCase: N,
   timeCase: T,
 ): { $case: N; value: number } | { $case: T; value: number } | undefined =>
-  bound &&
-  ('nonce' in bound ? { $case: nonceCase, value: bound.nonce } : { $case: timeCase, value: bound.timestamp })
+  bound && ('nonce' in bound ? { $case: nonceCase, value: bound.nonce } : { $case: timeCase, value: bound.timestamp })
 
 const boundFromWire = (value: number, isNonce: boolean): ResultBound =>
   isNonce ? { nonce: parseNonce(value) } : { timestamp: parseNonce(value, 'timestamp') }
@@ -132,11 +140,14 @@ export const progressToWire = (progress: CrankProgress): Uint8Array => jsonToWir
 /** @throws AoError `INVALID_RECORD` */
 export const progressFromWire = (bytes: Uint8Array): CrankProgress =>
   readable('crank progress', () => {
-    const { reason, parts, ...progress } = progressSchema.parse(jsonFromWire(bytes))
+    const { reason, parts, result, ...progress } = progressSchema.parse(jsonFromWire(bytes))
     return {
       ...progress,
       reason,
-      parts: parts.map(({ message, nonce, reason, ...part }) => ({ ...part, message, nonce, reason })),
+      result: result && { ...result, error: result.error },
+      parts: parts.map(({ message, nonce, handedTo, reason, ...part }) => ({
+        ...{ ...part, message, nonce, handedTo, reason },
+      })),
     }
   })
 
@@ -167,6 +178,8 @@ const orUndefined = (text: string): string | undefined => (text === '' ? undefin
 const count = z.int().nonnegative()
 const nonce = count.transform(value => parseNonce(value))
 const messageId = z.custom<MessageId>(isId)
+const id = z.custom<Id>(isId)
+const address = z.string().transform(value => parseAddress(value))
 const progressSchema = z.object({
   process: z.custom<ProcessId>(isId),
   message: messageId,
@@ -174,6 +187,9 @@ const progressSchema = z.object({
   state: z.enum(['queued', 'waiting', 'pushing', 'done', 'failed']),
   attempts: count,
   reason: z.string().optional(),
+  depth: count,
+  at: z.number(),
+  result: z.object({ compute: address, stateRoot: id, outboxRoot: id, error: z.string().optional() }).optional(),
   parts: z.array(
     z.object({
       kind: z.enum(['message', 'spawn', 'assignment']),
@@ -181,6 +197,7 @@ const progressSchema = z.object({
       state: z.enum(['waiting', 'pushed', 'failed']),
       message: messageId.optional(),
       nonce: nonce.optional(),
+      handedTo: address.optional(),
       reason: z.string().optional(),
     }),
   ),

@@ -11,12 +11,13 @@ export const messengerService = (calls: CallRunner, messenger: Messenger): Messe
     const assignment = await messenger.submit(copyOf(item), options)
     return { assignment: assignment.raw }
   }),
-  crank: calls.unary(async ({ process, message }, options) => {
-    await messenger.crank(processId(process), messageId(message), options)
+  crank: calls.unary(async ({ process, message, depth }, options) => {
+    await messenger.crank(processId(process), messageId(message), { ...options, depth })
     return {}
   }),
-  follow: calls.serverStream(async function* ({ process, message }, options) {
-    for await (const progress of messenger.follow(processId(process), messageId(message), options)) {
+  follow: calls.serverStream(async function* ({ process, message, ownOnly, once }, options) {
+    const following = messenger.follow(processId(process), messageId(message), { ...options, ownOnly, once })
+    for await (const progress of following) {
       yield { progress: progressToWire(progress) }
     }
   }),

@@ -61,7 +61,8 @@ export class RemoteCompute implements Compute {
     for await (const row of streamCall(this.#pool, this.#peer, ComputeService.listResults, request, options)) {
       const next = await this.#row(process, row)
       const before = rows.at(-1)?.result.nonce
-      const inOrder = before === undefined || (query.descending ? next.result.nonce < before : next.result.nonce > before)
+      const inOrder =
+        before === undefined || (query.descending ? next.result.nonce < before : next.result.nonce > before)
       if (!inOrder) throw this.#dishonest('the results are out of order', before, next.result.nonce)
       if (rows.push(next) > query.limit) throw this.#dishonest('there are too many results', query.limit, rows.length)
       hasNext = row.hasNext

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { CrankProgress, Messenger } from '../../ports/units.ts'
+import type { CrankOptions, CrankProgress, FollowOptions, Messenger } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
 import type { MessageId, ProcessId } from '../../protocol/ids.ts'
@@ -38,13 +38,14 @@ export class RemoteMessenger implements Messenger {
     throw new AoError('INVALID_ASSIGNMENT', 'the Messenger answered with an Assignment of another message', facts)
   }
 
-  async crank(process: ProcessId, message: MessageId, { signal }: AbortOptions = {}): Promise<void> {
+  async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {
     const options = { signal, deadlineMs: this.#deadlines.crankMs }
-    await unaryCall(this.#pool, this.#peer, MessengerService.crank, { process, message }, options)
+    await unaryCall(this.#pool, this.#peer, MessengerService.crank, { process, message, depth }, options)
   }
 
-  async *follow(process: ProcessId, message: MessageId, { signal }: AbortOptions = {}): AsyncIterable<CrankProgress> {
-    const request = { process, message }
+  async *follow(process: ProcessId, message: MessageId, options: FollowOptions = {}): AsyncIterable<CrankProgress> {
+    const { signal, ownOnly = false, once = false } = options
+    const request = { process, message, ownOnly, once }
     const rows = streamCall(this.#pool, this.#peer, MessengerService.follow, request, { signal })
     for await (const { progress } of rows) yield progressFromWire(progress)
   }

@@ -2,41 +2,54 @@ import { type AbortOptions, withDeadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
-import type { Compute, CrankPart } from '../../ports/units.ts'
+import type { Compute, CrankPart, PinnedResult } from '../../ports/units.ts'
+import { parseAttestation } from '../../protocol/attestation.ts'
+import { parseStoredItem } from '../../protocol/data-item.ts'
 import { type Outbox, outboxSize } from '../../protocol/result.ts'
 import { failureFacts, reasonOf } from '../failure.ts'
-import type { Pusher, PushOutcome } from './pusher.ts'
+import { type Delivered, Delivery, type DeliveryOptions } from './delivery.ts'
+import { partsOf, pinOf, summaryOf } from './job.ts'
+import type { Pusher } from './pusher.ts'
 import { isTransient, pauseBefore, type RetryOptions } from './retry.ts'
+import type { RootBudget } from './root-budget.ts'
 
 export interface CrankDeps {
-  readonly queue: CrankQueue
+  readonly queue: Pick<CrankQueue, 'get' | 'write'>
+  readonly budget: Pick<RootBudget, 'isSpent'>
   readonly compute: Compute
-  readonly pusher: Pusher
+  readonly pusher: Pick<Pusher, 'push'>
   readonly clock: Clock
   readonly telemetry: Telemetry
   /** From 0 to 1. */
   readonly random: () => number
 }
-export interface CrankOptions extends RetryOptions {
+export interface CrankRunOptions extends RetryOptions, DeliveryOptions {
   /** Hops from the user's message; a conversation that goes on longer ends there. */
   readonly maxDepth: number
   /** Parts of one outbox. */
   readonly maxParts: number
+  /** Messages that one user's message may set off. */
+  readonly maxRootJobs: number
   readonly resultTimeoutMs: number
+}
+
+interface Answer {
+  readonly outbox: Outbox
+  readonly pin: PinnedResult
 }
 
 /**
  * Brings one job on as far as it goes now: asks for the result, pushes what waits, writes down each step.
  *
- * Invariant: a part's outcome and the jobs it sets off are one write. A crash between push and write repeats the push
- * with the same signed item, to which the SU answers with the same Assignment: so each part is pushed exactly once.
+ * Invariant: all parts of a job that are pushed are out of one outbox, the one whose root was written down before the
+ * first of several was pushed. A later answer with another root ends the job.
  */
 export class Crank {
   readonly #deps: CrankDeps
-  readonly #options: CrankOptions
+  readonly #options: CrankRunOptions
   readonly #parts: Counter
 
-  constructor(deps: CrankDeps, options: CrankOptions) {
+  constructor(deps: CrankDeps, options: CrankRunOptions) {
     this.#deps = deps
     this.#options = options
     this.#parts = deps.telemetry.metrics.counter('aonet_messenger_parts_total', 'Outbox parts by outcome', ['outcome'])
@@ -45,120 +58,91 @@ export class Crank {
   /** Never throws for what goes wrong with the job, which is written into it; throws if the queue cannot be written. */
   async run(job: CrankJob, options: AbortOptions): Promise<void> {
     try {
-      const outbox = await this.#outbox(job, options)
-      const begun = await this.#begin(job, outbox)
-      if (begun.state === 'pushing') await this.#pushAll(begun, outbox, options)
+      const answer = await this.#ask(job, options)
+      const objection = await this.#objection(job, answer)
+      if (objection !== undefined) await this.#fail(job, objection, answer.pin)
+      else await this.#push(job, answer, options)
     } catch (error) {
       if (options.signal?.aborted) return // stopping: the job stays as it is on disk
       const reached = await this.#deps.queue.get(job.process, job.message)
-      await this.#postpone(reached ?? job, error)
+      await this.#save(this.#postponed(reached ?? job, error))
     }
   }
 
-  async #outbox(job: CrankJob, options: AbortOptions): Promise<Outbox> {
+  async #ask(job: CrankJob, options: AbortOptions): Promise<Answer> {
     const signal = withDeadline(this.#options.resultTimeoutMs, options)
-    return (await this.#deps.compute.result(job.process, job.nonce, { signal })).result.outbox
+    const { result, attestation } = await this.#deps.compute.result(job.process, job.nonce, { signal })
+    return { outbox: result.outbox, pin: pinOf(parseAttestation(parseStoredItem(attestation))) }
   }
 
-  /** Writes down the parts before the first is pushed. */
-  async #begin(job: CrankJob, outbox: Outbox): Promise<CrankJob> {
+  /** Why nothing of the outbox may be pushed, ever. */
+  async #objection(job: CrankJob, { outbox, pin }: Answer): Promise<string | undefined> {
+    const { maxDepth, maxParts, maxRootJobs } = this.#options
     const size = outboxSize(outbox)
-    const { maxDepth, maxParts } = this.#options
-    if (size === 0) return this.#save({ ...job, state: 'done', reason: undefined })
-    if (job.depth >= maxDepth) return this.#fail(job, `the conversation is ${job.depth} hops long, the limit`)
-    if (size > maxParts) return this.#fail(job, `the outbox has ${size} parts, over the limit of ${maxParts}`)
-    if (job.parts.length > 0 && job.parts.length !== size) {
-      return this.#fail(job, `the outbox had ${job.parts.length} parts and now has ${size}: the results contradict`)
-    }
+    if (job.result !== undefined && job.result.outboxRoot !== pin.outboxRoot) return contradiction(job.result, pin)
+    if (size === 0) return undefined
+    if (job.depth >= maxDepth) return `the conversation is ${job.depth} hops long, the limit`
+    if (size > maxParts) return `the outbox has ${size} parts, over the limit of ${maxParts}`
+    if (!(await this.#deps.budget.isSpent(job.root))) return undefined
+    return `the message ${job.root} has set off ${maxRootJobs} others, the limit`
+  }
+
+  async #push(job: CrankJob, { outbox, pin }: Answer, options: AbortOptions): Promise<void> {
     const parts = job.parts.length > 0 ? job.parts : partsOf(outbox)
-    return this.#save({ ...job, state: 'pushing', parts, reason: undefined })
-  }
-
-  async #pushAll(job: CrankJob, outbox: Outbox, options: AbortOptions): Promise<void> {
-    let current = job
-    let delayed: unknown
-    const blocked = new Set<string>() // parts to one target keep their order
-    for (const [index, part] of job.parts.entries()) {
-      if (part.state !== 'waiting' || blocked.has(part.target)) continue
-      try {
-        const outcome = await this.#deps.pusher.push(current, outbox, { index, ...options })
-        current = await this.#settlePart(current, index, outcome)
-      } catch (error) {
-        if (options.signal?.aborted) return
-        if (isTransient(error)) {
-          delayed ??= error
-          blocked.add(part.target)
-        } else
-          current = await this.#settlePart(current, index, {
-            part: { ...part, state: 'failed', reason: reasonOf(error) },
-          })
-      }
-    }
-    if (delayed === undefined) await this.#save({ ...current, state: 'done', reason: summary(current) })
-    else await this.#postpone(current, delayed)
-  }
-
-  async #settlePart(job: CrankJob, index: number, { part, next = [] }: PushOutcome): Promise<CrankJob> {
-    const parts = job.parts.with(index, part)
-    this.#parts.add(1, { outcome: part.state })
-    if (part.state === 'failed') {
-      const { process, message, root } = job
-      this.#deps.telemetry.log.warn('part failed', { process, message, root, index, reason: part.reason })
-    }
-    const now = this.#deps.clock.now()
-    const add = next.map(
-      ({ process, message, nonce }): CrankJob => ({
-        ...{ process, message, nonce, root: job.root, depth: job.depth + 1, dueAt: now },
-        ...{ state: 'queued', attempts: 0, parts: [], reason: undefined },
-      }),
+    const begun: CrankJob = { ...job, state: 'pushing', parts, result: job.result ?? pin, reason: undefined }
+    // A single part cannot be mixed with others: it is written once, when it is pushed.
+    if (job.result === undefined && parts.length > 1) await this.#save(begun)
+    const { pusher, clock, queue } = this.#deps
+    const onSettled = (part: CrankPart, index: number): void => this.#note(begun, part, index)
+    const delivery = new Delivery(
+      begun,
+      outbox,
+      { pusher, clock, onSettled, write: change => queue.write(change) },
+      this.#options,
     )
-    const update = { ...job, parts }
-    await this.#deps.queue.write({ add, update: [update] })
-    return update
+    await this.#conclude(await delivery.run(options))
   }
 
-  async #postpone(job: CrankJob, error: unknown): Promise<CrankJob> {
+  async #conclude({ job, add, delayed }: Delivered): Promise<void> {
+    const at = this.#deps.clock.now()
+    if (delayed !== undefined) return this.#save(this.#postponed(job, delayed), add)
+    const open = job.parts.some(({ state }) => state === 'waiting')
+    if (!open) return this.#save({ ...job, at, state: 'done', reason: summaryOf(job.parts) }, add)
+    await this.#save(job, add) // stopping: what is known is kept
+  }
+
+  #postponed(job: CrankJob, error: unknown): CrankJob {
     const { clock, random, telemetry } = this.#deps
     const { process, message, root, attempts } = job
+    const at = clock.now()
     const reason = reasonOf(error)
     telemetry.log.debug('crank delayed', { process, message, root, attempts, ...failureFacts(error) })
     const pause = isTransient(error) ? pauseBefore(attempts, random(), this.#options) : undefined
-    if (pause !== undefined) {
-      return this.#save({ ...job, state: 'waiting', attempts: attempts + 1, reason, dueAt: clock.now() + pause })
-    }
-    if (job.parts.length === 0) return this.#fail(job, reason)
+    if (pause !== undefined) return { ...job, at, state: 'waiting', attempts: attempts + 1, reason, dueAt: at + pause }
+    telemetry.log.warn('crank given up', { process, message, root, attempts, reason })
+    if (job.parts.length === 0) return { ...job, at, state: 'failed', reason }
     const parts = job.parts.map(
       (part): CrankPart =>
         part.state === 'waiting' ? { ...part, state: 'failed', reason: `given up: ${reason}` } : part,
     )
-    const ended = { ...job, parts }
-    telemetry.log.warn('crank given up', { process, message, root, attempts, reason })
-    return this.#save({ ...ended, state: 'done', reason: summary(ended) })
+    return { ...job, at, parts, state: 'done', reason: summaryOf(parts) }
   }
 
-  #fail(job: CrankJob, reason: string): Promise<CrankJob> {
+  #fail(job: CrankJob, reason: string, pin: PinnedResult): Promise<void> {
     const { process, message, root } = job
     this.#deps.telemetry.log.warn('crank failed', { process, message, root, reason })
-    return this.#save({ ...job, state: 'failed', reason })
+    return this.#save({ ...job, at: this.#deps.clock.now(), state: 'failed', result: job.result ?? pin, reason })
   }
 
-  async #save(job: CrankJob): Promise<CrankJob> {
-    await this.#deps.queue.write({ update: [job] })
-    return job
+  #note({ process, message, root }: CrankJob, { state, reason }: CrankPart, index: number): void {
+    this.#parts.add(1, { outcome: state })
+    if (state === 'failed') this.#deps.telemetry.log.warn('part failed', { process, message, root, index, reason })
+  }
+
+  #save(job: CrankJob, add: readonly CrankJob[] = []): Promise<void> {
+    return this.#deps.queue.write({ add, update: [job] })
   }
 }
 
-/** Part i is a message, then a spawn, then an assignment, as `From-Index` and the outbox root count them. */
-const partsOf = ({ messages, spawns, assignments }: Outbox): readonly CrankPart[] => {
-  const open = { state: 'waiting', message: undefined, nonce: undefined, reason: undefined } as const
-  return [
-    ...messages.map(({ target }): CrankPart => ({ kind: 'message', target, ...open })),
-    ...spawns.map((): CrankPart => ({ kind: 'spawn', target: '', ...open })),
-    ...assignments.map(({ processes }): CrankPart => ({ kind: 'assignment', target: processes.join(' '), ...open })),
-  ]
-}
-
-function summary({ parts }: CrankJob): string | undefined {
-  const failed = parts.filter(part => part.state === 'failed').length
-  return failed === 0 ? undefined : `${failed} of ${parts.length} parts failed`
-}
+const contradiction = (first: PinnedResult, now: PinnedResult): string =>
+  `the results contradict: the CU ${first.compute} signed the outbox ${first.outboxRoot}, and the CU ${now.compute} the outbox ${now.outboxRoot}. Nothing more is pushed; compare the two with \`aonet trace\``

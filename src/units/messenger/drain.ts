@@ -7,7 +7,7 @@ import { failureFacts } from '../failure.ts'
 import { Loop } from '../loop.ts'
 
 export interface DrainDeps {
-  readonly queue: CrankQueue
+  readonly queue: Pick<CrankQueue, 'open'>
   readonly clock: Clock
   readonly telemetry: Telemetry
   readonly run: (job: CrankJob, options: AbortOptions) => Promise<void>
@@ -28,60 +28,78 @@ export class Drain implements Component {
   readonly #options: DrainOptions
   readonly #loop: Loop
   readonly #running = new Map<string, Promise<void>>()
+  #stop = new AbortController()
+  /** Until started, and after the end. */
+  #closed = true
+  /** The disk may hold due jobs that are not running. */
+  #behind = false
 
   constructor(deps: DrainDeps, options: DrainOptions) {
     this.#deps = deps
     this.#options = options
     const { log, metrics } = deps.telemetry
-    this.#loop = new Loop(abort => this.#step(abort), log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = new Loop(() => this.#step(), log, { name: this.name, failurePauseMs: options.pollMs })
     metrics.gauge('aonet_messenger_running_jobs', 'Crank jobs being worked on', () => this.#running.size)
   }
 
   start(): Promise<void> {
+    this.#stop = new AbortController()
+    this.#closed = false
     return this.#loop.start()
   }
 
   async stop(): Promise<void> {
+    this.#closed = true
+    this.#stop.abort()
     await this.#loop.stop()
     await Promise.all(this.#running.values())
   }
 
-  wake(): void {
-    this.#loop.wake()
+  /** Told of jobs that are on disk and due now: those there is room for begin without a look at the disk. */
+  offer(jobs: readonly CrankJob[]): void {
+    for (const job of jobs) {
+      if (this.#closed) return
+      if (this.#running.size >= this.#options.maxRunning) return this.postponed()
+      if (!this.#running.has(keyOf(job))) this.#begin(job)
+    }
+  }
+
+  /** Told that some job waits: the disk is looked at when the next run ends. */
+  postponed(): void {
+    this.#behind = true
   }
 
   /** Starts what is due and says how long nothing more will be. */
-  async #step(abort: AbortOptions): Promise<number> {
+  async #step(): Promise<number> {
     const { queue, clock } = this.#deps
     const { maxRunning, pollMs } = this.#options
     if (this.#running.size >= maxRunning) return pollMs
+    this.#behind = false
     // As many as may be running stand before those that are to be started.
     const jobs = await queue.open(maxRunning * 2)
     let pause = pollMs
     for (const job of jobs) {
-      if (this.#running.size >= maxRunning) return pollMs // the end of one wakes us
-      if (this.#running.has(keyOf(job))) continue
+      if (this.#closed) return pollMs
       const wait = job.dueAt - clock.now()
       if (wait > 0) pause = Math.min(pause, wait)
-      else this.#begin(job, abort)
+      else if (this.#running.size >= maxRunning) this.#behind = true
+      else if (!this.#running.has(keyOf(job))) this.#begin(job)
     }
     return pause
   }
 
-  #begin(job: CrankJob, abort: AbortOptions): void {
+  #begin(job: CrankJob): void {
     const { run, onRun, telemetry } = this.#deps
     const { process, message } = job
-    const running = run(job, abort)
-      .then(() => true)
+    const running = run(job, { signal: this.#stop.signal })
       .catch(error => {
         // Its state on disk is as before, so it comes up again at the next poll.
         telemetry.log.error('crank job not written', { process, message, ...failureFacts(error) })
-        return false
       })
-      .then(ran => {
+      .then(() => {
         this.#running.delete(keyOf(job))
         onRun(job)
-        if (ran) this.wake()
+        if (this.#behind) this.#loop.wake()
       })
     this.#running.set(keyOf(job), running)
   }

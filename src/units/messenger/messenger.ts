@@ -3,10 +3,18 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
-import type { CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
+import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { Compute, CrankProgress, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type {
+  Compute,
+  CrankOptions,
+  CrankProgress,
+  FollowOptions,
+  Messenger,
+  RemoteUnits,
+  Scheduler,
+} from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
 import { isId, type MessageId, type ProcessId } from '../../protocol/ids.ts'
@@ -14,9 +22,13 @@ import type { Signer } from '../../protocol/keys.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import { Bells } from '../bell.ts'
 import type { Routes } from '../routing/route.ts'
-import { Crank, type CrankOptions } from './crank.ts'
+import { Crank, type CrankRunOptions } from './crank.ts'
 import { Drain, type DrainOptions } from './drain.ts'
+import { type FollowDeps, followAll, followOwn } from './follow.ts'
+import { hasFailed, isEnded, newJob, reopened } from './job.ts'
+import { Purge, type PurgeOptions } from './purge.ts'
 import { Pusher, type PusherOptions } from './pusher.ts'
+import { RootBudget } from './root-budget.ts'
 import { verifyAtDoor } from './verify.ts'
 
 export interface MessengerUnitDeps {
@@ -37,7 +49,7 @@ export interface MessengerUnitDeps {
   readonly random?: () => number
 }
 
-export interface MessengerUnitOptions extends CrankOptions, PusherOptions, DrainOptions {
+export interface MessengerUnitOptions extends CrankRunOptions, PusherOptions, DrainOptions, PurgeOptions {
   readonly maxItemBytes: number
   /** Open crank jobs, above which no new message is taken. What a taken message sets off is always queued. */
   readonly maxOpenJobs: number
@@ -47,15 +59,20 @@ export const defaultMessengerUnitOptions: MessengerUnitOptions = {
   maxItemBytes: defaultItemLimits.maxBytes,
   maxOpenJobs: 100_000,
   maxFollowers: 1_000,
-  maxRunning: 32,
+  maxRunning: 64,
   pollMs: 1_000,
-  maxDepth: 64,
+  maxLanes: 16,
+  maxDepth: 1_000,
   maxParts: 1_000,
+  maxRootJobs: 10_000,
   resultTimeoutMs: 60_000,
   retryMs: 500,
   maxRetryMs: 30_000,
   maxRetryAgeMs: 10 * 60_000,
   walletAfterAttempts: 2,
+  keepEndedMs: 24 * 60 * 60_000,
+  keepEnded: 100_000,
+  purgeEveryMs: 10_000,
 }
 
 /**
@@ -68,8 +85,11 @@ export class MessengerUnit implements Messenger, Component {
   readonly name = 'messenger unit'
   readonly #deps: MessengerUnitDeps
   readonly #options: MessengerUnitOptions
+  readonly #queue: CrankQueue
   readonly #drain: Drain
-  readonly #followers: Bells<MessageId>
+  readonly #purge: Purge
+  readonly #budget: RootBudget
+  readonly #follow: FollowDeps
   readonly #open: Gauge
   #stopping = false
 
@@ -77,31 +97,40 @@ export class MessengerUnit implements Messenger, Component {
     this.#deps = deps
     this.#options = options
     const { random = Math.random } = deps
-    const notified = this.#notifyingQueue(deps.queue)
-    const crank = new Crank({ ...deps, queue: notified, random, pusher: new Pusher(deps, options) }, options)
+    this.#budget = new RootBudget(deps.queue, options.maxRootJobs)
+    const queue = { get: deps.queue.get.bind(deps.queue), write: (change: CrankChange) => this.#write(change) }
+    const crank = new Crank(
+      { ...deps, queue, budget: this.#budget, random, pusher: new Pusher(deps, options) },
+      options,
+    )
+    this.#queue = deps.queue
     this.#drain = new Drain(
       { ...deps, run: (job, abort) => crank.run(job, abort), onRun: () => this.#measure() },
       options,
     )
-    this.#followers = new Bells(options.maxFollowers)
+    this.#purge = new Purge(deps, options)
+    const assertLiving = (): void => this.#assertLiving()
+    this.#follow = { ...deps, address: deps.signer.address, bells: new Bells(options.maxFollowers), assertLiving }
     this.#open = deps.telemetry.metrics.gauge('aonet_messenger_open_jobs', 'Crank jobs neither done nor failed')
   }
 
   async start(): Promise<void> {
     this.#stopping = false
     await this.#drain.start()
+    await this.#purge.start()
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#purge.stop()
     await this.#drain.stop()
-    this.#followers.ringAll()
+    this.#follow.bells.ringAll()
   }
 
   /** @throws AoError `INVALID_DATA_ITEM` | `TOO_LARGE` at the door, `OVERLOADED`, and what the Process's SU answers. */
   async submit(bytes: Uint8Array, options: AbortOptions = {}): Promise<Assignment> {
     throwIfAborted(options.signal)
-    if (this.#stopping) throw stopping()
+    this.#assertLiving()
     const item = await verifyAtDoor(bytes, { maxBytes: this.#options.maxItemBytes })
     await this.#assertRoom()
     const assignment = await this.#deps.scheduler.schedule(item, options)
@@ -109,65 +138,52 @@ export class MessengerUnit implements Messenger, Component {
     return assignment
   }
 
-  async crank(process: ProcessId, message: MessageId, options: AbortOptions = {}): Promise<void> {
-    throwIfAborted(options.signal)
-    if (this.#stopping) throw stopping()
-    if ((await this.#deps.queue.get(process, message)) !== undefined) return
+  async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    this.#assertLiving()
+    const known = await this.#queue.get(process, message)
+    if (known !== undefined) return this.#crankAgain(known, depth)
     await this.#assertRoom()
     const { scheduler } = this.#deps
-    const assignment = await scheduler.assignment(process, message, options)
+    const assignment = await scheduler.assignment(process, message, { signal })
     const { nonce } = assignment
-    for await (const scheduled of scheduler.read(process, { from: nonce, to: nonce }, options)) {
-      await this.#enqueue(assignment, rootOf(assignment, scheduled.message))
+    for await (const scheduled of scheduler.read(process, { from: nonce, to: nonce }, { signal })) {
+      await this.#enqueue(assignment, rootOf(assignment, scheduled.message), depth)
       return
     }
     throw unknownJob(process, message)
   }
 
   /** Everything that the message's root set off. @throws AoError `UNKNOWN_MESSAGE` if it did not come through this MU. */
-  async *follow(process: ProcessId, message: MessageId, { signal }: AbortOptions = {}): AsyncIterable<CrankProgress> {
-    const job = await this.#deps.queue.get(process, message)
+  async *follow(process: ProcessId, message: MessageId, options: FollowOptions = {}): AsyncIterable<CrankProgress> {
+    const job = await this.#queue.get(process, message)
     if (job === undefined) throw unknownJob(process, message)
-    const { root } = job
-    const bell = this.#followers.hang(root)
-    try {
-      const shown = new Map<string, string>()
-      for (;;) {
-        const jobs = await this.#deps.queue.ofRoot(root)
-        for (const progress of jobs) {
-          const key = `${progress.process} ${progress.message}`
-          const state = JSON.stringify([progress.state, progress.attempts, progress.reason, progress.parts])
-          if (shown.get(key) === state) continue
-          throwIfAborted(signal)
-          shown.set(key, state)
-          yield progress
-        }
-        if (jobs.every(({ state }) => state === 'done' || state === 'failed')) return
-        if (this.#stopping) throw stopping()
-        await bell.wait({ signal })
-      }
-    } finally {
-      this.#followers.take(root, bell)
-    }
+    const { ownOnly = false, once = false } = options
+    if (ownOnly || once) yield* followOwn(job.root, this.#follow, options)
+    else yield* followAll(job, this.#follow, options)
   }
 
-  /** How many crank jobs are neither done nor failed. */
-  async status(): Promise<{ readonly open: number }> {
-    return { open: await this.#deps.queue.size() }
+  /** How many crank jobs are neither done nor failed, and how many ended ones are kept to be asked about. */
+  async status(): Promise<{ readonly open: number; readonly ended: number }> {
+    return { open: await this.#queue.size(), ended: await this.#queue.ended() }
   }
 
-  async #enqueue({ process, message, nonce }: Assignment, root: MessageId): Promise<void> {
-    const job: CrankJob = {
-      ...{ process, message, nonce, root, depth: 0, dueAt: this.#deps.clock.now() },
-      ...{ state: 'queued', attempts: 0, parts: [], reason: undefined },
-    }
-    await this.#deps.queue.write({ add: [job] })
-    this.#drain.wake()
-    await this.#measure()
+  /** A job that ended badly is opened again for a person who asks, not for another MU, lest two wake each other for ever. */
+  async #crankAgain(job: CrankJob, depth: number | undefined): Promise<void> {
+    if (depth !== undefined || !isEnded(job) || !hasFailed(job)) return
+    const again = reopened(job, this.#deps.clock.now())
+    await this.#write({ update: [again] })
+    this.#drain.offer([again])
+  }
+
+  async #enqueue(assignment: Assignment, root: MessageId, depth = 0): Promise<void> {
+    const now = this.#deps.clock.now()
+    await this.#write({ add: [newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now })] })
+    this.#measure()
   }
 
   async #assertRoom(): Promise<void> {
-    const open = await this.#deps.queue.size()
+    const open = await this.#queue.size()
     if (open < this.#options.maxOpenJobs) return
     throw new AoError(
       'OVERLOADED',
@@ -177,23 +193,26 @@ export class MessengerUnit implements Messenger, Component {
     )
   }
 
-  /** The same queue; whoever follows a root hears of each change, once it is on disk. */
-  #notifyingQueue(queue: CrankQueue): CrankQueue {
-    return {
-      get: (process, message) => queue.get(process, message),
-      open: limit => queue.open(limit),
-      ofRoot: root => queue.ofRoot(root),
-      size: () => queue.size(),
-      write: async change => {
-        await queue.write(change)
-        if ((change.add?.length ?? 0) > 0) this.#drain.wake()
-        for (const { root } of change.update ?? []) this.#followers.ring(root)
-      },
-    }
+  /** Once it is on disk, new jobs begin and whoever follows a root hears of it. */
+  async #write(change: CrankChange): Promise<void> {
+    const { add = [], update = [] } = change
+    await this.#queue.write(change)
+    this.#budget.added(add)
+    if (update.some(({ state }) => state === 'waiting')) this.#drain.postponed()
+    this.#drain.offer(add)
+    for (const { root } of update) this.#follow.bells.ring(root)
   }
 
-  async #measure(): Promise<void> {
-    this.#open.set(await this.#deps.queue.size().catch(() => 0))
+  #measure(): void {
+    const queue = this.#queue
+    queue.size().then(
+      open => this.#open.set(open),
+      () => undefined, // a gauge is no reason to fail
+    )
+  }
+
+  #assertLiving(): void {
+    if (this.#stopping) throw new AoError('STOPPING', 'the messenger unit is shutting down')
   }
 }
 
@@ -202,8 +221,6 @@ function rootOf(assignment: Assignment, item: DataItem | undefined): MessageId {
   const pushedFor = item === undefined ? undefined : tagValue(item.tags, 'Pushed-For')
   return isId(pushedFor) ? (pushedFor as MessageId) : assignment.message
 }
-
-const stopping = (): AoError => new AoError('STOPPING', 'the messenger unit is shutting down')
 
 const unknownJob = (process: ProcessId, message: MessageId): AoError =>
   new AoError(

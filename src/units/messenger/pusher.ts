@@ -3,13 +3,17 @@ import { AoError, hasCode } from '../../lib/errors.ts'
 import type { CrankJob } from '../../ports/crank-queue.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { CrankPart, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type { CrankPart, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
-import type { ProcessId } from '../../protocol/ids.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { Address, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import type { Outbox, OutboxMessage, OutboxSpawn } from '../../protocol/result.ts'
+import { tagValue } from '../../protocol/tags.ts'
+import { type Candidate, firstAnswer } from '../routing/failover.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
 import { draftPushed, draftSpawn, draftSpawned, type PushedFrom } from './push.ts'
+import { twinOf } from './twin.ts'
 
 export interface PusherDeps {
   readonly signer: Signer
@@ -69,18 +73,18 @@ export class Pusher {
     const draft = draftPushed(message, from) // first of all: a part that cannot be an item needs no lookup
     const target = message.target as ProcessId
     const route = await this.#routeOf(target, job, options)
-    const part = { kind: 'message', target, state: 'pushed', nonce: undefined, reason: undefined } as const
+    const part = { kind: 'message', target, state: 'pushed', nonce: undefined, ...noted } as const
     if (route !== undefined) {
       const handedTo = await this.#handOver(job, { process: target, route }, options)
-      if (handedTo !== undefined) return { part: { ...part, message: undefined, reason: handedTo } }
+      if (handedTo !== undefined) return { part: { ...part, message: undefined, handedTo, reason: handedOver } }
     }
     const item = await this.#deps.signer.sign(draft)
     if (route === undefined) {
       await this.#deps.arweave.upload(item, options)
       return { part: { ...part, message: item.id, reason: 'to a wallet: uploaded to Arweave' } }
     }
-    const assignment = await this.#deps.scheduler.schedule(item, options)
-    return { part: { ...part, message: item.id, nonce: assignment.nonce }, next: [assignment] }
+    const { assignment } = await this.#schedule(item, options)
+    return { part: { ...part, message: assignment.message, nonce: assignment.nonce }, next: [assignment] }
   }
 
   async #pushSpawn(
@@ -89,20 +93,30 @@ export class Pusher {
     options: AbortOptions,
   ): Promise<PushOutcome> {
     const { routes, signer, scheduler } = this.#deps
-    const part = { kind: 'spawn', state: 'pushed', reason: undefined } as const
+    const part = { kind: 'spawn', state: 'pushed', ...noted } as const
     // The parent must believe the news of its child.
     const route = await routes.process(job.process, options)
     const handedTo = await this.#handOver(job, { process: job.process, route }, options)
-    if (handedTo !== undefined)
-      return { part: { ...part, target: '', message: undefined, nonce: undefined, reason: handedTo } }
+    if (handedTo !== undefined) {
+      return { part: { ...part, target: '', ...unseen, handedTo, reason: handedOver } }
+    }
     const child = await signer.sign(draftSpawn(spawn, from))
     const born = await scheduler.schedule(child, options)
-    const news = await signer.sign(draftSpawned(spawn, born.process, from))
-    const told = await scheduler.schedule(news, options)
-    return {
-      part: { ...part, target: born.process, message: child.id, nonce: born.nonce },
-      next: [born, told],
-    }
+    const { assignment: told, item: news } = await this.#schedule(
+      await signer.sign(draftSpawned(spawn, born.process, from)),
+      options,
+    )
+    // Another MU may have been first. The parent knows its child alone: ours is never cranked.
+    const known = tagValue(news.tags, 'Process')
+    if (known !== born.process) return { part: { ...part, target: known ?? '', ...unseen }, next: [told] }
+    return { part: { ...part, target: born.process, message: born.message, nonce: born.nonce }, next: [born, told] }
+  }
+
+  /** Another MU may have pushed the same part before: then the SU answers with the Assignment that one got. */
+  async #schedule(item: DataItem, options: AbortOptions): Promise<{ assignment: Assignment; item: DataItem }> {
+    const assignment = await this.#deps.scheduler.schedule(item, options)
+    if (assignment.message === item.id) return { assignment, item }
+    return { assignment, item: await twinOf(item, assignment, { ...this.#deps, ...options }) }
   }
 
   /** The target's Process item; undefined if it is a wallet. */
@@ -121,12 +135,12 @@ export class Pusher {
     job: CrankJob,
     { process, route }: { readonly process: ProcessId; readonly route: ProcessRoute },
     options: AbortOptions,
-  ): Promise<string | undefined> {
+  ): Promise<Address | undefined> {
     const { signer, directory, remote } = this.#deps
     const { authorities } = route.spec
     if (authorities.includes(signer.address)) return undefined
-    const named = directory.find('MU').find(({ address }) => authorities.includes(address))
-    if (named === undefined) {
+    const named = directory.find('MU').filter(({ address }) => authorities.includes(address))
+    if (named.length === 0) {
       throw new AoError(
         'NOT_ALLOWED',
         `the Process ${process} has no tag Authority: ${signer.address}, nor one that names another living MU`,
@@ -134,7 +148,15 @@ export class Pusher {
         { hint: `Spawn it with the tag Authority: ${signer.address}.` },
       )
     }
-    await remote.messenger(named).crank(job.process, job.message, options)
-    return `handed to the MU ${named.address}, which the target's Authority names`
+    const call = async ({ address, unit }: Candidate<Messenger>): Promise<Address> => {
+      await unit.crank(job.process, job.message, { ...options, depth: job.depth })
+      return address
+    }
+    const candidates = named.map(record => ({ address: record.address, unit: remote.messenger(record), local: false }))
+    return firstAnswer(candidates, call, { role: 'MU', directory, signal: options.signal })
   }
 }
+
+const handedOver = "handed to an MU that the target's Authority names"
+const unseen = { message: undefined, nonce: undefined } as const
+const noted = { handedTo: undefined, reason: undefined } as const

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { AbortOptions } from '../../lib/abort.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
-import type { CrankProgress, LocalUnits, Messenger, RemoteUnits } from '../../ports/units.ts'
+import type { CrankOptions, CrankProgress, FollowOptions, LocalUnits, Messenger, RemoteUnits } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import type { Address, MessageId, ProcessId } from '../../protocol/ids.ts'
 import { type Candidate, firstAnswer } from './failover.ts'
@@ -31,7 +31,7 @@ export class RoutedMessenger implements Messenger {
     })
   }
 
-  crank(process: ProcessId, message: MessageId, options: AbortOptions = {}): Promise<void> {
+  crank(process: ProcessId, message: MessageId, options: CrankOptions = {}): Promise<void> {
     return this.#ask(this.#candidates(), options, async ({ address, unit }) => {
       await unit.crank(process, message, options)
       this.#takenBy.set(keyOf(process, message), address)
@@ -39,7 +39,7 @@ export class RoutedMessenger implements Messenger {
   }
 
   /** Asks each MU until one has the message. @throws AoError `UNKNOWN_MESSAGE` if none has. */
-  async *follow(process: ProcessId, message: MessageId, options: AbortOptions = {}): AsyncIterable<CrankProgress> {
+  async *follow(process: ProcessId, message: MessageId, options: FollowOptions = {}): AsyncIterable<CrankProgress> {
     const takenBy = this.#takenBy.get(keyOf(process, message))
     const candidates = [...this.#candidates()].sort(
       (a, b) => Number(b.address === takenBy) - Number(a.address === takenBy),

@@ -29,7 +29,10 @@ export class LocationPublisher implements Component {
   readonly name = 'scheduler location'
   readonly #loop: Loop
 
-  constructor({ signer, arweave, clock, telemetry, url }: LocationDeps, options: LocationOptions = defaultLocationOptions) {
+  constructor(
+    { signer, arweave, clock, telemetry, url }: LocationDeps,
+    options: LocationOptions = defaultLocationOptions,
+  ) {
     const { timeToLiveMs, retryMs } = options
     this.#loop = new Loop(
       async abort => {

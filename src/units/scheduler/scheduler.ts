@@ -8,21 +8,26 @@ import type { Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
+import type { SignGuard } from '../../ports/sign-guard.ts'
 import type { NonceRange, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
-import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
-import { type AoItem, parseAoItem } from '../../protocol/message.ts'
+import { parseAoItem, parseProcessSpec } from '../../protocol/message.ts'
+import { type Origin, originOf } from '../../protocol/origin.ts'
 import { Bells } from '../bell.ts'
 import { Announcer } from './announce.ts'
 import { ChainHead } from './chain-head.ts'
+import { stopping } from './refusals.ts'
 import { Sequencer } from './sequencer.ts'
 
 export interface SchedulerUnitDeps {
   /** Its address is what the `Scheduler` tag of each hosted Process names. */
   readonly signer: Signer
   readonly log: AssignmentLog
+  /** Over the same store as the log. */
+  readonly guard: SignGuard
   readonly arweave: ArweaveClient
   readonly gossip: Gossip
   readonly clock: Clock
@@ -33,8 +38,13 @@ export interface SchedulerUnitOptions {
   readonly maxItemBytes: number
   /** Messages queued for a nonce. */
   readonly maxPending: number
+  /** Messages of one Process among them. */
+  readonly maxPendingPerProcess: number
+  /** Their bytes. */
+  readonly maxPendingBytes: number
   /** Messages of one disk sync. */
   readonly maxBatch: number
+  readonly maxBatchBytes: number
   /** Readers that follow a schedule. */
   readonly maxFollowers: number
   /** Announcements that gossip has not taken yet. */
@@ -44,10 +54,18 @@ export interface SchedulerUnitOptions {
 export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
   maxItemBytes: defaultItemLimits.maxBytes,
   maxPending: 10_000,
+  maxPendingPerProcess: 4_000,
+  maxPendingBytes: 256 * 1024 * 1024,
   maxBatch: 256, // beyond that a sync is no longer what costs: architecture.md, example 1
+  maxBatchBytes: 16 * 1024 * 1024, // a larger batch would make the others wait for one disk write
   maxFollowers: 10_000,
   maxUnsent: 10_000,
   headPollMs: 5_000,
+}
+
+/** What is asked of a Process at every message for it. */
+interface Hosted {
+  readonly authorities: readonly Address[]
 }
 
 /** The SU: orders the messages of the Processes whose `Scheduler` tag is its address, and of no other. */
@@ -59,7 +77,7 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #sequencer: Sequencer
   readonly #announcer: Announcer
   readonly #flights = new SingleFlight<string, Assignment>()
-  readonly #hosted = new LRUCache<ProcessId, true>({ max: 10_000 })
+  readonly #known = new LRUCache<ProcessId, Hosted>({ max: 10_000 })
   readonly #followers: Bells<ProcessId>
   #stopping = false
 
@@ -79,9 +97,11 @@ export class SchedulerUnit implements Scheduler, Component {
     )
   }
 
-  start(): Promise<void> {
+  /** @throws AoError `STORE_CORRUPT` if what a crash left half done cannot be read. */
+  async start(): Promise<void> {
     this.#stopping = false
-    return this.#head.start()
+    await this.#sequencer.start()
+    await this.#head.start()
   }
 
   async stop(): Promise<void> {
@@ -95,14 +115,16 @@ export class SchedulerUnit implements Scheduler, Component {
   /** Signal: heard by the wait alone; once queued, the message is ordered. */
   async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
     throwIfAborted(signal)
-    const ao = await this.#admit(message)
-    const flight = this.#flights.run(`${ao.process} ${message.id}`, () => this.#sequencer.append(ao.process, message))
+    const { process, origin } = await this.#admit(message)
+    const flight = this.#flights.run(`${process} ${message.id}`, () =>
+      this.#sequencer.append(process, message, { origin }),
+    )
     return raceSignal(flight, { signal })
   }
 
   async assignment(process: ProcessId, at: MessageId | Nonce | 'newest'): Promise<Assignment> {
     const { log } = this.#deps
-    await this.#assertHosted(process)
+    await this.#hosted(process)
     const found =
       at === 'newest'
         ? await log.tail(process)
@@ -127,7 +149,7 @@ export class SchedulerUnit implements Scheduler, Component {
   /** A reader that follows ends when its signal fires, and with `STOPPING` when this unit stops. */
   async *read(process: ProcessId, range: NonceRange, { signal }: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
     const { log } = this.#deps
-    await this.#assertHosted(process)
+    await this.#hosted(process)
     const bell = range.follow ? this.#followers.hang(process) : undefined
     try {
       let next: number = range.from
@@ -152,7 +174,7 @@ export class SchedulerUnit implements Scheduler, Component {
     }
   }
 
-  async #admit(message: DataItem): Promise<AoItem> {
+  async #admit(message: DataItem): Promise<{ process: ProcessId; origin: Origin | undefined }> {
     if (this.#stopping) throw stopping()
     const { raw } = message
     const limit = this.#options.maxItemBytes
@@ -160,22 +182,27 @@ export class SchedulerUnit implements Scheduler, Component {
       throw new AoError('TOO_LARGE', 'the data item is too large', { bytes: raw.length, limit })
     }
     const ao = parseAoItem(message)
-    if (ao.type === 'Message') await this.#assertHosted(ao.process)
-    else if (ao.spec.scheduler !== this.#deps.signer.address) {
-      throw new AoError(
-        'WRONG_UNIT',
-        'the Process names another scheduler',
-        { process: ao.process, scheduler: ao.spec.scheduler, asked: this.#deps.signer.address },
-        { hint: 'Send it to the scheduler that its Scheduler tag names.' },
-      )
-    }
-    return ao
+    const { process } = ao
+    if (ao.type === 'Message') return { process, origin: originOf(message, (await this.#hosted(process)).authorities) }
+    const { scheduler } = ao.spec
+    const asked = this.#deps.signer.address
+    if (scheduler === asked) return { process, origin: undefined }
+    throw new AoError(
+      'WRONG_UNIT',
+      'the Process names another scheduler',
+      { process, scheduler, asked },
+      { hint: 'Send it to the scheduler that its Scheduler tag names.' },
+    )
   }
 
-  async #assertHosted(process: ProcessId): Promise<void> {
-    if (this.#hosted.has(process)) return
-    if ((await this.#deps.log.process(process)) === undefined) throw unknownProcess(process)
-    this.#hosted.set(process, true)
+  async #hosted(process: ProcessId): Promise<Hosted> {
+    const known = this.#known.get(process)
+    if (known !== undefined) return known
+    const item = await this.#deps.log.process(process)
+    if (item === undefined) throw unknownProcess(process)
+    const hosted = { authorities: parseProcessSpec(item.tags).authorities }
+    this.#known.set(process, hosted)
+    return hosted
   }
 
   #spread(batch: readonly ScheduledMessage[]): void {
@@ -183,8 +210,6 @@ export class SchedulerUnit implements Scheduler, Component {
     for (const process of new Set(batch.map(({ assignment }) => assignment.process))) this.#followers.ring(process)
   }
 }
-
-const stopping = (): AoError => new AoError('STOPPING', 'the scheduler is shutting down')
 
 const unknownProcess = (process: ProcessId): AoError =>
   new AoError(

@@ -26,7 +26,7 @@ export interface MeterOptions {
  * whose bits depend on the machine. Equal bytes and options give equal bytes on every host.
  *
  * The host sets the gas global and zeroes the depth global before each call; `trapWords` in `outcome.ts` reads them
- * after a trap. Evaluate in a worker with at least 4 MiB of stack. Takes some 10 ns a byte.
+ * after a trap. Evaluate in a worker with at least 4 MiB of stack. Takes some 25 ns a byte, 20 ms for aos.
  *
  * @throws AoError `UNSUPPORTED_MODULE`; `facts.reason` is a `RefusalReason`.
  */

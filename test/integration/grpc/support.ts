@@ -188,15 +188,23 @@ export class SmallMessenger implements Messenger {
   }
 
   async *follow(process: ProcessId, message: MessageId): AsyncIterable<CrankProgress> {
-    const base = { process, message, nonce: 1 as Nonce, attempts: 0, parts: [], reason: undefined }
-    yield { ...base, state: 'queued' }
-    const part = { kind: 'message', target: process, message: undefined, nonce: undefined } as const
+    const base = { process, message, nonce: 1 as Nonce, attempts: 0, parts: [], depth: 0, at: 1_700_000_000_000 }
+    const state = { reason: undefined, result: undefined }
+    const compute = newSigner().address
+    yield { ...base, ...state, state: 'queued' }
+    const part = {
+      ...({ kind: 'message', target: process, message: undefined, nonce: undefined } as const),
+      handedTo: undefined,
+    }
     yield {
       ...base,
       state: 'done',
+      reason: undefined,
+      result: { compute, stateRoot: someId(7), outboxRoot: someId(8), error: 'broken' },
       parts: [
         { ...part, state: 'failed', reason: 'nobody there' },
         { ...part, state: 'pushed', message: someId<MessageId>(9), nonce: 2 as Nonce, reason: undefined },
+        { ...part, state: 'pushed', handedTo: compute, reason: 'handed over' },
       ],
     }
   }

@@ -156,7 +156,11 @@ describe('gRPC: whom a node believes', () => {
 
     const signer = newSigner()
     const honest = new SmallCompute(signer, scheduler)
-    const stuck: Compute = { dryRun: honest.dryRun, results: honest.results, result: process => honest.result(process, 0 as Nonce) }
+    const stuck: Compute = {
+      dryRun: honest.dryRun,
+      results: honest.results,
+      result: process => honest.result(process, 0 as Nonce),
+    }
     const node = await start({ signer, units: { compute: stuck } })
     await assert.rejects(units.compute(node.record).result(aoProcess(spawn), 1 as Nonce), { code: 'INVALID_RECORD' })
   })

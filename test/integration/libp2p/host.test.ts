@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { AoError } from '../../../src/lib/errors.ts'
 import { peerIdOf } from '../../../src/network/libp2p/peer-key.ts'
 import { readRecords, requested, sendRecords } from '../../../src/network/libp2p/record-exchange.ts'
-import { generateKey } from '../../../src/protocol/keys.ts'
 import { testJwk } from '../../support/builders.ts'
 import { eventually } from '../../support/eventually.ts'
 import { stopAll, TestNode } from './test-node.ts'
@@ -54,7 +53,7 @@ describe('the libp2p host', function () {
   })
 
   it('refuses keys and addresses it cannot use before it starts', () => {
-    assert.throws(() => new TestNode('a', { jwk: generateKey('rsa') }), { code: 'INVALID_ARGUMENT' })
+    assert.throws(() => new TestNode('a', { jwk: { ...testJwk('a'), kty: 'RSA' } }), { code: 'INVALID_ARGUMENT' })
     for (const options of [{ listen: ['127.0.0.1:4001'] }, { bootstrap: ['nonsense'] }, { announce: ['/tcp'] }]) {
       assert.throws(() => new TestNode('a', options), { code: 'INVALID_CONFIG' }, JSON.stringify(options))
     }

@@ -4,19 +4,19 @@ import { utf8 } from '../../../src/lib/bytes.ts'
 import { eventually } from '../../support/eventually.ts'
 import { stopAll, TestNode } from './test-node.ts'
 
-describe('twenty nodes in one process, over a transport of their own', function () {
+describe('twelve nodes in one process, over a transport of their own', function () {
   this.timeout(60_000)
   let nodes: TestNode[]
 
   before(async () => {
-    nodes = Array.from({ length: 20 }, (_, i) => {
+    nodes = Array.from({ length: 12 }, (_, i) => {
       const bootstrap = i === 0 ? [] : [`/memory/node-0/p2p/${new TestNode('node 0').host.peerId}`]
       const listen = [`/memory/node-${i}`]
       return new TestNode(`node ${i}`, {
         listen,
         bootstrap,
         transports: [memory()],
-        directory: { targetConnections: 6 },
+        directory: { targetConnections: 4 },
       })
     })
     for (const node of nodes) await node.start()
@@ -27,7 +27,7 @@ describe('twenty nodes in one process, over a transport of their own', function 
     await eventually('all know all', () => nodes.every(node => node.knows(nodes)), 40_000)
     const links = nodes.slice(1).map(node => node.host.peers.size)
     assert.ok(
-      links.some(count => count < 19),
+      links.some(count => count < 11),
       `links: ${links}`,
     )
   })
@@ -41,14 +41,14 @@ describe('twenty nodes in one process, over a transport of their own', function 
       })
     }
     const ready = (node: TestNode): boolean => node.gossip.subscribers('evidence').length === node.host.peers.size
-    await eventually('subscriptions', () => nodes.every(ready), 10_000)
-    await nodes[19]?.gossip.publish('evidence', utf8('a proof'))
-    await eventually('all hear', () => heard.every((count, i) => i === 19 || count >= 1), 10_000)
+    await eventually('subscriptions', () => nodes.every(ready), 30_000)
+    await nodes[11]?.gossip.publish('evidence', utf8('a proof'))
+    await eventually('all hear', () => heard.every((count, i) => i === 11 || count >= 1), 10_000)
     await nodes[3]?.gossip.publish('evidence', utf8('another'))
-    await eventually('all hear again', () => heard.every((count, i) => i === 3 || i === 19 || count >= 2), 10_000)
+    await eventually('all hear again', () => heard.every((count, i) => i === 3 || i === 11 || count >= 2), 10_000)
     assert.deepEqual(
       heard,
-      nodes.map((_, i) => (i === 19 || i === 3 ? 1 : 2)),
+      nodes.map((_, i) => (i === 11 || i === 3 ? 1 : 2)),
     )
   })
 })

@@ -102,8 +102,12 @@ describe('opening a store', () => {
       assert.ok(process)
       const rows = new KeySpace('log').range(idPart(process))
       const [key, value] = (await firstEntry(store, rows)) ?? assert.fail('no row')
-      await store.write([put(key, value.subarray(0, 300))])
-      await assert.rejects(log.at(process, 0 as Nonce), { code: 'STORE_CORRUPT' })
+      const wrongType = Buffer.from(value)
+      wrongType.writeUInt8(99, 4)
+      for (const damaged of [value.subarray(0, 300), value.subarray(0, 2), wrongType]) {
+        await store.write([put(key, damaged)])
+        await assert.rejects(log.at(process, 0 as Nonce), { code: 'STORE_CORRUPT' })
+      }
       await store.close()
     }))
 

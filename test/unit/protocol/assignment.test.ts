@@ -72,6 +72,25 @@ describe('protocol/assignment', () => {
     }
   })
 
+  it('catches an entry at the tail that goes back in time, height or epoch, with a link that is right', async () => {
+    const [before, tail] = [chain[2], chain[3]]
+    assert.ok(before && tail)
+    for (const change of [{ timestamp: before.timestamp - 1 }, { blockHeight: before.blockHeight - 1 }]) {
+      const forged = await resign({ ...tail, ...change })
+      assert.throws(() => checkFollows(process, before, forged), { code: 'INVALID_ASSIGNMENT' }, JSON.stringify(change))
+    }
+    const later = await resign({ ...before, epoch: 1 })
+    const fields = nextAssignment(later, {
+      process,
+      message: tail.message,
+      now: 0,
+      block: { height: 0, hash: '', timestamp: 0 },
+    })
+    checkFollows(process, later, await resign(fields))
+    const back = await resign({ ...fields, epoch: 0 })
+    assert.throws(() => checkFollows(process, later, back), { code: 'INVALID_ASSIGNMENT' })
+  })
+
   it('catches entries left out, doubled, swapped and from another schedule', async () => {
     const other = (await schedule(await aProcess({ data: 'other' }), [])).map(({ assignment }) => assignment)
     const [a, b, c, d] = chain

@@ -277,7 +277,8 @@ describe('units/routing/routed-messenger', () => {
       crank: fail('NOT_READY'),
       async *follow(process, id) {
         if (behaviour !== 'takes') throw new AoError('UNKNOWN_MESSAGE', 'not here')
-        yield { process, message: id, nonce: 0 as Nonce, state: 'done', attempts: 0, parts: [], reason: name }
+        const at = { process, message: id, nonce: 0 as Nonce, depth: 0, at: 0, attempts: 0 }
+        yield { ...at, state: 'done', parts: [], reason: name, result: undefined }
       },
     })
     network.join(aRecord(testSigner('mu1').address, ['MU']), { messenger: aMessenger('mu1', 'OVERLOADED') })

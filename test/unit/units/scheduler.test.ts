@@ -4,7 +4,7 @@ import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
-import { MemoryAssignmentLog } from '../../../src/storage/memory.ts'
+import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
 import { schedulePage } from '../../../src/units/scheduler/page.ts'
 import {
   defaultSchedulerUnitOptions,
@@ -26,6 +26,7 @@ import { eventually, TestClock } from '../../support/eventually.ts'
 describe('units/scheduler', () => {
   let unit: SchedulerUnit
   let log: MemoryAssignmentLog
+  let guard: MemorySignGuard
   let hub: MemoryGossipHub
   let item: DataItem
   let process: ProcessId
@@ -34,7 +35,10 @@ describe('units/scheduler', () => {
     const clock = new TestClock()
     const signer = testSigner('su')
     const started = new SchedulerUnit(
-      { signer, log, clock, arweave: new MemoryArweave({ clock }), gossip: hub.join('su'), telemetry: silentTelemetry },
+      {
+        ...{ signer, log, guard, clock, telemetry: silentTelemetry },
+        ...{ arweave: new MemoryArweave({ clock }), gossip: hub.join('su') },
+      },
       { ...defaultSchedulerUnitOptions, headPollMs: 1, ...options },
     )
     await started.start()
@@ -43,6 +47,7 @@ describe('units/scheduler', () => {
 
   beforeEach(async () => {
     log = new MemoryAssignmentLog()
+    guard = new MemorySignGuard()
     hub = new MemoryGossipHub()
     unit = await start()
     item = await aProcess()
@@ -54,7 +59,7 @@ describe('units/scheduler', () => {
   it('is not ready before it has seen a block', async () => {
     const clock = new TestClock()
     const early = new SchedulerUnit({
-      ...{ signer: testSigner('su'), log: new MemoryAssignmentLog(), clock, telemetry: silentTelemetry },
+      ...{ signer: testSigner('su'), log, guard, clock, telemetry: silentTelemetry },
       ...{ arweave: new MemoryArweave({ clock }), gossip: hub.join('early') },
     })
     await assert.rejects(early.schedule(item), { code: 'NOT_READY' })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
-import { type Assignment, checkFollows, type ScheduledMessage } from '../../../src/protocol/assignment.ts'
+import type { LogEntry } from '../../../src/ports/assignment-log.ts'
+import { type Assignment, checkFollows } from '../../../src/protocol/assignment.ts'
 import type { Nonce } from '../../../src/protocol/ids.ts'
-import { MemoryAssignmentLog } from '../../../src/storage/memory.ts'
-import { Sequencer } from '../../../src/units/scheduler/sequencer.ts'
+import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
+import { Sequencer, type SequencerOptions } from '../../../src/units/scheduler/sequencer.ts'
 import { aMessage, anId, aProcess, messages, processIdOf, testSigner } from '../../support/builders.ts'
 import { TestClock } from '../../support/eventually.ts'
 
@@ -16,7 +17,7 @@ class FailingLog extends MemoryAssignmentLog {
   batches: number[] = []
   onAppend: () => void = () => undefined
 
-  override async append(batch: readonly ScheduledMessage[]): Promise<void> {
+  override async append(batch: readonly LogEntry[]): Promise<void> {
     if (this.failing === 'before') throw refused()
     await super.append(batch)
     this.batches.push(batch.length)
@@ -25,20 +26,29 @@ class FailingLog extends MemoryAssignmentLog {
   }
 }
 
+const roomy: SequencerOptions = {
+  maxPending: 100,
+  maxPendingPerProcess: 100,
+  maxPendingBytes: 1e6,
+  maxBatch: 100,
+  maxBatchBytes: 1e6,
+}
+
 describe('units/scheduler/sequencer', () => {
   const signer = testSigner('su')
   let clock: TestClock
   let log: FailingLog
+  let guard: MemorySignGuard
   let durable: Assignment[]
   let block = { height: 1_500_000, hash: anId('block') as string, timestamp: 1_700_000_000_000 }
 
-  const aSequencer = (options = { maxPending: 100, maxBatch: 100 }) =>
+  const aSequencer = (options: Partial<SequencerOptions> = {}, by = signer) =>
     new Sequencer(
       {
-        ...{ signer, log, clock, telemetry: silentTelemetry, block: () => block },
+        ...{ signer: by, log, guard, clock, telemetry: silentTelemetry, block: () => block },
         onDurable: batch => durable.push(...batch.map(({ assignment }) => assignment)),
       },
-      options,
+      { ...roomy, ...options },
     )
   const aHosted = async (sequencer: Sequencer, name = 'p') => {
     const item = await aProcess({ tags: [{ name: 'Name', value: name }] })
@@ -55,12 +65,13 @@ describe('units/scheduler/sequencer', () => {
   beforeEach(() => {
     clock = new TestClock()
     log = new FailingLog()
+    guard = new MemorySignGuard()
     durable = []
     block = { height: 1_500_000, hash: anId('block'), timestamp: 1_700_000_000_000 }
   })
 
   it('gives nonces without gaps in one linked chain, however many come at once', async () => {
-    const sequencer = aSequencer({ maxPending: 100, maxBatch: 7 })
+    const sequencer = aSequencer({ maxBatch: 7 })
     const process = await aHosted(sequencer)
     const given = await Promise.all((await messages(process, 40)).map(item => sequencer.append(process, item)))
     assert.deepEqual(
@@ -179,10 +190,7 @@ describe('units/scheduler/sequencer', () => {
         return signer.sign(draft)
       },
     }
-    const sequencer = new Sequencer(
-      { signer: failing, log, clock, telemetry: silentTelemetry, block: () => block, onDurable: () => undefined },
-      { maxPending: 100, maxBatch: 100 },
-    )
+    const sequencer = aSequencer({}, failing)
     const process = await aHosted(sequencer)
     const answers = await Promise.allSettled((await messages(process, 3)).map(item => sequencer.append(process, item)))
     assert.deepEqual(
@@ -195,6 +203,7 @@ describe('units/scheduler/sequencer', () => {
   it('strands no message, whichever microtask it arrives in', async () => {
     for (let delay = 0; delay < 20; delay++) {
       log = new FailingLog()
+      guard = new MemorySignGuard()
       const sequencer = aSequencer()
       const process = await aHosted(sequencer)
       const [first, late] = await messages(process, 2)

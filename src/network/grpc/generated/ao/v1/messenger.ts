@@ -34,6 +34,8 @@ export interface SubmitResponse {
 export interface CrankRequest {
   process: string;
   message: string;
+  /** Hops from the user's message, as the MU says that hands it on. Absent when a person asks. */
+  depth?: number | undefined;
 }
 
 export interface CrankResponse {
@@ -42,6 +44,10 @@ export interface CrankResponse {
 export interface FollowRequest {
   process: string;
   message: string;
+  /** Leave out what other MUs push of it. */
+  ownOnly: boolean;
+  /** Tell how it stands now, and end. */
+  once: boolean;
 }
 
 export interface FollowResponse {
@@ -184,7 +190,7 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
 };
 
 function createBaseCrankRequest(): CrankRequest {
-  return { process: "", message: "" };
+  return { process: "", message: "", depth: undefined };
 }
 
 export const CrankRequest: MessageFns<CrankRequest> = {
@@ -194,6 +200,9 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     }
     if (message.message !== "") {
       writer.uint32(18).string(message.message);
+    }
+    if (message.depth !== undefined) {
+      writer.uint32(24).uint32(message.depth);
     }
     return writer;
   },
@@ -227,6 +236,14 @@ export const CrankRequest: MessageFns<CrankRequest> = {
             message.message = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.depth = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -243,6 +260,7 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     return {
       process: isSet(object.process) ? globalThis.String(object.process) : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
+      depth: isSet(object.depth) ? globalThis.Number(object.depth) : undefined,
     };
   },
 
@@ -254,6 +272,9 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
+    if (message.depth !== undefined) {
+      obj.depth = Math.round(message.depth);
+    }
     return obj;
   },
 
@@ -264,6 +285,7 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     const message = createBaseCrankRequest();
     message.process = object.process ?? "";
     message.message = object.message ?? "";
+    message.depth = object.depth ?? undefined;
     return message;
   },
 };
@@ -321,7 +343,7 @@ export const CrankResponse: MessageFns<CrankResponse> = {
 };
 
 function createBaseFollowRequest(): FollowRequest {
-  return { process: "", message: "" };
+  return { process: "", message: "", ownOnly: false, once: false };
 }
 
 export const FollowRequest: MessageFns<FollowRequest> = {
@@ -331,6 +353,12 @@ export const FollowRequest: MessageFns<FollowRequest> = {
     }
     if (message.message !== "") {
       writer.uint32(18).string(message.message);
+    }
+    if (message.ownOnly !== false) {
+      writer.uint32(24).bool(message.ownOnly);
+    }
+    if (message.once !== false) {
+      writer.uint32(32).bool(message.once);
     }
     return writer;
   },
@@ -364,6 +392,22 @@ export const FollowRequest: MessageFns<FollowRequest> = {
             message.message = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ownOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.once = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -380,6 +424,12 @@ export const FollowRequest: MessageFns<FollowRequest> = {
     return {
       process: isSet(object.process) ? globalThis.String(object.process) : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
+      ownOnly: isSet(object.ownOnly)
+        ? globalThis.Boolean(object.ownOnly)
+        : isSet(object.own_only)
+        ? globalThis.Boolean(object.own_only)
+        : false,
+      once: isSet(object.once) ? globalThis.Boolean(object.once) : false,
     };
   },
 
@@ -391,6 +441,12 @@ export const FollowRequest: MessageFns<FollowRequest> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
+    if (message.ownOnly !== false) {
+      obj.ownOnly = message.ownOnly;
+    }
+    if (message.once !== false) {
+      obj.once = message.once;
+    }
     return obj;
   },
 
@@ -401,6 +457,8 @@ export const FollowRequest: MessageFns<FollowRequest> = {
     const message = createBaseFollowRequest();
     message.process = object.process ?? "";
     message.message = object.message ?? "";
+    message.ownOnly = object.ownOnly ?? false;
+    message.once = object.once ?? false;
     return message;
   },
 };

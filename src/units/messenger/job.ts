@@ -1,0 +1,50 @@
+import type { CrankJob } from '../../ports/crank-queue.ts'
+import type { CrankPart, PinnedResult } from '../../ports/units.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import type { Attestation } from '../../protocol/attestation.ts'
+import type { MessageId } from '../../protocol/ids.ts'
+import type { Outbox } from '../../protocol/result.ts'
+
+/** A message that is ordered and whose outbox nobody has asked for yet. */
+export const newJob = (
+  { process, message, nonce }: Pick<Assignment, 'process' | 'message' | 'nonce'>,
+  { root, depth, now }: { readonly root: MessageId; readonly depth: number; readonly now: number },
+): CrankJob => ({
+  ...{ process, message, nonce, root, depth, dueAt: now, at: now },
+  ...{ state: 'queued', attempts: 0, parts: [], reason: undefined, result: undefined },
+})
+
+export const isEnded = ({ state }: Pick<CrankJob, 'state'>): boolean => state === 'done' || state === 'failed'
+
+/** A job that a person asks for again: what failed waits once more, what was pushed stays. */
+export const reopened = (job: CrankJob, now: number): CrankJob => ({
+  ...{ ...job, state: 'queued', attempts: 0, reason: undefined, dueAt: now, at: now, depth: 0 },
+  parts: job.parts.map(part => (part.state === 'failed' ? { ...part, state: 'waiting', reason: undefined } : part)),
+})
+
+export const hasFailed = (job: CrankJob): boolean =>
+  job.state === 'failed' || job.parts.some(({ state }) => state === 'failed')
+
+/** What to hold every later answer about this message against. */
+export const pinOf = ({ compute, stateRoot, outboxRoot, error }: Attestation): PinnedResult => ({
+  ...{ compute, stateRoot, outboxRoot },
+  error: error === 'none' ? undefined : error,
+})
+
+/** Part i is a message, then a spawn, then an assignment, as `From-Index` and the outbox root count them. */
+export function partsOf({ messages, spawns, assignments }: Outbox): readonly CrankPart[] {
+  const open = { message: undefined, nonce: undefined, handedTo: undefined, reason: undefined } as const
+  return [
+    ...messages.map(({ target }): CrankPart => ({ kind: 'message', target, state: 'waiting', ...open })),
+    ...spawns.map((): CrankPart => ({ kind: 'spawn', target: '', state: 'waiting', ...open })),
+    ...assignments.map(
+      ({ processes }): CrankPart => ({ kind: 'assignment', target: processes.join(' '), state: 'waiting', ...open }),
+    ),
+  ]
+}
+
+/** What an ended job says of its parts; undefined if all is well. */
+export function summaryOf(parts: readonly CrankPart[]): string | undefined {
+  const failed = parts.filter(part => part.state === 'failed').length
+  return failed === 0 ? undefined : `${failed} of ${parts.length} parts failed`
+}

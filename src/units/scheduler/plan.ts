@@ -1,0 +1,74 @@
+import type { AssignmentLog } from '../../ports/assignment-log.ts'
+import type { SignGuard, SignPromise } from '../../ports/sign-guard.ts'
+import { type Assignment, type BlockAnchor, planAssignment } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { ProcessId } from '../../protocol/ids.ts'
+import type { Origin } from '../../protocol/origin.ts'
+import { behindFloor } from './refusals.ts'
+
+/** A message that asks for a place. */
+export interface Request {
+  readonly process: ProcessId
+  readonly message: DataItem
+  readonly origin: Origin | undefined
+  readonly bytes: number
+  readonly resolve: (assignment: Assignment) => void
+  readonly reject: (error: unknown) => void
+}
+/** A message with its place, and whoever waits for it: more than one if it was sent twice. */
+export interface Planned {
+  readonly promise: SignPromise
+  readonly waiting: Request[]
+}
+export interface PlanDeps {
+  readonly log: AssignmentLog
+  readonly guard: SignGuard
+  readonly now: () => number
+  readonly block: BlockAnchor
+}
+
+/** Gives places to the messages that have none yet, and answers for those that have. Nothing is written. */
+export async function planBatch(batch: readonly Request[], deps: PlanDeps): Promise<readonly Planned[]> {
+  const sought = batch.map(({ process, message, origin }) => ({ process, message: message.id, origin }))
+  const earlier = await deps.log.findMany(sought)
+  const fresh = new Map<ProcessId, Request[]>()
+  for (const [i, request] of batch.entries()) {
+    const known = earlier[i]
+    const requests = fresh.get(request.process)
+    if (known !== undefined) request.resolve(known)
+    else if (requests === undefined) fresh.set(request.process, [request])
+    else requests.push(request)
+  }
+  const planned = await Promise.all([...fresh].map(([process, requests]) => planProcess(process, requests, deps)))
+  return planned.flat()
+}
+
+async function planProcess(
+  process: ProcessId,
+  requests: readonly Request[],
+  { log, guard, now, block }: PlanDeps,
+): Promise<readonly Planned[]> {
+  const tail = await log.tail(process)
+  const floor = await guard.floor(process)
+  if (floor !== undefined && floor.nonce > (tail?.nonce ?? -1)) {
+    for (const { reject } of requests) reject(behindFloor(floor, tail))
+    return []
+  }
+  const byName = new Map<string, Planned>()
+  const planned: Planned[] = []
+  let previous = tail === undefined ? undefined : (tail as SignPromise['plan'])
+  for (const request of requests) {
+    const { message, origin } = request
+    const twin = byName.get(message.id) ?? (origin && byName.get(origin))
+    if (twin !== undefined) {
+      twin.waiting.push(request)
+      continue
+    }
+    previous = planAssignment(previous, { process, message: message.id, now: now(), block })
+    const entry: Planned = { promise: { plan: previous, message, origin }, waiting: [request] }
+    planned.push(entry)
+    byName.set(message.id, entry)
+    if (origin !== undefined) byName.set(origin, entry)
+  }
+  return planned
+}

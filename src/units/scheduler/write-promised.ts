@@ -1,0 +1,84 @@
+import { AoError } from '../../lib/errors.ts'
+import type { AssignmentLog, LogEntry } from '../../ports/assignment-log.ts'
+import type { SignPromise } from '../../ports/sign-guard.ts'
+import { type Assignment, draftAssignment, linkPlan, parseAssignment } from '../../protocol/assignment.ts'
+import { nextNonce, type ProcessId } from '../../protocol/ids.ts'
+import type { Signer } from '../../protocol/keys.ts'
+import { takenByAnother, writeFailed } from './refusals.ts'
+
+export interface WriteDeps {
+  readonly log: AssignmentLog
+  readonly signer: Signer
+}
+export interface WriteOutcome {
+  /** What stands in the log now. */
+  readonly written: ReadonlyMap<SignPromise, Assignment>
+  /** Why the others do not. */
+  readonly failure: unknown
+}
+
+/**
+ * Signs what a SignGuard has on disk and appends it. Doing it again, in the same program or the next, gives the same
+ * bytes, and leaves alone what is in the log already.
+ */
+export async function writePromised(promises: readonly SignPromise[], deps: WriteDeps): Promise<WriteOutcome> {
+  const byProcess = new Map<ProcessId, SignPromise[]>()
+  for (const promise of promises) {
+    const own = byProcess.get(promise.plan.process)
+    if (own === undefined) byProcess.set(promise.plan.process, [promise])
+    else own.push(promise)
+  }
+  const written = new Map<SignPromise, Assignment>()
+  const signed = new Map<SignPromise, LogEntry>()
+  let failure: unknown
+  await Promise.all(
+    [...byProcess].map(([process, own]) =>
+      signProcess(process, own, { ...deps, written, signed }).catch((error: unknown) => {
+        failure ??= error // the others of the batch go on
+      }),
+    ),
+  )
+  if (signed.size === 0) return { written, failure }
+  try {
+    await deps.log.append([...signed.values()], { guarded: true })
+  } catch (cause) {
+    return { written, failure: writeFailed(cause) }
+  }
+  for (const [promise, { assignment }] of signed) written.set(promise, assignment)
+  return { written, failure }
+}
+
+// In sequence: each link needs the Assignment before. After a failure nothing more of this Process is signed.
+async function signProcess(
+  process: ProcessId,
+  promises: readonly SignPromise[],
+  {
+    log,
+    signer,
+    written,
+    signed,
+  }: WriteDeps & { readonly written: Map<SignPromise, Assignment>; readonly signed: Map<SignPromise, LogEntry> },
+): Promise<void> {
+  const tail = await log.tail(process)
+  let previous = tail
+  for (const promise of promises) {
+    const { plan, message, origin } = promise
+    if (tail !== undefined && plan.nonce <= tail.nonce) {
+      const present = await log.at(process, plan.nonce)
+      if (present?.message !== plan.message) throw takenByAnother(plan)
+      written.set(promise, present)
+      continue
+    }
+    const expected = nextNonce(previous?.nonce)
+    if (plan.nonce !== expected) {
+      throw new AoError('NONCE_GAP', 'the log ends before a place that is promised', {
+        process,
+        expected,
+        nonce: plan.nonce,
+      })
+    }
+    const assignment = parseAssignment(await signer.sign(draftAssignment(linkPlan(plan, previous))))
+    signed.set(promise, { assignment, message, origin })
+    previous = assignment
+  }
+}

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict'
+import { eventually } from '../support/eventually.ts'
+import { AoUser, readCursor, versions } from './ao-client.ts'
+import { doors, LocalNetwork } from './local-network.ts'
+
+describe('aoconnect, unchanged', function () {
+  this.timeout(120_000)
+  let network: LocalNetwork
+  before(async () => {
+    network = await LocalNetwork.start()
+  })
+  after(() => network?.stop())
+
+  for (const version of versions) {
+    for (const door of doors) {
+      describe(`${version} through ${door}`, () => {
+        let user: AoUser
+        let process: string
+        before(async () => {
+          user = await AoUser.of(version, { network, door })
+          process = await user.spawn('echo')
+        })
+
+        it('spawns a Process and reads what its own item gave', async () => {
+          const { Output } = await user.ao.result({ process, message: process })
+          assert.equal(Output, 'count 1')
+        })
+
+        it('sends messages and reads the result of each', async () => {
+          const fresh = await user.spawn('echo')
+          const first = await user.message(fresh, 'Count')
+          const second = await user.message(fresh, 'Count')
+          // The later one first: the earlier is evaluated on the way.
+          assert.equal((await user.ao.result({ process: fresh, message: second })).Output, 'count 3')
+          const { Output, Messages, Spawns, Error: failure } = await user.ao.result({ process: fresh, message: first })
+          assert.deepEqual([Output, Messages, Spawns, failure], ['count 2', [], [], undefined])
+        })
+
+        it('sees the error of a message in its result, and the state of before after it', async () => {
+          const fresh = await user.spawn('echo')
+          const failing = await user.message(fresh, 'Fail')
+          assert.match(String((await user.ao.result({ process: fresh, message: failing })).Error), /asked to fail/)
+          const next = await user.message(fresh, 'Count')
+          assert.equal((await user.ao.result({ process: fresh, message: next })).Output, 'count 2')
+        })
+
+        it('dry-runs without leaving a trace', async () => {
+          const fresh = await user.spawn('echo')
+          const dry = () => user.ao.dryrun({ process: fresh, tags: [{ name: 'Action', value: 'Count' }] })
+          assert.equal((await dry()).Output, 'count 2')
+          assert.equal((await dry()).Output, 'count 2')
+          const message = await user.message(fresh, 'Count')
+          assert.equal((await user.ao.result({ process: fresh, message })).Output, 'count 2')
+        })
+
+        it('pages through results both ways, failed ones left out, and misses none', async () => {
+          const fresh = await user.spawn('echo')
+          for (let i = 0; i < 3; i++) await user.message(fresh, 'Count')
+          await user.message(fresh, 'Fail')
+          for (let i = 0; i < 3; i++) await user.message(fresh, 'Count')
+          const seen: unknown[] = []
+          for (let from: string | undefined, page = 0; page < 9; page++) {
+            const { edges } = await user.ao.results({
+              process: fresh,
+              limit: 2,
+              ...(from === undefined ? {} : { from }),
+            })
+            seen.push(...edges.map(({ node }) => node.Output))
+            from = edges.at(-1)?.cursor
+            if (edges.length < 2) break
+          }
+          assert.deepEqual(
+            seen,
+            [1, 2, 3, 4, 5, 6, 7].map(n => `count ${n}`),
+          )
+
+          const { edges: newest } = await user.ao.results({ process: fresh, limit: 3, sort: 'DESC' })
+          assert.deepEqual(
+            newest.map(edge => readCursor(edge).ordinate),
+            ['7', '6', '5'],
+          )
+          // `to` is inclusive, so the last one comes again.
+          const [, , last] = newest
+          assert.ok(last)
+          const { edges: older } = await user.ao.results({ process: fresh, limit: 3, sort: 'DESC', to: last.cursor })
+          assert.deepEqual(
+            older.map(edge => readCursor(edge).ordinate),
+            ['5', '3', '2'],
+          )
+        })
+
+        it('goes on from a DESC cursor to what is newer, as the aos command line does', async () => {
+          const fresh = await user.spawn('echo')
+          await user.message(fresh, 'Count')
+          const { edges: before } = await user.ao.results({ process: fresh, limit: 5, sort: 'DESC' })
+          const from = before[0]?.cursor ?? ''
+          assert.deepEqual((await user.ao.results({ process: fresh, from, limit: 1000 })).edges, [])
+          await user.message(fresh, 'Count')
+          const { edges } = await user.ao.results({ process: fresh, from, limit: 1000 })
+          assert.deepEqual(
+            edges.map(edge => [edge.node.Output, readCursor(edge).ordinate]),
+            [['count 3', '2']],
+          )
+        })
+
+        it('orders 30 messages sent at once without a gap, each once', async () => {
+          const fresh = await user.spawn('echo')
+          const sent = await Promise.all(Array.from({ length: 30 }, () => user.message(fresh, 'Count')))
+          const outputs = await Promise.all(sent.map(message => user.ao.result({ process: fresh, message })))
+          const counts = outputs.map(({ Output }) => Number(String(Output).replace('count ', '')))
+          assert.deepEqual(
+            counts.sort((a, b) => a - b),
+            Array.from({ length: 30 }, (_, i) => i + 2),
+          )
+        })
+
+        it('sees two Processes play ping-pong', async () => {
+          const [a, b] = await Promise.all([user.spawn('echo'), user.spawn('echo')])
+          await user.message(a, 'Send-Ping', { tags: [{ name: 'Recipient', value: b }] })
+          // The ping reaches b, and its pong a.
+          for (const [process, count] of [
+            [b, 'count 2'],
+            [a, 'count 3'],
+          ] as const) {
+            await eventually(
+              `${count} at ${process}`,
+              async () => {
+                const { edges } = await user.ao.results({ process, limit: 1, sort: 'DESC' })
+                return edges[0]?.node.Output === count
+              },
+              30_000,
+            )
+          }
+          const { edges } = await user.ao.results({ process: b, limit: 1, sort: 'DESC' })
+          assert.equal(edges[0]?.node.Messages[0]?.Target, a)
+          assert.equal(edges[0]?.node.Messages[0]?.Tags.find(({ name }) => name === 'Action')?.value, 'Pong')
+        })
+
+        it('is told what is wrong', async () => {
+          const nowhere = 'A'.repeat(43)
+          await assert.rejects(user.message(nowhere, 'Count'), /Process/)
+          const unknown = await user.ao.result({ process, message: nowhere })
+          assert.match(String(unknown.error), /no such message/)
+          // aoconnect looks the Module up itself, and says no more than this.
+          await assert.rejects(
+            user.ao.spawn({ module: nowhere, scheduler: network.address, signer: user.signer }),
+            /Invalid Return/,
+          )
+          await assert.rejects(user.ao.assign({ process, message: nowhere }), /not supported/)
+          await assert.rejects(user.ao.monitor({ process, signer: user.signer }), /cron/)
+        })
+      })
+    }
+  }
+
+  it('works with a slash behind the URLs of the units', async () => {
+    const user = await AoUser.of('0.0.98', { network, door: 'a node with all roles', slash: '/' })
+    const process = await user.spawn('echo')
+    const message = await user.message(process, 'Count')
+    assert.equal((await user.ao.result({ process, message })).Output, 'count 2')
+    assert.equal((await user.ao.results({ process })).edges.length, 2)
+    assert.equal((await user.ao.dryrun({ process, tags: [{ name: 'Action', value: 'Count' }] })).Output, 'count 3')
+  })
+
+  describe('with aos Processes', () => {
+    for (const version of versions) {
+      it(`evaluates Lua, keeps state, and reports Lua errors (${version})`, async () => {
+        const user = await AoUser.of(version, { network, door: 'a node that only forwards' })
+        const process = await user.spawn('aos', [{ name: 'Name', value: 'compat' }])
+        assert.equal(await user.evaluate(process, 'Count = 41; return Count + 1'), '42')
+        assert.equal(await user.evaluate(process, 'Count = Count + 2; return Count'), '43')
+        const bad = await user.message(process, 'Eval', { data: 'error("deliberate")' })
+        assert.match(JSON.stringify(await user.ao.result({ process, message: bad })), /deliberate/)
+        const dry = await user.ao.dryrun({ process, tags: [{ name: 'Action', value: 'Info' }], data: '' })
+        assert.equal(dry.error, undefined)
+      })
+    }
+
+    it('lets two of them talk over three rounds', async () => {
+      const user = await AoUser.of('0.0.98', { network, door: 'a node with all roles' })
+      const [a, b] = [await user.spawn('aos'), await user.spawn('aos')]
+      await user.evaluate(
+        b,
+        `Handlers.add("ping", Handlers.utils.hasMatchingTag("Action", "Ping"), function (message)
+           Send({ Target = message.From, Action = "Pong", Data = message.Data })
+         end)`,
+      )
+      await user.evaluate(
+        a,
+        `Rounds = 0
+         Handlers.add("pong", Handlers.utils.hasMatchingTag("Action", "Pong"), function (message)
+           Rounds = Rounds + 1
+           if Rounds < 3 then Send({ Target = message.From, Action = "Ping", Data = message.Data }) end
+         end)`,
+      )
+      await user.evaluate(a, `Send({ Target = "${b}", Action = "Ping", Data = "1" })`)
+      await eventually('three rounds', async () => (await user.evaluate(a, 'return Rounds')) === '3', 60_000)
+    })
+  })
+})
