@@ -5,6 +5,7 @@ import type { Component } from '../lib/component.ts'
 import type { Json } from '../lib/json.ts'
 import { loadOrCreateCertificate } from '../network/grpc/certificate.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
+import { checkMark, markOf } from '../storage/directory-mark.ts'
 import { openStore } from '../storage/level.ts'
 import { loadKey } from './keys.ts'
 import type { NodeOptions } from './settings.ts'
@@ -55,6 +56,7 @@ class NodeProcess implements AoNode {
     const store = await openStore(join(dataDir, 'store'), telemetry)
     this.#closeStore = () => store.close()
     try {
+      await checkMark(store, markOf(dataDir), { confirmed: this.#options.confirmMoved })
       const certificate = await loadOrCreateCertificate(dataDir, { commonName: key.signer.address })
       const wired = wireNode({
         options: this.#options,

@@ -45,6 +45,11 @@ const url = z.url({ protocol: /^https?$/ })
  */
 export const settings = {
   dataDir: setting(text, '.aonet/node', 'directory of the key, the certificate and the database'),
+  confirmMoved: setting(
+    flag,
+    false,
+    'true once: this data directory was copied or moved, and no node runs on the other copy any more',
+  ),
   roles: setting<UnitRole[]>(
     roles,
     ['MU', 'SU', 'CU'],

@@ -43,7 +43,8 @@ export interface Step {
 export interface LiveProcess {
   /**
    * @throws AoError `UNSUPPORTED_MODULE` | `OVERLOADED` | `NOT_READY` (the worker died or the instance was evicted:
-   * open again and replay). Never throws for what the Process itself did: that is an Evaluation with `error`.
+   * open again and replay) | `DEADLINE` (this message outlasted what the node allows; its worker was ended). Never
+   * throws for what the Process itself did: that is an Evaluation with `error`.
    */
   handle(message: VmMessage, options?: AbortOptions): Promise<Step>
   /** As `handle`, and then the state is put back. */

@@ -12,8 +12,7 @@ export interface State {
  * A copy of a state: the length of the memory, the pages of it that are not zero, and the mutable globals.
  *
  * `root` commits to it: SHA-256 over u64(length), u32(number of globals), u64(each global), and for each page that is
- * not zero, ascending, u32(index) and the page's hash; integers big-endian. The page's hash
- * is that of `ImagePage`.
+ * not zero, ascending, u32(index) and the hash of the `ImagePage`; integers big-endian.
  */
 export class Image {
   #memoryBytes = 0
@@ -45,9 +44,7 @@ export class Image {
     for (const index of nonZeroPages(bytes, this.#pages.keys())) {
       if (!this.#pages.has(index)) bytes.fill(0, index * pageBytes, (index + 1) * pageBytes)
     }
-    for (const [index, page] of this.#pages) {
-      page.restore(bytes, index * pageBytes)
-    }
+    for (const [index, page] of this.#pages) page.restore(bytes, index * pageBytes)
     for (const [i, global] of globals.entries()) {
       const value = this.#globals[i] ?? 0n
       global.value = typeof global.value === 'bigint' ? BigInt.asIntN(64, value) : Number(BigInt.asIntN(32, value))

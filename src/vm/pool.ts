@@ -13,7 +13,7 @@ import { type LossReason, WorkerSlot } from './worker-slot.ts'
 export interface WorkerVmPoolOptions {
   /** Threads. One per core but one leaves room for the rest of the node. */
   readonly workers: number
-  /** Live instances per worker; the one used longest ago is dropped for a new one. About 4 MB each for aos. */
+  /** Live instances per worker; the one used longest ago is dropped for a new one. About 6 MB each for aos. */
   readonly maxLive: number
   /** Calls that wait per worker before more are refused. */
   readonly maxQueued: number

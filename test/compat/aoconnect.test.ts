@@ -53,40 +53,40 @@ describe('aoconnect, unchanged', function () {
           assert.equal((await user.ao.result({ process: fresh, message })).Output, 'count 2')
         })
 
-        it('pages through results both ways, failed ones left out, and misses none', async () => {
-          const fresh = await user.spawn('echo')
-          for (let i = 0; i < 3; i++) await user.message(fresh, 'Count')
-          await user.message(fresh, 'Fail')
-          for (let i = 0; i < 3; i++) await user.message(fresh, 'Count')
-          const seen: unknown[] = []
-          for (let from: string | undefined, page = 0; page < 9; page++) {
-            const { edges } = await user.ao.results({
-              process: fresh,
-              limit: 2,
-              ...(from === undefined ? {} : { from }),
-            })
-            seen.push(...edges.map(({ node }) => node.Output))
-            from = edges.at(-1)?.cursor
-            if (edges.length < 2) break
-          }
-          assert.deepEqual(
-            seen,
-            [1, 2, 3, 4, 5, 6, 7].map(n => `count ${n}`),
-          )
+        describe('paging through results', () => {
+          let paged: string
+          before(async () => {
+            paged = await user.spawn('echo')
+            for (const action of ['Count', 'Count', 'Count', 'Fail', 'Count', 'Count', 'Count']) {
+              await user.message(paged, action)
+            }
+          })
 
-          const { edges: newest } = await user.ao.results({ process: fresh, limit: 3, sort: 'DESC' })
-          assert.deepEqual(
-            newest.map(edge => readCursor(edge).ordinate),
-            ['7', '6', '5'],
-          )
-          // `to` is inclusive, so the last one comes again.
-          const [, , last] = newest
-          assert.ok(last)
-          const { edges: older } = await user.ao.results({ process: fresh, limit: 3, sort: 'DESC', to: last.cursor })
-          assert.deepEqual(
-            older.map(edge => readCursor(edge).ordinate),
-            ['5', '3', '2'],
-          )
+          it('misses none but the failed, from the oldest on', async () => {
+            const seen: unknown[] = []
+            for (let place = {}, more = true; more; ) {
+              const { edges } = await user.ao.results({ process: paged, limit: 2, ...place })
+              seen.push(...edges.map(({ node }) => node.Output))
+              place = { from: edges.at(-1)?.cursor }
+              more = edges.length === 2
+            }
+            assert.deepEqual(
+              seen,
+              [1, 2, 3, 4, 5, 6, 7].map(n => `count ${n}`),
+            )
+          })
+
+          it('goes back from the newest', async () => {
+            const page = async (to?: string) => {
+              const place = to === undefined ? {} : { to }
+              const { edges } = await user.ao.results({ process: paged, limit: 3, sort: 'DESC', ...place })
+              return { nonces: edges.map(edge => readCursor(edge).ordinate), last: edges.at(-1)?.cursor }
+            }
+            const newest = await page()
+            assert.deepEqual(newest.nonces, ['7', '6', '5'])
+            // `to` is inclusive, so the last one comes again.
+            assert.deepEqual((await page(newest.last)).nonces, ['5', '3', '2'])
+          })
         })
 
         it('goes on from a DESC cursor to what is newer, as the aos command line does', async () => {

@@ -35,7 +35,7 @@ describe('clients that start at the gateway, unchanged', function () {
 
   it('scheduler-utils takes the address of the SU for a scheduler, and that of a wallet for none', async () => {
     assert.equal(await located().validate(network.address), true)
-    assert.equal(await located().validate(network.wallet.signer.address), false)
+    await assert.rejects(located().validate(network.wallet.signer.address), /Could not find 'Scheduler-Location'/)
   })
 
   it('scheduler-utils locates a Process whose scheduler is named, redirects followed or not', async () => {

@@ -5,6 +5,7 @@ import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { parseAoItem } from '../../protocol/message.ts'
+import { claimedOrigin } from '../../protocol/origin.ts'
 import type { ChannelPool, Peer } from './channel-pool.ts'
 import { streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
@@ -35,7 +36,7 @@ export class RemoteScheduler implements Scheduler {
   async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
     const answer = await this.#ask(SchedulerService.schedule, { item: message.raw }, signal, this.#deadlines.scheduleMs)
     const assignment = await this.#assignment(answer.assignment, parseAoItem(message).process)
-    if (assignment.message !== message.id) throw this.#dishonest('another message', message.id, assignment.message)
+    if (assignment.message !== message.id) await this.#checkTwin(message, assignment, { signal })
     return assignment
   }
 
@@ -76,6 +77,18 @@ export class RemoteScheduler implements Scheduler {
       }
       yield scheduled
     }
+  }
+
+  /** An SU answers the same part of an outbox, brought by another MU, with the first Assignment: then it can show it. */
+  async #checkTwin(message: DataItem, { process, nonce, ...first }: Assignment, options: AbortOptions): Promise<void> {
+    const origin = claimedOrigin(message)
+    if (origin !== undefined) {
+      for await (const row of this.read(process, { from: nonce, to: nonce }, options)) {
+        const same = row.assignment.id === first.id && row.message !== undefined
+        if (same && claimedOrigin(row.message) === origin) return
+      }
+    }
+    throw this.#dishonest('another message', message.id, first.message)
   }
 
   #ask<Req, Res>(

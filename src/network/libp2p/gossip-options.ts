@@ -48,6 +48,7 @@ export function gossipOptions(networkHash: string, options: { allowSameIp: boole
     // A busy machine answers late: the default of 3 s makes honest neighbours look like liars.
     gossipsubIWantFollowupMs: 12_000,
     scoreParams: scoreParams(networkHash, options),
+    idontwantMinDataSize: 512,
     scoreThresholds,
   }
 }

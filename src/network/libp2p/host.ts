@@ -70,6 +70,7 @@ const tickMs = 250
 /** A connection older than this whose peer did not say who it is gets asked again, in milliseconds. */
 const identifyMs = 2_000
 const dialTimeoutMs = 10_000
+const pingTimeoutMs = 30_000
 
 /**
  * The libp2p node: one key, TCP with noise and yamux, gossipsub, and a lasting connection to the bootstrap peers.
@@ -226,6 +227,9 @@ export class Libp2pHost implements Component {
         maxParallelDials: 16,
         dialTimeout: dialTimeoutMs,
       },
+      // A peer that answers a ping late is rarely gone; more often one of us is busy, and hanging up loses messages.
+      // 5 s, the default, cut healthy links under load. A process that dies is seen at once by its closed socket.
+      connectionMonitor: { pingTimeout: { minTimeout: pingTimeoutMs, maxTimeout: 2 * pingTimeoutMs } },
       connectionGater: { denyDialPeer: isRefused, denyInboundEncryptedConnection: isRefused },
       peerDiscovery: this.#options.mdns ? [mdns({ serviceTag: mdnsServiceTag(this.networkHash) })] : [],
       services: {

@@ -59,8 +59,8 @@ export class Drain implements Component {
   offer(jobs: readonly CrankJob[]): void {
     for (const job of jobs) {
       if (this.#closed) return
-      if (this.#running.size >= this.#options.maxRunning) return this.postponed()
-      if (!this.#running.has(keyOf(job))) this.#begin(job)
+      if (this.#running.size >= this.#options.maxRunning) this.postponed()
+      else if (!this.#running.has(keyOf(job))) this.#begin(job)
     }
   }
 

@@ -9,7 +9,9 @@ import type { Compute, Messenger, Scheduler } from '../../../src/ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Id, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import type { Signer } from '../../../src/protocol/keys.ts'
 import { emptyOutbox, type Result } from '../../../src/protocol/result.ts'
+import { tagsOf } from '../../../src/protocol/tags.ts'
 import {
   messageItem,
   newSigner,
@@ -68,6 +70,41 @@ describe('gRPC: whom a node believes', () => {
     const remote = units.scheduler(node.record)
     await assert.rejects(remote.schedule(spawn), { code: 'INVALID_ASSIGNMENT' })
     await assert.rejects(remote.assignment(aoProcess(spawn), 'newest'), { code: 'INVALID_ASSIGNMENT' })
+  })
+
+  it('takes the Assignment of the same part of an outbox by another MU, and of nothing else', async () => {
+    const signer = newSigner()
+    const honest = new SmallScheduler(signer)
+    const spawn = await spawnItem(user, signer)
+    const process = aoProcess(spawn)
+    await honest.schedule(spawn)
+    const part = (by: Signer, index: string): Promise<DataItem> =>
+      by.sign({
+        target: process,
+        data: new Uint8Array(1),
+        tags: tagsOf(
+          ...([
+            ['Data-Protocol', 'ao'],
+            ['Type', 'Message'],
+          ] as const),
+          ...([
+            ['From-Process', someId(3)],
+            ['From-Nonce', '7'],
+            ['From-Index', index],
+          ] as const),
+        ),
+      })
+    const first = await honest.schedule(await part(user, '0'))
+    const scheduler: Scheduler = {
+      schedule: async () => first,
+      assignment: (...asked) => honest.assignment(...asked),
+      process: asked => honest.process(asked),
+      read: (...asked) => honest.read(...asked),
+    }
+    const remote = units.scheduler((await start({ signer, units: { scheduler } })).record)
+    assert.equal((await remote.schedule(await part(newSigner(), '0'))).id, first.id)
+    await assert.rejects(remote.schedule(await part(newSigner(), '1')), { code: 'INVALID_ASSIGNMENT' })
+    await assert.rejects(remote.schedule(await messageItem(user, process, 'm')), { code: 'INVALID_ASSIGNMENT' })
   })
 
   it('catches answers about another message, another Process and another item', async () => {

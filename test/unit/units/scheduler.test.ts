@@ -4,6 +4,8 @@ import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import type { Signer } from '../../../src/protocol/keys.ts'
+import { type Tag, tagsOf } from '../../../src/protocol/tags.ts'
 import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
 import { schedulePage } from '../../../src/units/scheduler/page.ts'
 import {
@@ -79,6 +81,60 @@ describe('units/scheduler', () => {
     given.push(await unit.schedule(message))
     assert.equal(new Set(given.map(({ id }) => id)).size, 1)
     assert.equal((await unit.assignment(process, 'newest')).nonce, 1)
+  })
+
+  describe('given the same part of an outbox by several MUs', () => {
+    const mu = ['mu 1', 'mu 2'].map(name => testSigner(name))
+    let believing: DataItem
+    const pushed = (signer: Signer | undefined, index = 0, tags: readonly Tag[] = []) =>
+      aMessage(believing, {
+        signer: signer ?? testSigner('stranger'),
+        tags: [...tagsOf(['From-Process', process], ['From-Nonce', '4'], ['From-Index', String(index)]), ...tags],
+      })
+
+    beforeEach(async () => {
+      believing = await aProcess({ data: 'believes', authorities: mu.map(({ address }) => address) })
+      await unit.schedule(believing)
+    })
+
+    it('orders it once and answers all with the first Assignment, at once and later', async () => {
+      const copies = await Promise.all([pushed(mu[0]), pushed(mu[1]), pushed(mu[1], 0, tagsOf(['X', 'other words']))])
+      const given = await Promise.all(copies.map(copy => unit.schedule(copy)))
+      for (const copy of copies) given.push(await unit.schedule(copy))
+      assert.equal(new Set(given.map(({ id }) => id)).size, 1)
+      assert.equal((await unit.assignment(processIdOf(believing), 'newest')).nonce, 1)
+    })
+
+    it('remembers it over a restart', async () => {
+      const first = await unit.schedule(await pushed(mu[0]))
+      await unit.stop()
+      hub = new MemoryGossipHub()
+      unit = await start()
+      await eventually('a block', () => unit.schedule(believing).catch(() => undefined))
+      assert.equal((await unit.schedule(await pushed(mu[1]))).id, first.id)
+    })
+
+    it('keeps different parts, and parts for another Process, apart', async () => {
+      const nonces = [
+        (await unit.schedule(await pushed(mu[0], 0))).nonce,
+        (await unit.schedule(await pushed(mu[0], 1))).nonce,
+      ]
+      assert.deepEqual(nonces, [1, 2])
+      const twin = await aProcess({ data: 'also believes', authorities: mu.map(({ address }) => address) })
+      await unit.schedule(twin)
+      const tags = (await pushed(mu[0])).tags.filter(({ name }) => name.startsWith('From-'))
+      assert.equal(
+        (await unit.schedule(await aMessage(twin, { signer: mu[0] ?? testSigner(), tags }))).process,
+        twin.id,
+      )
+    })
+
+    it('lets no stranger take the place of a part by a copy of its tags', async () => {
+      const fake = await unit.schedule(await pushed(undefined))
+      const real = await unit.schedule(await pushed(mu[0]))
+      const again = await unit.schedule(await pushed(undefined, 0, tagsOf(['X', 'again'])))
+      assert.deepEqual([fake.nonce, real.nonce, again.nonce], [1, 2, 3])
+    })
   })
 
   it('refuses what it should not order, and says why', async () => {

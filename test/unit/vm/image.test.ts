@@ -54,6 +54,21 @@ describe('vm/image', () => {
     )
   })
 
+  it('knows states that come back, as marks of a garbage collector do', () => {
+    const state = aState()
+    const image = new Image(state)
+    const looks = [1, 2, 1, 3, 1, 2, 0, 1, 0, 2, 2].map((value, step) => {
+      bytesOf(state).fill(value, 5000, 70_000)
+      bytesOf(state)[3 * pageBytes] = step
+      image.capture(state)
+      return [image.root, new Image(state).root, Uint8Array.from(bytesOf(state))] as const
+    })
+    for (const [root, expected] of looks) assert.equal(root, expected)
+    bytesOf(state).fill(9)
+    image.restore(state)
+    assert.deepEqual(bytesOf(state), looks.at(-1)?.[2])
+  })
+
   it('has another root for any other byte, global or length', () => {
     const roots = new Set([new Image(aState()).root, new Image(aState(5)).root])
     for (const at of [0, 1023, 1024, pageBytes - 1, pageBytes, 3 * pageBytes + 5]) {

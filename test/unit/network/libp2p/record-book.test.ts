@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../../src/lib/errors.ts'
 import { RecordBook } from '../../../../src/network/libp2p/record-book.ts'
-import type { addressOfKey } from '../../../../src/protocol/ids.ts'
+import type { Address } from '../../../../src/protocol/ids.ts'
 import { generateKey } from '../../../../src/protocol/keys.ts'
 import { testSigner } from '../../../support/builders.ts'
 import { aRecord, mutated, network, type RecordOptions, StillClock } from './records.ts'
