@@ -25,8 +25,11 @@ export interface CrankRetention {
 
 /** The MU's durable queue. Every change of a job is on disk before its effect is shown. */
 export interface CrankQueue {
-  /** Adds jobs and updates others, all or nothing; resolves when on disk. A job that exists already is not added again. */
-  write(change: CrankChange): Promise<void>
+  /**
+   * Adds jobs and updates others, all or nothing; resolves when on disk, with the jobs that were added: one that
+   * exists already is left as it is.
+   */
+  write(change: CrankChange): Promise<readonly CrankJob[]>
   get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined>
   /** Jobs that are neither done nor failed, earliest `dueAt` first, at most `limit`. */
   open(limit: number): Promise<readonly CrankJob[]>

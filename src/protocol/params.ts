@@ -21,8 +21,8 @@ export interface NetworkParams {
 export const testnetParams: NetworkParams = {
   network: 'testnet',
   protocol: 1,
-  meter: 'none-1',
-  maxGas: 500_000_000_000,
+  meter: 'gas-1',
+  maxGas: 100_000_000_000,
   maxMemoryBytes: 512 * 1024 * 1024,
 }
 

@@ -35,6 +35,24 @@ export function verifySignature(
   }
 }
 
+/** As `verifySignature`. RSA and Ed25519 are checked in a thread of Node's pool; the rest, which few use, here. */
+export async function verifySignatureAside(
+  type: SignatureType,
+  ownerKey: Uint8Array,
+  digest: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const [algorithm, key] =
+    type === 1 ? (['sha256', rsaKey(ownerKey)] as const) : type === 2 ? ([null, ed25519Key(ownerKey)] as const) : []
+  if (algorithm === undefined) return verifySignature(type, ownerKey, digest, signature)
+  if (key === undefined) return false
+  const keyOptions = type === 1 ? { key, padding, saltLength } : key
+  return new Promise(resolve => {
+    // An error is OpenSSL's: it cannot calculate with this key, so the key signed nothing.
+    verify(algorithm, digest, keyOptions, signature, (error, valid) => resolve(error === null && valid))
+  })
+}
+
 /** Why these bytes are no owner of that type, or another form of one; undefined if they are its one form. */
 export function ownerFault(type: SignatureType, ownerKey: Uint8Array): string | undefined {
   switch (type) {

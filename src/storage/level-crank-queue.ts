@@ -30,12 +30,12 @@ export class LevelCrankQueue implements CrankQueue {
     this.#store = store
   }
 
-  async write(change: CrankChange): Promise<void> {
+  async write(change: CrankChange): Promise<readonly CrankJob[]> {
     const touched = [...(change.add ?? []), ...(change.update ?? [])]
-    if (touched.length === 0) return
+    if (touched.length === 0) return []
     await this.#counted()
     // A job's old row says which of its index keys to remove: nobody may change it between the reading and the writing.
-    await this.#lock.run(touched.map(nameOf), () => this.#write(touched, change.add?.length ?? 0))
+    return this.#lock.run(touched.map(nameOf), () => this.#write(touched, change.add?.length ?? 0))
   }
 
   async get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined> {
@@ -76,14 +76,17 @@ export class LevelCrankQueue implements CrankQueue {
     return this.#lock.run(found.map(nameOf), () => this.#forget(found))
   }
 
-  async #write(touched: readonly CrankJob[], added: number): Promise<void> {
+  /** @param toAdd how many of them, from the front, are to be left out if they exist. */
+  async #write(touched: readonly CrankJob[], toAdd: number): Promise<readonly CrankJob[]> {
     const values = await this.#store.getMany(touched.map(jobKey))
     const now = new Map(touched.map((job, i) => [nameOf(job), decodeMaybe(values[i])] as const))
     const ops: WriteOp[] = []
     const change = { open: 0, ended: 0 }
+    const added: CrankJob[] = []
     for (const [i, job] of touched.entries()) {
       const before = now.get(nameOf(job))
-      if (i < added && before !== undefined) continue
+      if (i < toAdd && before !== undefined) continue
+      if (i < toAdd) added.push(job)
       if (before !== undefined) {
         ops.push(...withoutIndex(before))
         change[kindOf(before)]--
@@ -93,6 +96,7 @@ export class LevelCrankQueue implements CrankQueue {
       now.set(nameOf(job), job)
     }
     await this.#apply(ops, change)
+    return added
   }
 
   /** Only those that did not come to life again since they were read. */

@@ -5,15 +5,21 @@ import { parseStoredItem } from '../protocol/data-item.ts'
 import type { ProcessId } from '../protocol/ids.ts'
 import type { Origin } from '../protocol/origin.ts'
 import { decoding } from './decoding.ts'
-import { idPart, KeySpace, u64 } from './keys.ts'
+import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
 import { joinParts, splitParts } from './parts.ts'
 import { SignPromises } from './sign-promises.ts'
 import { del, put, type Store } from './store.ts'
 
-/** (process, epoch, nonce) → plan and origin as JSON, message bytes. */
+/** running number → promises of one write: for each its plan and origin as JSON and the message's bytes. */
 const promises = new KeySpace('sign-guard')
 /** process → floor as JSON. */
 const floors = new KeySpace('sign-floor')
+
+/** One write on disk, and what it promised. */
+interface Written {
+  readonly key: Uint8Array
+  readonly batch: readonly SignPromise[]
+}
 
 /**
  * The SignGuard on disk, in the same Store as the log that it guards.
@@ -25,8 +31,8 @@ export class LevelSignGuard implements SignGuard {
   readonly #store: Store
   #loading: Promise<SignPromises> | undefined
   #known: SignPromises | undefined
-  /** Keys to delete with the next write. */
-  #released: Uint8Array[] = []
+  #written: readonly Written[] = []
+  #lastNumber = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -35,14 +41,15 @@ export class LevelSignGuard implements SignGuard {
   async promise(batch: readonly SignPromise[]): Promise<void> {
     const known = await this.#load()
     known.take(batch)
-    const dels = this.#released.map(del)
-    await this.#store.write([...dels, ...batch.map(promise => put(keyOf(promise), encode(promise)))])
-    this.#released = this.#released.slice(dels.length)
+    const key = promises.key(u64(++this.#lastNumber))
+    const spent = this.#written.filter(written => !known.hasOpen(written.batch))
+    this.#written = [...this.#written, { key, batch }] // also if the write fails: it may be there all the same
+    await this.#store.write([...spent.map(written => del(written.key)), put(key, encode(batch))])
+    this.#written = this.#written.filter(written => !spent.includes(written))
   }
 
   release(batch: readonly SignPromise[]): void {
     this.#known?.release(batch)
-    for (const promise of batch) this.#released.push(keyOf(promise))
   }
 
   async open(): Promise<readonly SignPromise[]> {
@@ -77,7 +84,14 @@ export class LevelSignGuard implements SignGuard {
 
   async #read(): Promise<SignPromises> {
     const known = new SignPromises()
-    for await (const [, value] of this.#store.entries(promises.range())) known.take([decode(value)])
+    const written: Written[] = []
+    for await (const [key, value] of this.#store.entries(promises.range())) {
+      const batch = decode(value)
+      known.take(batch)
+      written.push({ key, batch })
+      this.#lastNumber = fromU64(promises.part(key, 0, 8))
+    }
+    this.#written = written
     for await (const [, value] of this.#store.entries(floors.range())) {
       known.raise([decoding('sign-floor', () => JSON.parse(toUtf8(value)) as SignFloor)])
     }
@@ -85,15 +99,21 @@ export class LevelSignGuard implements SignGuard {
   }
 }
 
-const keyOf = ({ plan: { process, epoch, nonce } }: SignPromise): Uint8Array =>
-  promises.key(idPart(process), u64(epoch), u64(nonce))
+function encode(batch: readonly SignPromise[]): Uint8Array {
+  const parts = batch.flatMap(({ plan, origin, message }) => [utf8(JSON.stringify({ plan, origin })), message.raw])
+  return joinParts(...parts, empty)
+}
 
-const encode = ({ plan, origin, message }: SignPromise): Uint8Array =>
-  joinParts(utf8(JSON.stringify({ plan, origin })), message.raw)
+const empty = new Uint8Array(0)
 
-const decode = (value: Uint8Array): SignPromise =>
+const decode = (value: Uint8Array): readonly SignPromise[] =>
   decoding('sign-guard', () => {
-    const [header, item] = splitParts(value, 2)
-    const { plan, origin } = JSON.parse(toUtf8(header)) as { plan: AssignmentPlan; origin?: Origin }
-    return { plan, origin, message: parseStoredItem(item) }
+    const batch: SignPromise[] = []
+    for (let rest = value; rest.length > 0; ) {
+      const [header, item, after] = splitParts(rest, 3)
+      const { plan, origin } = JSON.parse(toUtf8(header)) as { plan: AssignmentPlan; origin?: Origin }
+      batch.push({ plan, origin, message: parseStoredItem(item) })
+      rest = after
+    }
+    return batch
   })

@@ -6,9 +6,14 @@ import { isOpenJob } from './crank-job.ts'
 export class MemoryCrankQueue implements CrankQueue {
   readonly #jobs = new Map<string, CrankJob>()
 
-  async write({ add = [], update = [] }: CrankChange): Promise<void> {
-    for (const job of add) if (!this.#jobs.has(keyOf(job.process, job.message))) this.#set(job)
+  async write({ add = [], update = [] }: CrankChange): Promise<readonly CrankJob[]> {
+    const added = add.filter(job => {
+      const isNew = !this.#jobs.has(keyOf(job.process, job.message))
+      if (isNew) this.#set(job)
+      return isNew
+    })
     for (const job of update) this.#set(job)
+    return added
   }
 
   async get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined> {

@@ -23,6 +23,10 @@ export class SignPromises {
     for (const promise of batch) this.#open.delete(placeOf(promise))
   }
 
+  hasOpen(batch: readonly SignPromise[]): boolean {
+    return batch.some(promise => this.#open.has(placeOf(promise)))
+  }
+
   open(): readonly SignPromise[] {
     return [...this.#open.values()].sort(byPlace)
   }

@@ -2,10 +2,12 @@ import { AoError } from '../lib/errors.ts'
 import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import { type AoHost, aoImports } from './ao-imports.ts'
 import { type AoHandle, aoLoader, type GlueImports, type InstantiateHook } from './ao-loader.ts'
-import { allowWideMemories, compile, growMemory, instantiate, maxMemoryBytes } from './engine.ts'
+import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
 import { aosFormats } from './formats.ts'
-import { type Answer, type Machine, type PreparedModule, trapped, trapWord, type Vm } from './machine.ts'
-import { capMemory, type GlobalShape, pageBytes, readShape, unsupported } from './wasm-binary.ts'
+import { type Answer, type Machine, type PreparedModule, type StateGlobal, trapped, type Vm } from './machine.ts'
+import { enableMemory64 } from './meter/memory64.ts'
+import { GasMeter, type MeteredModule, prepareMetered, stateGlobals } from './metered-module.ts'
+import { pageBytes, unsupported } from './wasm-binary.ts'
 
 /**
  * Emscripten modules, aos among them, through the AO loader's own hook for ready instances.
@@ -16,20 +18,19 @@ import { capMemory, type GlobalShape, pageBytes, readShape, unsupported } from '
 export const aosVm: Vm = {
   formats: aosFormats,
   prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
-    if (format.startsWith('wasm64')) allowWideMemories()
-    const shape = readShape(bytes)
+    if (format.startsWith('wasm64')) enableMemory64()
     const limitBytes = Math.min(limits.memoryBytes, maxMemoryBytes)
-    const module = compile(capMemory(bytes, shape, limitBytes))
-    const prepared: Prepared = { module, format, limitBytes, globals: shape.globals }
+    const metered = prepareMetered(bytes, format, limitBytes)
+    const prepared: Prepared = { metered, format: format.replace(/-metering$/, ''), limitBytes }
     return { instantiate: (environment, memoryBytes = 0) => AosMachine.start(prepared, environment, memoryBytes) }
   },
 }
 
 interface Prepared {
-  readonly module: WebAssembly.Module
+  readonly metered: MeteredModule
+  /** As the loader's glue knows it: the plain format, for the meter is ours. */
   readonly format: string
   readonly limitBytes: number
-  readonly globals: readonly GlobalShape[]
 }
 
 /** What a module reads from its clock first, in every message: a value of the stock loader's. Milliseconds. */
@@ -41,13 +42,17 @@ const clockStart = 10_000
  */
 const growthStepBytes = 4 << 20
 
-/** The loader's own gas meter is off: it counts only in formats that are not offered here. */
+/** Gas for what runs before the first message: static constructors, not the Process. */
+const startGas = 10_000_000_000n
+
+/** The loader's own gas meter is off: gas is counted inside the module. */
 const noComputeLimit = Number.MAX_SAFE_INTEGER
 
 class AosMachine implements Machine, AoHost {
   readonly #prepared: Prepared
   readonly #environment: VmEnvironment
   #instance: WebAssembly.Instance | undefined
+  #meter: GasMeter | undefined
   #handle: AoHandle | undefined
   #clock = clockStart
   #wantedBytes = 0
@@ -80,7 +85,9 @@ class AosMachine implements Machine, AoHost {
       machine.#handle = await handle
     } catch (error) {
       throw machine.#failure === undefined
-        ? unsupported('the module traps before its first message', { trap: trapWord(error, machine.#memoryRefused) })
+        ? unsupported('the module traps before its first message', {
+            trap: machine.#meter?.trapWord(error, machine.#memoryRefused) ?? 'trap',
+          })
         : AoError.from(machine.#failure)
     }
     return machine
@@ -92,17 +99,16 @@ class AosMachine implements Machine, AoHost {
     return memory
   }
 
-  get globals(): readonly WebAssembly.Global[] {
-    return this.#prepared.globals.flatMap(({ mutable, exportName, type }) => {
-      const global = mutable && exportName !== undefined ? this.#instance?.exports[exportName] : undefined
-      return global instanceof WebAssembly.Global && type !== 'other' ? [global] : []
-    })
+  get globals(): readonly StateGlobal[] {
+    return this.#instance === undefined ? [] : stateGlobals(this.#instance.exports, this.#prepared.metered.shape)
   }
 
-  async call(message: VmMessage): Promise<Answer> {
+  async call(message: VmMessage, gas: bigint): Promise<Answer> {
+    if (this.#handle === undefined || this.#meter === undefined) throw new TypeError('the machine has not started')
     this.#clock = clockStart
     this.#memoryRefused = false
-    const answer = await this.#evaluate(message)
+    this.#meter.fill(gas)
+    const answer = await this.#evaluate(message, this.#handle, this.#meter)
     if (this.#failure !== undefined) throw AoError.from(this.#failure)
     return answer
   }
@@ -118,16 +124,18 @@ class AosMachine implements Machine, AoHost {
     return memoryBytes <= limit
   }
 
-  async #evaluate(message: VmMessage): Promise<Answer> {
-    if (this.#handle === undefined) throw new TypeError('the machine has not started')
+  async #evaluate(message: VmMessage, handle: AoHandle, meter: GasMeter): Promise<Answer> {
     try {
-      const { Memory: _, ...response } = await this.#handle(null, message, this.#environment)
-      return this.#isAtRest() ? { response, trapped: false } : trapped('trap')
+      const { Memory: _, ...response } = await handle(null, message, this.#environment)
+      if (!this.#isAtRest()) return trapped('trap', meter.used)
+      return { response, trapped: false, gasUsed: meter.used }
     } catch (thrown) {
+      if (meter.spent) return trapped('out of gas', meter.used)
       const fault = thrown instanceof Error || typeof thrown === 'number' // a number: a jump that nobody caught
-      if (fault) return trapped(trapWord(thrown, this.#memoryRefused))
+      if (fault) return trapped(meter.trapWord(thrown, this.#memoryRefused), meter.used)
       // The module itself said `ok: false`, and this is what it gave as reason.
-      return { response: { Error: thrown || 'the module gave no reason' }, trapped: false }
+      const response = { Error: thrown || 'the module gave no reason' }
+      return { response, trapped: false, gasUsed: meter.used }
     }
   }
 
@@ -139,7 +147,10 @@ class AosMachine implements Machine, AoHost {
 
   #instantiate(imports: GlueImports, receive: Parameters<InstantiateHook>[1], memoryBytes: number): unknown {
     try {
-      this.#instance = instantiate(this.#prepared.module, aoImports(this.#prepared.module, imports, this))
+      const { metered } = this.#prepared
+      this.#instance = instantiate(metered.module, aoImports(metered.module, imports, this))
+      this.#meter = new GasMeter(this.#instance.exports, metered)
+      this.#meter.fill(startGas)
       growMemory(this.memory, memoryBytes)
       const exports = { ...this.#instance.exports, [memoryName(this.#prepared.format)]: this.#memoryStandIn() }
       return receive({ exports })

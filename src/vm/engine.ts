@@ -1,4 +1,3 @@
-import v8 from 'node:v8'
 import { AoError } from '../lib/errors.ts'
 import { pageBytes, unsupported } from './wasm-binary.ts'
 
@@ -39,13 +38,6 @@ export function growMemory(memory: WebAssembly.Memory, memoryBytes: number): voi
     throw hostExhausted(error)
   }
 }
-
-/** Turns 64-bit memories on where the engine has them behind a flag (Node 20). Later engines do not know the flag. */
-export function allowWideMemories(): void {
-  if (!WebAssembly.validate(moduleWithWideMemory)) v8.setFlagsFromString('--experimental-wasm-memory64')
-}
-
-const moduleWithWideMemory = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1)
 
 const hostExhausted = (cause: unknown): AoError =>
   new AoError('NOT_READY', 'this host has no memory left for the Process', {}, { cause })

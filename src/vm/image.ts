@@ -1,11 +1,12 @@
 import { type Id, idFromBytes } from '../protocol/ids.ts'
 import { equal, hashBytes, ImagePage, sha256 } from './image-page.ts'
+import type { StateGlobal } from './machine.ts'
 import { pageBytes } from './wasm-binary.ts'
 
 /** What a Process's state consists of. */
 export interface State {
   readonly memory: WebAssembly.Memory
-  readonly globals: readonly WebAssembly.Global[]
+  readonly globals: readonly StateGlobal[]
 }
 
 /**
@@ -45,10 +46,7 @@ export class Image {
       if (!this.#pages.has(index)) bytes.fill(0, index * pageBytes, (index + 1) * pageBytes)
     }
     for (const [index, page] of this.#pages) page.restore(bytes, index * pageBytes)
-    for (const [i, global] of globals.entries()) {
-      const value = this.#globals[i] ?? 0n
-      global.value = typeof global.value === 'bigint' ? BigInt.asIntN(64, value) : Number(BigInt.asIntN(32, value))
-    }
+    for (const [i, entry] of globals.entries()) setBits(entry, this.#globals[i] ?? 0n)
   }
 
   #capture({ memory, globals }: State): Id {
@@ -61,7 +59,7 @@ export class Image {
     }
     this.#memoryBytes = bytes.length
     this.#pages = pages
-    this.#globals = globals.map(global => BigInt.asUintN(64, BigInt(global.value)))
+    this.#globals = globals.map(bitsOf)
     return rootOf(bytes.length, pages, this.#globals)
   }
 }
@@ -77,6 +75,21 @@ function rootOf(memoryBytes: number, pages: ReadonlyMap<number, ImagePage>, glob
   }
   return idFromBytes(sha256(text))
 }
+
+/** A global's value as 64 bits; floats by their own bits. */
+function bitsOf({ type, global }: StateGlobal): bigint {
+  if (type === 'i64' || type === 'i32') return BigInt.asUintN(64, BigInt(global.value))
+  scratch.setFloat64(0, global.value as number)
+  return scratch.getBigUint64(0)
+}
+
+function setBits({ type, global }: StateGlobal, bits: bigint): void {
+  scratch.setBigUint64(0, bits)
+  if (type === 'i64') global.value = BigInt.asIntN(64, bits)
+  else global.value = type === 'i32' ? Number(BigInt.asIntN(32, bits)) : scratch.getFloat64(0)
+}
+
+const scratch = new DataView(new ArrayBuffer(8))
 
 const view = (memory: WebAssembly.Memory): Buffer => Buffer.from(memory.buffer as ArrayBuffer)
 

@@ -4,8 +4,11 @@ import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
 import { Image } from './image.ts'
 import type { Answer, Machine, PreparedModule } from './machine.ts'
 
-/** Until modules are metered every evaluation is free. */
-const gasUsed = 0n
+export interface LiveSetup {
+  readonly environment: VmEnvironment
+  /** For one message. */
+  readonly gas: bigint
+}
 
 /**
  * One Process on a live instance, whatever its format: a message changes the memory in place instead of copying it.
@@ -18,26 +21,29 @@ const gasUsed = 0n
 export class LiveProcess {
   readonly #module: PreparedModule
   readonly #environment: VmEnvironment
+  /** For one message. */
+  readonly #gas: bigint
   #machine: Machine | undefined
   readonly #image: Image
   #applied = 0
 
-  private constructor(module: PreparedModule, environment: VmEnvironment, machine: Machine) {
+  private constructor(module: PreparedModule, setup: LiveSetup, machine: Machine) {
     this.#module = module
-    this.#environment = environment
+    this.#environment = setup.environment
+    this.#gas = setup.gas
     this.#machine = machine
     this.#image = new Image(machine)
   }
 
   /** @throws AoError `UNSUPPORTED_MODULE` */
-  static async open(module: PreparedModule, environment: VmEnvironment): Promise<LiveProcess> {
-    return new LiveProcess(module, environment, await module.instantiate(environment))
+  static async open(module: PreparedModule, setup: LiveSetup): Promise<LiveProcess> {
+    return new LiveProcess(module, setup, await module.instantiate(setup.environment))
   }
 
   /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */
   async handle(message: VmMessage): Promise<Step> {
     const { machine, answer } = await this.#call(message)
-    const evaluation = parseEvaluation(answer.response, gasUsed)
+    const evaluation = parseEvaluation(answer.response, answer.gasUsed)
     if (answer.trapped || evaluation.error !== undefined) this.#undo(machine, answer)
     else this.#image.capture(machine)
     this.#applied++
@@ -48,13 +54,13 @@ export class LiveProcess {
   async dryRun(message: VmMessage): Promise<Evaluation> {
     const { machine, answer } = await this.#call(message)
     this.#undo(machine, answer)
-    return parseEvaluation(answer.response, gasUsed)
+    return parseEvaluation(answer.response, answer.gasUsed)
   }
 
   async #call(message: VmMessage): Promise<{ machine: Machine; answer: Answer }> {
     try {
       this.#machine ??= await this.#reopen()
-      return { machine: this.#machine, answer: await this.#machine.call(message) }
+      return { machine: this.#machine, answer: await this.#machine.call(message, this.#gas) }
     } catch (error) {
       this.#machine = undefined // nothing is known of its memory
       throw AoError.from(error)

@@ -5,19 +5,26 @@ export interface Answer {
   /** An AO response object: `{ Output, Messages, … }` or `{ Error }`. */
   readonly response: unknown
   readonly trapped: boolean
+  readonly gasUsed: bigint
+}
+
+/** A mutable global and how its value is written down. */
+export interface StateGlobal {
+  readonly type: 'i32' | 'i64' | 'f32' | 'f64'
+  readonly global: WebAssembly.Global
 }
 
 /** One running instance. All its state is in `memory` and `globals`; `LiveProcess` reads and writes both. */
 export interface Machine {
   readonly memory: WebAssembly.Memory
-  /** Exported mutable globals, all i32 or i64, in index order. */
-  readonly globals: readonly WebAssembly.Global[]
+  /** All mutable globals of the module, in index order. */
+  readonly globals: readonly StateGlobal[]
   /**
-   * Evaluates one message. What the Process does wrong is an answer, never a throw.
+   * Evaluates one message with so much gas. What the Process does wrong is an answer, never a throw.
    *
    * @throws AoError `NOT_READY` if this host, not the Process, is at its end.
    */
-  call(message: VmMessage): Promise<Answer>
+  call(message: VmMessage, gas: bigint): Promise<Answer>
 }
 
 /** A compiled module that has been checked against the rules of its format. */
@@ -41,12 +48,10 @@ export interface Vm {
  * The words a Process's trap is known by. Never the engine's text, which differs by version, so that all nodes store
  * the same Result.
  */
-export type TrapWord = 'out of memory' | 'stack overflow' | 'trap'
+export type TrapWord = 'out of gas' | 'out of memory' | 'stack overflow' | 'trap'
 
-export const trapped = (word: TrapWord): Answer => ({ response: { Error: word }, trapped: true })
-
-/** Names a trap. `memoryRefused`: the module asked for more than its limit before it gave up. */
-export function trapWord(thrown: unknown, memoryRefused: boolean): TrapWord {
-  if (memoryRefused) return 'out of memory'
-  return thrown instanceof RangeError && thrown.message.includes('call stack') ? 'stack overflow' : 'trap'
-}
+export const trapped = (word: TrapWord, gasUsed: bigint): Answer => ({
+  response: { Error: word },
+  trapped: true,
+  gasUsed,
+})

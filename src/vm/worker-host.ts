@@ -45,7 +45,7 @@ export class WorkerHost {
       prepared = vmFor(format).prepare(bytes, format, limits)
       this.#modules.set(key, prepared)
     }
-    this.#live.set(live, await LiveProcess.open(prepared, environment))
+    this.#live.set(live, await LiveProcess.open(prepared, { environment, gas: limits.gas }))
     return 'opened'
   }
 

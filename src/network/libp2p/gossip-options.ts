@@ -45,10 +45,12 @@ export function gossipOptions(networkHash: string, options: { allowSameIp: boole
       maxControlMessages: 256,
       maxPeerInfos: 16,
     },
+    // Telling all neighbours not to send a message that one has sent costs more than a second copy of a usual notice
+    // of 2 KB: a quarter less CPU in a flood over five nodes than with the default of 512.
+    idontwantMinDataSize: 8192,
     // A busy machine answers late: the default of 3 s makes honest neighbours look like liars.
     gossipsubIWantFollowupMs: 12_000,
     scoreParams: scoreParams(networkHash, options),
-    idontwantMinDataSize: 512,
     scoreThresholds,
   }
 }

@@ -1,58 +1,23 @@
 import '../../lib/polyfill.ts'
-import { gossipsub } from '@libp2p/gossipsub'
-import { type Identify, identify } from '@libp2p/identify'
 import type { IdentifyResult, Libp2p, PeerInfo, Stream } from '@libp2p/interface'
-import { mdns } from '@libp2p/mdns'
-import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { type Ping, ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { createLibp2p } from 'libp2p'
 import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
-import type { PrivateJwk } from '../../protocol/keys.ts'
 import { listenError, parseMultiaddr } from './addresses.ts'
 import { BootstrapDialer } from './bootstrap.ts'
-import { type GossipRouter, gossipOptions } from './gossip-options.ts'
-import { mdnsServiceTag, recordsProtocol } from './names.ts'
-import { libp2pKeyOf, peerIdOf } from './peer-key.ts'
+import type { GossipRouter } from './gossip-options.ts'
+import { dialTimeoutMs, type HostServices, hostConfig, type Libp2pHostOptions } from './host-config.ts'
+import { recordsProtocol } from './names.ts'
+import { peerIdOf } from './peer-key.ts'
 import { sendNoRecords } from './record-exchange.ts'
 import { Refusals } from './refusals.ts'
 
-export interface HostLimits {
-  /** Connections at once; above it the least useful are closed. */
-  readonly maxConnections: number
-  /** New connections a second from one IP address. */
-  readonly maxInboundPerSecond: number
-}
-export const defaultHostLimits: HostLimits = { maxConnections: 200, maxInboundPerSecond: 10 }
-
-export interface Libp2pHostOptions {
-  /** The unit key, Ed25519: PeerId and AO address both come from it. */
-  readonly privateKey: PrivateJwk
-  /** Multiaddrs, such as `/ip4/127.0.0.1/tcp/0`. */
-  readonly listen: readonly string[]
-  /** What others should dial, where that is not what is listened on (0.0.0.0, port forwarding). */
-  readonly announce?: readonly string[] | undefined
-  /** Multiaddrs of nodes to join through, with or without `/p2p/…`. This node's own is left out. */
-  readonly bootstrap: readonly string[]
-  /** Look for nodes on the local net. */
-  readonly mdns: boolean
-  /** `paramsHash`: peers of another network are refused. */
-  readonly networkHash: string
-  /** Many nodes share an IP address (a testnet on one machine): no penalty and no rate limit for that. */
-  readonly allowSameIp: boolean
-  /** Shown to peers as `aonet/<version>`. */
-  readonly version: string
-  readonly limits: HostLimits
-  /** Other transports than TCP, for tests of many nodes in one process. */
-  readonly transports?: Libp2pOptions['transports'] | undefined
-}
+export { defaultHostLimits, type HostLimits, type Libp2pHostOptions } from './host-config.ts'
 
 export interface PeerListener {
   /** Connected, identified and of our network. May be told twice of one peer. */
@@ -61,16 +26,12 @@ export interface PeerListener {
   left?(peer: string): void
 }
 
-type Services = { pubsub: GossipRouter; identify: Identify; ping: Ping }
-
 /** A refused peer keeps its connection this long, in milliseconds, so that it can learn why from our protocols. */
 const farewellMs = 500
 /** How often lost bootstrap peers are looked for, in milliseconds. */
 const tickMs = 250
 /** A connection older than this whose peer did not say who it is gets asked again, in milliseconds. */
 const identifyMs = 2_000
-const dialTimeoutMs = 10_000
-const pingTimeoutMs = 30_000
 
 /**
  * The libp2p node: one key, TCP with noise and yamux, gossipsub, and a lasting connection to the bootstrap peers.
@@ -89,7 +50,7 @@ export class Libp2pHost implements Component {
   readonly #bootstrap: BootstrapDialer
   readonly #otherNetwork: Counter
   #serve: (stream: Stream) => Promise<void> = sendNoRecords
-  #libp2p: Libp2p<Services> | undefined
+  #libp2p: Libp2p<HostServices> | undefined
   #tickers: readonly NodeJS.Timeout[] = []
   readonly #farewells = new Set<NodeJS.Timeout>()
 
@@ -169,7 +130,7 @@ export class Libp2pHost implements Component {
   async start({ signal }: AbortOptions = {}): Promise<void> {
     if (this.#libp2p !== undefined) return
     throwIfAborted(signal)
-    const libp2p = await createLibp2p(this.#config())
+    const libp2p = await createLibp2p(hostConfig(this.#options, peer => this.#refused.has(peer)))
     libp2p.addEventListener('peer:identify', event => {
       // The news can be late: a connection that is gone would never be told to have left.
       if (libp2p.getConnections(event.detail.peerId).length > 0) this.#identified(event.detail)
@@ -208,39 +169,6 @@ export class Libp2pHost implements Component {
     for (const peer of [...this.#peers]) this.#left(peer)
   }
 
-  #config(): Libp2pOptions<Services> {
-    const { listen, announce = [], limits, allowSameIp, version, transports } = this.#options
-    const isRefused = (peer: { toString(): string }): boolean => this.#refused.has(peer.toString())
-    return {
-      start: false,
-      privateKey: libp2pKeyOf(this.#options.privateKey),
-      nodeInfo: { name: 'aonet', version, userAgent: `aonet/${version}` },
-      addresses: { listen: [...listen], announce: [...announce] },
-      transports: transports ?? [tcp()],
-      connectionEncrypters: [noise()],
-      // A connection carries gossip, identify, ping and records: 64 streams are plenty.
-      streamMuxers: [yamux({ maxInboundStreams: 64, maxOutboundStreams: 64 })],
-      connectionManager: {
-        maxConnections: limits.maxConnections,
-        inboundConnectionThreshold: allowSameIp ? limits.maxConnections : limits.maxInboundPerSecond,
-        maxIncomingPendingConnections: 32,
-        maxParallelDials: 16,
-        dialTimeout: dialTimeoutMs,
-      },
-      // A peer that answers a ping late is rarely gone; more often one of us is busy, and hanging up loses messages.
-      // 5 s, the default, cut healthy links under load. A process that dies is seen at once by its closed socket.
-      connectionMonitor: { pingTimeout: { minTimeout: pingTimeoutMs, maxTimeout: 2 * pingTimeoutMs } },
-      connectionGater: { denyDialPeer: isRefused, denyInboundEncryptedConnection: isRefused },
-      peerDiscovery: this.#options.mdns ? [mdns({ serviceTag: mdnsServiceTag(this.networkHash) })] : [],
-      services: {
-        identify: identify(),
-        ping: ping(),
-        // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.
-        pubsub: components => gossipsub(gossipOptions(this.networkHash, { allowSameIp }))(components) as GossipRouter,
-      },
-    }
-  }
-
   async #dial(addresses: Multiaddr[], { signal }: AbortOptions = {}): Promise<string> {
     const connection = await this.#running().dial(addresses, { signal: withDeadline(dialTimeoutMs, { signal }) })
     return connection.remotePeer.toString()
@@ -258,7 +186,7 @@ export class Libp2pHost implements Component {
   }
 
   // libp2p asks once when a connection opens. On a busy machine that can fail, and then the peer would stay unseen.
-  #identifyAgain(libp2p: Libp2p<Services>): void {
+  #identifyAgain(libp2p: Libp2p<HostServices>): void {
     const late = Date.now() - identifyMs
     for (const connection of libp2p.getConnections()) {
       const peer = connection.remotePeer.toString()
@@ -296,7 +224,7 @@ export class Libp2pHost implements Component {
     )
   }
 
-  #running(): Libp2p<Services> {
+  #running(): Libp2p<HostServices> {
     if (this.#libp2p === undefined) throw new AoError('NOT_READY', 'the peer-to-peer host is not running')
     return this.#libp2p
   }

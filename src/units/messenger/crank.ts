@@ -1,7 +1,7 @@
 import { type AbortOptions, withDeadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
-import type { CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
+import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { Compute, CrankPart, PinnedResult } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
@@ -14,7 +14,7 @@ import { isTransient, pauseBefore, type RetryOptions } from './retry.ts'
 import type { RootBudget } from './root-budget.ts'
 
 export interface CrankDeps {
-  readonly queue: Pick<CrankQueue, 'get' | 'write'>
+  readonly queue: Pick<CrankQueue, 'get'> & { readonly write: (change: CrankChange) => Promise<void> }
   readonly budget: Pick<RootBudget, 'isSpent'>
   readonly compute: Compute
   readonly pusher: Pick<Pusher, 'push'>

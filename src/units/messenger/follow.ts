@@ -4,13 +4,13 @@ import type { CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { CrankProgress, FollowOptions, RemoteUnits } from '../../ports/units.ts'
 import type { Address, MessageId } from '../../protocol/ids.ts'
-import type { Bells } from '../bell.ts'
+import type { Feed } from './feed.ts'
 import { isEnded } from './job.ts'
 
 export interface FollowDeps {
   readonly address: Address
   readonly queue: Pick<CrankQueue, 'ofRoot'>
-  readonly bells: Bells<MessageId>
+  readonly feed: Feed
   readonly directory: Pick<PeerDirectory, 'get'>
   readonly remote: Pick<RemoteUnits, 'messenger'>
   /** @throws AoError `STOPPING` once the unit stops. */
@@ -19,27 +19,27 @@ export interface FollowDeps {
 
 /** Progress of all that a root set off here, newest state of each; ends when all is quiet. */
 export async function* followOwn(root: MessageId, deps: FollowDeps, options: FollowOptions): AsyncGenerator<CrankJob> {
-  const { queue, bells, assertLiving } = deps
+  const { queue, feed, assertLiving } = deps
   const { signal, once = false } = options
-  const bell = bells.hang(root)
+  const reader = feed.open(root) // before the disk is read, so that no change falls between
   try {
-    const shown = new Map<string, string>()
-    for (;;) {
-      const jobs = await queue.ofRoot(root)
+    const open = new Set<string>()
+    for (let jobs = await queue.ofRoot(root); ; jobs = reader.take()) {
       for (const job of jobs) {
         const key = `${job.process} ${job.message}`
-        const state = JSON.stringify([job.state, job.attempts, job.reason, job.parts])
-        if (shown.get(key) === state) continue
+        if (isEnded(job)) open.delete(key)
+        else open.add(key)
+      }
+      for (const job of jobs) {
         throwIfAborted(signal)
-        shown.set(key, state)
         yield job
       }
-      if (once || jobs.every(isEnded)) return
+      if (once || (open.size === 0 && reader.isEmpty())) return
       assertLiving()
-      await bell.wait({ signal })
+      await reader.wait({ signal })
     }
   } finally {
-    bells.take(root, bell)
+    reader.close()
   }
 }
 

@@ -20,10 +20,10 @@ import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
 import { isId, type MessageId, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { tagValue } from '../../protocol/tags.ts'
-import { Bells } from '../bell.ts'
 import type { Routes } from '../routing/route.ts'
 import { Crank, type CrankRunOptions } from './crank.ts'
 import { Drain, type DrainOptions } from './drain.ts'
+import { Feed } from './feed.ts'
 import { type FollowDeps, followAll, followOwn } from './follow.ts'
 import { hasFailed, isEnded, newJob, reopened } from './job.ts'
 import { Purge, type PurgeOptions } from './purge.ts'
@@ -98,7 +98,10 @@ export class MessengerUnit implements Messenger, Component {
     this.#options = options
     const { random = Math.random } = deps
     this.#budget = new RootBudget(deps.queue, options.maxRootJobs)
-    const queue = { get: deps.queue.get.bind(deps.queue), write: (change: CrankChange) => this.#write(change) }
+    const queue = {
+      get: deps.queue.get.bind(deps.queue),
+      write: (change: CrankChange) => this.#write(change),
+    }
     const crank = new Crank(
       { ...deps, queue, budget: this.#budget, random, pusher: new Pusher(deps, options) },
       options,
@@ -110,7 +113,7 @@ export class MessengerUnit implements Messenger, Component {
     )
     this.#purge = new Purge(deps, options)
     const assertLiving = (): void => this.#assertLiving()
-    this.#follow = { ...deps, address: deps.signer.address, bells: new Bells(options.maxFollowers), assertLiving }
+    this.#follow = { ...deps, address: deps.signer.address, feed: new Feed(options.maxFollowers), assertLiving }
     this.#open = deps.telemetry.metrics.gauge('aonet_messenger_open_jobs', 'Crank jobs neither done nor failed')
   }
 
@@ -124,7 +127,7 @@ export class MessengerUnit implements Messenger, Component {
     this.#stopping = true
     await this.#purge.stop()
     await this.#drain.stop()
-    this.#follow.bells.ringAll()
+    this.#follow.feed.ringAll()
   }
 
   /** @throws AoError `INVALID_DATA_ITEM` | `TOO_LARGE` at the door, `OVERLOADED`, and what the Process's SU answers. */
@@ -195,12 +198,12 @@ export class MessengerUnit implements Messenger, Component {
 
   /** Once it is on disk, new jobs begin and whoever follows a root hears of it. */
   async #write(change: CrankChange): Promise<void> {
-    const { add = [], update = [] } = change
-    await this.#queue.write(change)
-    this.#budget.added(add)
+    const { update = [] } = change
+    const added = await this.#queue.write(change)
+    this.#budget.added(added)
     if (update.some(({ state }) => state === 'waiting')) this.#drain.postponed()
-    this.#drain.offer(add)
-    for (const { root } of update) this.#follow.bells.ring(root)
+    this.#drain.offer(added)
+    this.#follow.feed.changed([...added, ...update])
   }
 
   #measure(): void {

@@ -17,7 +17,7 @@ export class RootBudget {
   async isSpent(root: MessageId): Promise<boolean> {
     const known = this.#counts.get(root)
     if (known !== undefined && known < this.#limit) return false
-    // A job that was there already is added twice to the count at hand; the disk knows better.
+    // The count at hand does not know what was forgotten since; the disk does.
     const count = await this.#queue.countOfRoot(root, this.#limit)
     this.#counts.set(root, count)
     return count >= this.#limit

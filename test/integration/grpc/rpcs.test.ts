@@ -78,6 +78,21 @@ describe('gRPC: every call between two nodes', () => {
     assert.equal((await units.compute(node.record).result(process, spawn.id)).result.nonce, 0)
   })
 
+  it('lists results in either order, each attested, and says whether there are more', async () => {
+    const compute = units.compute(node.record)
+    const { nonce } = await units.scheduler(node.record).assignment(process, 'newest')
+    const all = await compute.results(process, { descending: false, limit: 1000 })
+    assert.deepEqual(
+      all.rows.map(({ result, assignment }) => [result.nonce, assignment.nonce]),
+      Array.from({ length: nonce + 1 }, (_, i) => [i, i]),
+    )
+    assert.equal(all.hasNext, false)
+    const newest = await compute.results(process, { descending: true, limit: 2 })
+    assert.deepEqual([newest.rows.map(({ result }) => result.nonce), newest.hasNext], [[nonce, nonce - 1], true])
+    const asked = { after: { nonce: 1 as Nonce }, to: { timestamp: 5 }, descending: false, limit: 0 }
+    await assert.rejects(compute.results(process, asked), { code: 'INVALID_ARGUMENT' })
+  })
+
   it('dry-runs', async () => {
     const message = { owner: 'me', tags: [{ name: 'Action', value: 'Info' }], data: 'hi' }
     const { output, gasUsed } = await units.compute(node.record).dryRun(process, message)

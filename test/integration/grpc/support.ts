@@ -40,6 +40,7 @@ import { tagsOf } from '../../../src/protocol/tags.ts'
 import { draftUnitRecord, parseUnitRecord, type UnitRecord } from '../../../src/protocol/unit-record.ts'
 
 export const newSigner = (): Signer => signerFromJwk(generateKey('ed25519'))
+const compute = newSigner().address
 export const someId = <T extends Id = Id>(byte: number): T => idFromBytes<T>(new Uint8Array(32).fill(byte))
 
 export const spawnItem = (user: Signer, scheduler: Signer): Promise<DataItem> =>
@@ -190,7 +191,6 @@ export class SmallMessenger implements Messenger {
   async *follow(process: ProcessId, message: MessageId): AsyncIterable<CrankProgress> {
     const base = { process, message, nonce: 1 as Nonce, attempts: 0, parts: [], depth: 0, at: 1_700_000_000_000 }
     const state = { reason: undefined, result: undefined }
-    const compute = newSigner().address
     yield { ...base, ...state, state: 'queued' }
     const part = {
       ...({ kind: 'message', target: process, message: undefined, nonce: undefined } as const),

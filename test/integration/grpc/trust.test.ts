@@ -5,6 +5,7 @@ import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
 import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
 import { connectNode } from '../../../src/network/grpc/connect.ts'
+import type { StoredResult } from '../../../src/ports/result-store.ts'
 import type { Compute, Messenger, Scheduler } from '../../../src/ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
@@ -180,6 +181,36 @@ describe('gRPC: whom a node believes', () => {
     for (const forgery of forgeries) {
       forge = () => forgery
       await assert.rejects(ask(), { code: 'INVALID_RECORD' }, Object.keys(forgery).join())
+    }
+  })
+
+  it('catches a page of results that is out of order, too long, or of other Assignments', async () => {
+    const signer = newSigner()
+    const scheduler = new SmallScheduler(signer)
+    const spawn = await spawnItem(user, signer)
+    const process = aoProcess(spawn)
+    await scheduler.schedule(spawn)
+    for (const text of ['a', 'b']) await scheduler.schedule(await messageItem(user, process, text))
+    const honest = new SmallCompute(signer, scheduler)
+    type Rows = readonly StoredResult[]
+    let forge = (rows: Rows): Rows => rows
+    const dishonest: Compute = {
+      dryRun: honest.dryRun.bind(honest),
+      result: honest.result.bind(honest),
+      results: async (...at) => ({ rows: forge((await honest.results(...at)).rows), hasNext: false }),
+    }
+    const node = await start({ signer, units: { compute: dishonest } })
+    const ask = () => units.compute(node.record).results(process, { descending: false, limit: 2 })
+    assert.equal((await ask()).rows.length, 2)
+    const forgeries: Record<string, typeof forge> = {
+      order: rows => [...rows].reverse(),
+      repeat: rows => rows.flatMap(row => [row, row]),
+      assignment: rows => rows.map((row, i) => ({ ...row, assignment: rows[1 - i]?.assignment ?? row.assignment })),
+      output: rows => rows.map(row => ({ ...row, result: { ...row.result, output: 'else' } })),
+    }
+    for (const [what, forgery] of Object.entries(forgeries)) {
+      forge = forgery
+      await assert.rejects(ask(), { code: 'INVALID_RECORD' }, what)
     }
   })
 

@@ -7,7 +7,7 @@ import { LiveProcess } from '../../../src/vm/live-process.ts'
 import { environmentOf, idOf, mebibytes, messageOf } from '../../support/modules/process.ts'
 import { compileWat } from '../../support/modules/wat.ts'
 
-const limits = { memoryBytes: mebibytes(2), gas: 0n }
+const limits = { memoryBytes: mebibytes(2), gas: 10n ** 10n }
 const process_ = idOf('process')
 const file = join(tmpdir(), `aonet-shell-${process.pid}`)
 
@@ -104,7 +104,10 @@ describe('emscripten modules of every format', () => {
   for (const names of formats) {
     const { format } = names
     const open = async (code: string): Promise<LiveProcess> =>
-      LiveProcess.open(aosVm.prepare(await compileWat(moduleWat(names, code)), format, limits), environmentOf(process_))
+      LiveProcess.open(aosVm.prepare(await compileWat(moduleWat(names, code)), format, limits), {
+        environment: environmentOf(process_),
+        gas: limits.gas,
+      })
     const output = async (live: LiveProcess, nonce = 0) =>
       (await live.handle(messageOf(process_, nonce))).evaluation.output
 
@@ -149,19 +152,28 @@ describe('emscripten modules of every format', () => {
 
     it(`${format}: refuses what traps before its first message`, async () => {
       const bytes = await compileWat(moduleWat(names, '(i32.const 0)', 'unreachable'))
-      const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), environmentOf(process_))
+      const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), {
+        environment: environmentOf(process_),
+        gas: limits.gas,
+      })
       await assert.rejects(opened, { code: 'UNSUPPORTED_MODULE' })
     })
 
     it(`${format}: refuses a module without the exports of its format`, async () => {
       const bytes = await compileWat('(module (memory (export "other") 1))')
-      const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), environmentOf(process_))
+      const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), {
+        environment: environmentOf(process_),
+        gas: limits.gas,
+      })
       await assert.rejects(opened, { code: 'UNSUPPORTED_MODULE' })
     })
 
     it(`${format}: refuses an import that the format does not offer`, async () => {
       const bytes = await compileWat('(module (import "env" "host_secrets" (func)) (memory (export "memory") 1))')
-      const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), environmentOf(process_))
+      const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), {
+        environment: environmentOf(process_),
+        gas: limits.gas,
+      })
       await assert.rejects(opened, { code: 'UNSUPPORTED_MODULE' })
     })
   }

@@ -42,7 +42,7 @@ export function setupOf(
     module: idOf(module),
     format,
     environment: environmentOf(process),
-    limits: { memoryBytes: memoryBytes ?? mebibytes(512), gas: 0n },
+    limits: { memoryBytes: memoryBytes ?? mebibytes(512), gas: 10n ** 13n },
     loadModule: async () => bytes,
   }
 }

@@ -7,22 +7,12 @@ import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import type { Signer } from '../../../src/protocol/keys.ts'
 import { type Tag, tagsOf } from '../../../src/protocol/tags.ts'
 import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
-import { schedulePage } from '../../../src/units/scheduler/page.ts'
 import {
   defaultSchedulerUnitOptions,
   SchedulerUnit,
   type SchedulerUnitOptions,
 } from '../../../src/units/scheduler/scheduler.ts'
-import {
-  aMessage,
-  anId,
-  anItem,
-  aProcess,
-  messages,
-  processIdOf,
-  schedule,
-  testSigner,
-} from '../../support/builders.ts'
+import { aMessage, anId, anItem, aProcess, messages, processIdOf, testSigner } from '../../support/builders.ts'
 import { eventually, TestClock } from '../../support/eventually.ts'
 
 describe('units/scheduler', () => {
@@ -233,47 +223,5 @@ describe('units/scheduler', () => {
     await unit.stop()
     await assert.rejects(next, { code: 'STOPPING' })
     await assert.rejects(unit.schedule(await aMessage(item)), { code: 'STOPPING' })
-  })
-})
-
-describe('units/scheduler/page', () => {
-  it('never splits messages of one millisecond over two pages, and misses none', async () => {
-    const item = await aProcess()
-    const process = processIdOf(item)
-    const log = new MemoryAssignmentLog()
-    const rows = await schedule(item, await messages(item, 11))
-    // One builder millisecond each; three share one so that a page would end inside.
-    await log.append(
-      rows.map((row, i) => ({ ...row, assignment: { ...row.assignment, timestamp: 100 + Math.floor(i / 3) } })),
-    )
-    const seen: number[] = []
-    let fromTimestamp: number | undefined
-    for (let page = 0; page < 20; page++) {
-      const { messages: found, hasNext } = await schedulePage(log, process, { fromTimestamp, limit: 2 })
-      assert.ok(found.length === 3, `page ${page} has ${found.length}`)
-      seen.push(...found.map(({ assignment }) => assignment.nonce))
-      fromTimestamp = found.at(-1)?.assignment.timestamp
-      if (!hasNext) break
-    }
-    assert.deepEqual(
-      seen,
-      rows.map((_, i) => i),
-    )
-  })
-
-  it('keeps to its bounds: from exclusive, to inclusive', async () => {
-    const item = await aProcess()
-    const log = new MemoryAssignmentLog()
-    await log.append(await schedule(item, await messages(item, 9), { startAt: 1_000 }))
-    const query = { fromTimestamp: 1_002, toTimestamp: 1_005, limit: 100 }
-    const page = await schedulePage(log, processIdOf(item), query)
-    assert.deepEqual(
-      page.messages.map(({ assignment }) => assignment.nonce),
-      [3, 4, 5],
-    )
-    assert.equal(page.hasNext, false)
-    assert.equal((await schedulePage(log, processIdOf(item), { ...query, limit: 3 })).hasNext, false)
-    assert.equal((await schedulePage(log, processIdOf(item), { ...query, limit: 2 })).hasNext, true)
-    assert.deepEqual((await schedulePage(log, processIdOf(item), { fromTimestamp: 9_999, limit: 5 })).messages, [])
   })
 })

@@ -6,9 +6,11 @@ import { pageBytes } from '../../../src/vm/wasm-binary.ts'
 const aState = (pages = 4) => ({
   memory: new WebAssembly.Memory({ initial: pages, maximum: 64 }),
   globals: [
-    new WebAssembly.Global({ value: 'i32', mutable: true }, 7),
-    new WebAssembly.Global({ value: 'i64', mutable: true }, -7n),
-  ],
+    { type: 'i32', global: new WebAssembly.Global({ value: 'i32', mutable: true }, 7) },
+    { type: 'i64', global: new WebAssembly.Global({ value: 'i64', mutable: true }, -7n) },
+    { type: 'f32', global: new WebAssembly.Global({ value: 'f32', mutable: true }, -0.5) },
+    { type: 'f64', global: new WebAssembly.Global({ value: 'f64', mutable: true }, -0) },
+  ] as const,
 })
 const bytesOf = ({ memory }: { memory: WebAssembly.Memory }): Uint8Array => new Uint8Array(memory.buffer)
 
@@ -27,12 +29,12 @@ describe('vm/image', () => {
         const image = new Image(state)
         const expected = Uint8Array.from(bytesOf(state))
         for (const { at, length, value } of after) bytesOf(state).fill(value, at, at + length)
-        for (const global of state.globals) global.value = typeof global.value === 'bigint' ? 1n << 63n : 1
+        for (const { global } of state.globals) global.value = typeof global.value === 'bigint' ? 1n << 63n : 1
         image.restore(state)
         assert.ok(Buffer.from(expected).equals(bytesOf(state)))
         assert.deepEqual(
-          state.globals.map(({ value }) => value),
-          [7, -7n],
+          state.globals.map(({ global }) => global.value),
+          [7, -7n, -0.5, -0],
         )
       }),
       { numRuns: 30 },
@@ -76,19 +78,19 @@ describe('vm/image', () => {
       bytesOf(state)[at] = 1
       roots.add(new Image(state).root)
     }
-    for (const [i, value] of [8, -8n].entries()) {
+    for (const [i, value] of [8, -8n, 0.5, 0].entries()) {
       const state = aState()
-      const global = state.globals[i]
+      const global = state.globals[i]?.global
       if (global !== undefined) global.value = value
       roots.add(new Image(state).root)
     }
-    assert.equal(roots.size, 10)
+    assert.equal(roots.size, 12)
   })
 
   it('has the root that its description gives', () => {
     const state = aState(2)
     bytesOf(state)[pageBytes + 4096] = 9
-    assert.equal(new Image(state).root, 'SNzDalIQF5sJdrmnAQs44OfzVLxO-AfhgUJNgF9tJfM')
+    assert.equal(new Image(state).root, '2PIPDjRkX4DYMNF5nP4HF-HW1EJYXl1cWIPO6JRKsNs')
   })
 
   it('does not fit a memory of another length', () => {

@@ -6,14 +6,15 @@ import { wasmVm } from '../../../src/vm/wasm-vm.ts'
 import { environmentOf, idOf, mebibytes, messageOf } from '../../support/modules/process.ts'
 import { compileWat } from '../../support/modules/wat.ts'
 
-const limits = { memoryBytes: mebibytes(1), gas: 0n }
+const limits = { memoryBytes: mebibytes(1), gas: 100_000_000n }
 const process = idOf('process')
 const face = `(memory (export "memory") 1)
   (func (export "alloc") (param i32) (result i32) (i32.const 1024))`
 const idle = '(func (export "handle") (param i32 i32) (result i64) (i64.const 0))'
 
 const prepare = async (wat: string) => wasmVm.prepare(await compileWat(`(module ${wat})`), echoFormat, limits)
-const open = async (wat: string) => LiveProcess.open(await prepare(wat), environmentOf(process))
+const open = async (wat: string) =>
+  LiveProcess.open(await prepare(wat), { environment: environmentOf(process), gas: limits.gas })
 
 /** A `handle` that does something and then answers `{"ok":true,"response":{"Output":1}}`. */
 const doing = (code: string): string => `
@@ -25,8 +26,6 @@ describe('vm/wasm-vm', () => {
     'an import other than ao.log': `(import "env" "clock" (func)) ${face} ${idle}`,
     'an imported memory': `(import "ao" "log" (memory 1)) ${face.replace(/\(memory.*\n/, '')} ${idle}`,
     'a start function': `${face} ${idle} (func $begin) (start $begin)`,
-    'a mutable global that is not exported': `(global (mut i32) (i32.const 0)) ${face} ${idle}`,
-    'a mutable global of floating point': `(global (export "g") (mut f64) (f64.const 0)) ${face} ${idle}`,
     'no memory': `(func (export "alloc") (param i32) (result i32) (i32.const 0)) ${idle}`,
     'no handle': face,
     'more memory than the Process may have': `${face.replace('1)', '17)')} ${idle}`,
@@ -60,9 +59,9 @@ describe('vm/wasm-vm', () => {
     )
   })
 
-  it('puts the state of an exported global in the root, and back after a failure', async () => {
+  it('puts the state of a hidden global in the root, and back after a failure', async () => {
     const count = `
-      (global $n (export "n") (mut i32) (i32.const 0))
+      (global $n (mut i32) (i32.const 0))
       (global.set $n (i32.add (global.get $n) (i32.const 1)))
       (if (i32.eq (global.get $n) (i32.const 2)) (then unreachable))`
     const [declaration, ...code] = count.trim().split('\n')
@@ -84,6 +83,18 @@ describe('vm/wasm-vm', () => {
     assert.equal((await live.handle(messageOf(process, 0))).evaluation.error, undefined)
   })
 
+  it('charges all gas to a message that runs out of it, the same each time, and goes on with the next', async () => {
+    const live = await open(`${face} ${doing('(if (i32.eqz (i32.load8_u (i32.const 9))) (then (loop $l (br $l))))')}`)
+    const [first, second] = [await live.handle(messageOf(process, 0)), await live.handle(messageOf(process, 1))]
+    for (const { evaluation } of [first, second]) {
+      assert.deepEqual([evaluation.error, evaluation.gasUsed], ['out of gas', limits.gas])
+    }
+    assert.equal(first.stateRoot, second.stateRoot)
+    const cheap = await open(`${face} ${doing('(nop)')}`)
+    const { evaluation } = await cheap.handle(messageOf(process, 0))
+    assert.ok(evaluation.gasUsed > 0n && evaluation.gasUsed < 1000n, `${evaluation.gasUsed}`)
+  })
+
   const faults: Readonly<Record<string, [string, string]>> = {
     'an answer that is not JSON': ['(func (export "handle") (param i32 i32) (result i64) (i64.const 4))', 'trap'],
     'an answer outside its memory': ['(func (export "handle") (param i32 i32) (result i64) (i64.const -1))', 'trap'],
@@ -92,6 +103,7 @@ describe('vm/wasm-vm', () => {
       '(func $f (export "handle") (param i32 i32) (result i64) (call $f (i32.const 0) (i32.const 0)))',
       'stack overflow',
     ],
+    'a loop without end': [doing('(loop $l (br $l))'), 'out of gas'],
     'a division by zero': [doing('(drop (i32.div_u (i32.const 1) (i32.const 0)))'), 'trap'],
   }
   for (const [fault, [wat, word]] of Object.entries(faults)) {

@@ -1,0 +1,189 @@
+import { randomBytes, verify } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
+import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
+import { type Assignment, draftAssignment, nextAssignment, parseAssignment } from '../../src/protocol/assignment.ts'
+import { buildDataItem, type DataItem, signedDigest } from '../../src/protocol/data-item.ts'
+import type { Id, ProcessId } from '../../src/protocol/ids.ts'
+import { generateKey, type Signer, signerFromJwk } from '../../src/protocol/keys.ts'
+import { ed25519Key, rsaKey } from '../../src/protocol/public-keys.ts'
+import { tagsOf } from '../../src/protocol/tags.ts'
+import { openStore } from '../../src/storage/level.ts'
+import { LevelAssignmentLog } from '../../src/storage/level-assignment-log.ts'
+import { LevelSignGuard } from '../../src/storage/level-sign-guard.ts'
+import { put, type Store } from '../../src/storage/store.ts'
+import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../src/units/scheduler/scheduler.ts'
+
+export const cores = availableParallelism()
+/** Baselines' workload: 1 KiB of data and 8 tags. */
+const dataBytes = 1024
+
+export interface Workload {
+  readonly spawns: readonly DataItem[]
+  /** Signed bytes of messages, the Processes in turn. */
+  readonly messages: readonly Uint8Array[]
+}
+
+/** `count` signed messages for `processes` Processes of this scheduler. */
+export async function workload(
+  scheduler: Signer,
+  user: Signer,
+  { processes, count }: { readonly processes: number; readonly count: number },
+): Promise<Workload> {
+  const spawner = signerFromJwk(generateKey('ed25519'))
+  const spawns: DataItem[] = []
+  for (let i = 0; i < processes; i++) {
+    const tags = tagsOf(
+      ...([
+        ['Data-Protocol', 'ao'],
+        ['Type', 'Process'],
+        ['Variant', 'ao.TN.1'],
+      ] as const),
+      ...([
+        ['Module', scheduler.address],
+        ['Scheduler', scheduler.address],
+        ['Name', String(i)],
+      ] as const),
+    )
+    spawns.push(await spawner.sign({ tags, data: new Uint8Array(1) }))
+  }
+  const messages: Uint8Array[] = []
+  for (let i = 0; i < count; i++) {
+    const target = spawns[i % processes]?.id as Id as ProcessId
+    messages.push((await user.sign({ target, tags: messageTags, data: randomBytes(dataBytes) })).raw)
+  }
+  return { spawns, messages }
+}
+
+const messageTags = tagsOf(
+  ...([
+    ['Data-Protocol', 'ao'],
+    ['Type', 'Message'],
+    ['Variant', 'ao.TN.1'],
+    ['SDK', 'aoconnect'],
+  ] as const),
+  ...([
+    ['Action', 'Transfer'],
+    ['Quantity', '1000000000000'],
+    ['X-Note', 'bench'],
+    ['Content-Type', 'text/plain'],
+  ] as const),
+)
+
+export interface BenchUnit {
+  readonly unit: SchedulerUnit
+  readonly log: LevelAssignmentLog
+  readonly store: Store
+  close(): Promise<void>
+}
+
+/** An SU over a LevelDB of its own, ready to order. */
+export async function benchUnit(signer: Signer): Promise<BenchUnit> {
+  const dir = await mkdtemp(join(tmpdir(), 'aonet-bench-'))
+  const store = await openStore(dir, { log: silentLogger })
+  const log = new LevelAssignmentLog(store)
+  const gossip = new MemoryGossipHub().join('su')
+  const unit = new SchedulerUnit(
+    {
+      ...{ signer, log, guard: new LevelSignGuard(store), clock: systemClock, telemetry: silentTelemetry },
+      ...{ arweave: new MemoryArweave(), gossip },
+    },
+    { ...defaultSchedulerUnitOptions, headPollMs: 1_000 },
+  )
+  await unit.start()
+  await new Promise(resolve => setTimeout(resolve, 50)) // the first block
+  const close = async (): Promise<void> => {
+    await unit.stop()
+    await store.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+  return { unit, log, store, close }
+}
+
+/** Fills the schedules of these Processes. The log does not check signatures, so these are random bytes. */
+export async function fill(log: LevelAssignmentLog, spawns: readonly DataItem[], count: number): Promise<void> {
+  const forged = {
+    signatureType: 2,
+    ownerKey: randomBytes(32),
+    sign: () => randomBytes(64),
+  } as const
+  const tails = new Map<ProcessId, Assignment | undefined>()
+  for (const { id } of spawns) tails.set(id as Id as ProcessId, await log.tail(id as Id as ProcessId))
+  const processes = [...tails.keys()]
+  const data = randomBytes(dataBytes)
+  const block = { height: 1_400_000, hash: 'block', timestamp: 1 }
+  for (let done = 0; done < count; done += 1000) {
+    const batch = []
+    for (let i = done; i < Math.min(count, done + 1000); i++) {
+      const process = processes[i % processes.length] as ProcessId
+      const message = await buildDataItem({ target: process, tags: messageTags, data }, forged)
+      const fields = nextAssignment(tails.get(process), { process, message: message.id, now: 1_000, block })
+      const assignment = parseAssignment(await buildDataItem(draftAssignment(fields), forged))
+      tails.set(process, assignment)
+      batch.push({ assignment, message })
+    }
+    await log.append(batch, { guarded: true })
+  }
+}
+
+/** What one message must cost, in milliseconds of one core. */
+export interface Parts {
+  readonly check: number
+  readonly deepHash: number
+  readonly sign: number
+  readonly syncShare: number
+}
+
+/** The sum that no scheduler gets below: check, two deep hashes, a signature, a share of a synced batch of 100. */
+export const sumOf = ({ check, deepHash, sign, syncShare }: Parts): number => check + 2 * deepHash + sign + syncShare
+
+/** Measures each part on this thread, as the machine is now. */
+export async function measureParts(item: DataItem, scheduler: Signer, store: Store): Promise<Parts> {
+  const digest = signedDigest(item)
+  const key = item.signatureType === 1 ? rsaKey(item.ownerKey) : ed25519Key(item.ownerKey)
+  if (key === undefined) throw new Error('not a key')
+  const padded = { key, padding: 6, saltLength: -2 } // RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_AUTO
+  const check = (): boolean =>
+    item.signatureType === 1
+      ? verify('sha256', digest, padded, item.signature)
+      : verify(null, digest, key, item.signature)
+  const deepHash = time(() => signedDigest(item))
+  const draft = { tags: [], data: new Uint8Array(0) }
+  const small = await scheduler.sign(draft)
+  const built = await timeAsync(() => scheduler.sign(draft))
+  const sign = Math.max(0.02, built - time(() => signedDigest(small)))
+  return { check: time(check), deepHash, sign, syncShare: await syncShare(store) }
+}
+
+async function syncShare(store: Store): Promise<number> {
+  const value = randomBytes(2048)
+  const each = await timeAsync(() => {
+    const ops = Array.from({ length: 100 }, (_, i) => put(Buffer.from(`bench\0${i}`), value))
+    return store.write(ops)
+  })
+  return each / 100
+}
+
+function time(run: () => unknown, ms = 60): number {
+  const start = performance.now()
+  let count = 0
+  while (performance.now() - start < ms) {
+    run()
+    count++
+  }
+  return (performance.now() - start) / count
+}
+
+async function timeAsync(run: () => Promise<unknown>, ms = 60): Promise<number> {
+  const start = performance.now()
+  let count = 0
+  while (performance.now() - start < ms) {
+    await run()
+    count++
+  }
+  return (performance.now() - start) / count
+}

@@ -1,0 +1,86 @@
+import '../../lib/polyfill.ts'
+import { gossipsub } from '@libp2p/gossipsub'
+import { type Identify, identify } from '@libp2p/identify'
+import { mdns } from '@libp2p/mdns'
+import { noise } from '@libp2p/noise'
+import { type Ping, ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import type { Libp2pOptions } from 'libp2p'
+import type { PrivateJwk } from '../../protocol/keys.ts'
+import { type GossipRouter, gossipOptions } from './gossip-options.ts'
+import { mdnsServiceTag } from './names.ts'
+import { libp2pKeyOf } from './peer-key.ts'
+
+export interface HostLimits {
+  /** Connections at once; above it the least useful are closed. */
+  readonly maxConnections: number
+  /** New connections a second from one IP address. */
+  readonly maxInboundPerSecond: number
+}
+export const defaultHostLimits: HostLimits = { maxConnections: 200, maxInboundPerSecond: 10 }
+
+export interface Libp2pHostOptions {
+  /** The unit key, Ed25519: PeerId and AO address both come from it. */
+  readonly privateKey: PrivateJwk
+  /** Multiaddrs, such as `/ip4/127.0.0.1/tcp/0`. */
+  readonly listen: readonly string[]
+  /** What others should dial, where that is not what is listened on (0.0.0.0, port forwarding). */
+  readonly announce?: readonly string[] | undefined
+  /** Multiaddrs of nodes to join through, with or without `/p2p/…`. This node's own is left out. */
+  readonly bootstrap: readonly string[]
+  /** Look for nodes on the local net. */
+  readonly mdns: boolean
+  /** `paramsHash`: peers of another network are refused. */
+  readonly networkHash: string
+  /** Many nodes share an IP address (a testnet on one machine): no penalty and no rate limit for that. */
+  readonly allowSameIp: boolean
+  /** Shown to peers as `aonet/<version>`. */
+  readonly version: string
+  readonly limits: HostLimits
+  /** Other transports than TCP, for tests of many nodes in one process. */
+  readonly transports?: Libp2pOptions['transports'] | undefined
+}
+
+export type HostServices = { pubsub: GossipRouter; identify: Identify; ping: Ping }
+
+/** Milliseconds that one attempt to connect may take. */
+export const dialTimeoutMs = 10_000
+const pingTimeoutMs = 30_000
+
+/** How we run libp2p. @param isRefused Whether to talk to a peer at all. */
+export function hostConfig(
+  options: Libp2pHostOptions,
+  isRefused: (peer: string) => boolean,
+): Libp2pOptions<HostServices> {
+  const { listen, announce = [], limits, allowSameIp, networkHash, version, transports } = options
+  const deny = (peer: { toString(): string }): boolean => isRefused(peer.toString())
+  return {
+    start: false,
+    privateKey: libp2pKeyOf(options.privateKey),
+    nodeInfo: { name: 'aonet', version, userAgent: `aonet/${version}` },
+    addresses: { listen: [...listen], announce: [...announce] },
+    transports: transports ?? [tcp()],
+    connectionEncrypters: [noise()],
+    // A connection carries gossip, identify, ping and records: 64 streams are plenty.
+    streamMuxers: [yamux({ maxInboundStreams: 64, maxOutboundStreams: 64 })],
+    connectionManager: {
+      maxConnections: limits.maxConnections,
+      inboundConnectionThreshold: allowSameIp ? limits.maxConnections : limits.maxInboundPerSecond,
+      maxIncomingPendingConnections: 32,
+      maxParallelDials: 16,
+      dialTimeout: dialTimeoutMs,
+    },
+    // A late ping mostly means a busy machine: the default of 5 s cut healthy links under load. A process that
+    // dies is seen at once by its closed socket.
+    connectionMonitor: { pingTimeout: { minTimeout: pingTimeoutMs, maxTimeout: 2 * pingTimeoutMs } },
+    connectionGater: { denyDialPeer: deny, denyInboundEncryptedConnection: deny },
+    peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(networkHash) })] : [],
+    services: {
+      identify: identify(),
+      ping: ping(),
+      // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.
+      pubsub: components => gossipsub(gossipOptions(networkHash, { allowSameIp }))(components) as GossipRouter,
+    },
+  }
+}
