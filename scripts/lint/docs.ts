@@ -18,7 +18,9 @@ for (const page of pages) {
   for (const [, link = ''] of text.matchAll(/\]\((?!https?:)([^)#\s]+)/g)) {
     if (!existsSync(join(dirname(page), link))) mistakes.push(`${page}: the link ${link} leads nowhere`)
   }
-  for (const [, file = ''] of text.matchAll(/`((?:units|network|protocol|vm|storage|node|arweave|devnet|client|testnet|cli)\/[\w/.-]+\.ts)`/g)) {
+  for (const [, file = ''] of text.matchAll(
+    /`((?:units|network|protocol|vm|storage|node|arweave|devnet|client|testnet|cli)\/[\w/.-]+\.ts)`/g,
+  )) {
     if (!existsSync(join('src', file))) mistakes.push(`${page}: there is no src/${file}`)
   }
   for (const [, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) {

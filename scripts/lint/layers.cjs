@@ -21,7 +21,8 @@ const may = {
   cli: [...core, 'modules', 'client', 'network', 'arweave', 'node', 'devnet', 'testnet'],
 }
 
-const inputOutput = '^(node:(fs|net|http|https|dgram|tls|child_process|worker_threads|os)|fs|net|http|https|level|libp2p|@libp2p/.*|@grpc/.*|arweave|fastify|mercurius|@permaweb/.*)'
+const inputOutput =
+  '^(node:(fs|net|http|https|dgram|tls|child_process|worker_threads|os)|fs|net|http|https|level|libp2p|@libp2p/.*|@grpc/.*|arweave|fastify|mercurius|@permaweb/.*)'
 
 module.exports = {
   forbidden: [
@@ -46,7 +47,12 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/network/(grpc|libp2p/envelope)' },
       to: { path: '^src/network/grpc/generated/' },
     },
-    { name: 'no-cycles', severity: 'error', from: { path: '^src/' }, to: { circular: true, viaOnly: { pathNot: 'generated' } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { circular: true, viaOnly: { pathNot: 'generated' } },
+    },
     { name: 'src-not-test', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|scripts)/' } },
   ],
   options: {
@@ -54,6 +60,10 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     exclude: { path: 'dist/' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.js', '.cjs', '.d.ts'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.cjs', '.d.ts'],
+    },
   },
 }

@@ -20,7 +20,11 @@ if (force || sourceTime() > time(buildStamp)) {
   const started = Date.now()
   // A compiled file whose source is gone would still be found by the test runner.
   rmSync(join(root, 'dist'), { recursive: true, force: true })
-  step('compiling (some ten seconds)', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
+  step('compiling (some ten seconds)', process.execPath, [
+    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    '.',
+  ])
   writeFileSync(buildStamp, new Date(started).toISOString())
 }
 
@@ -32,7 +36,11 @@ function checkNode() {
 
 function step(what, command, args) {
   console.error(`aonet: ${what} …`)
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  })
   if (error !== undefined || status !== 0) fail(`${what.replace(/ \(.*/, '')} failed; the lines above say why.`)
 }
 
@@ -42,7 +50,9 @@ function fail(message) {
 }
 
 function lockHash() {
-  return createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
 }
 
 function read(file) {

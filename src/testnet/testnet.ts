@@ -89,7 +89,12 @@ export class Testnet {
     const deadline = Date.now() + timeoutMs
     while (!isWhole((await this.rows()).map(({ status }) => status))) {
       if (Date.now() > deadline) {
-        throw new AoError('NOT_READY', 'the nodes do not find each other', {}, { hint: 'Their logs say why: aonet testnet logs su-1.' })
+        throw new AoError(
+          'NOT_READY',
+          'the nodes do not find each other',
+          {},
+          { hint: 'Their logs say why: aonet testnet logs su-1.' },
+        )
       }
       await sleep(100)
     }

@@ -31,9 +31,9 @@ describe('a newcomer', function () {
       return step.lines.join('\n')
     }
     assert.equal(shown(/find each other/).split('\n').length, 5)
-    assert.match(shown(/^A evaluates/), /as nonce 1\nresult (42|count 2)  signed by (cu-1|cu-2|all-1)/)
+    assert.match(shown(/^A evaluates/), /as nonce 1\nresult (42|count 2) {2}signed by (cu-1|cu-2|all-1)/)
     assert.ok(shown(/sends B a ping/).includes('A nonce'), 'no message was pushed')
-    assert.match(shown(/killed/), /result (43|count \d+)  signed by/)
+    assert.match(shown(/killed/), /result (43|count \d+) {2}signed by/)
     assert.match(shown(/read back from Arweave/), /every signature good; nonces 0 to \d+ link/)
     const state = JSON.parse(readFileSync(join(cwd, '.aonet/testnet/testnet.json'), 'utf8')) as TestnetState
     assert.equal(isAlive(state.supervisor), false)

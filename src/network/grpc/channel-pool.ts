@@ -52,7 +52,7 @@ export class ChannelPool {
   /** @throws AoError `STOPPING` | `OVERLOADED` | `INVALID_RECORD` | `INVALID_ARGUMENT` */
   lease(peer: Peer): Lease {
     if (this.#closed) throw closing()
-    const key = keyOf(peer)
+    const key = peerKey(peer)
     const channel = this.#channels.get(key) ?? this.#open(peer)
     if (channel.leases.size >= this.#options.maxCallsPerChannel)
       throw overloaded('calls to this unit', channel.leases.size)
@@ -140,7 +140,8 @@ const channelOptions = {
   'grpc.max_reconnect_backoff_ms': 5_000,
 } as const
 
-const keyOf = ({ address, grpc, certificate }: Peer): string =>
+/** Equal for equal peers: same unit, same place, same certificate. */
+export const peerKey = ({ address, grpc, certificate }: Peer): string =>
   toBase64Url(sha256(utf8(`${address}|${grpc}|`), asBuffer(certificate)))
 
 const closing = (): AoError => new AoError('STOPPING', 'connections to other nodes are being closed')

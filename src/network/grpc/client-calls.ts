@@ -27,7 +27,7 @@ export async function unaryCall<Req, Res>(
       ending.clear()
       lease.release()
       if (error === null) resolve(value as Res)
-      else reject(ending.reason ?? failure(error, peer))
+      else reject(ending.reason ?? callFailure(error, peer))
     }
     const call = lease.client.makeUnaryRequest(
       path,
@@ -82,7 +82,7 @@ export async function* streamCall<Req, Res>(
       yield value
     }
   } catch (error) {
-    throw ending.reason ?? failure(error, peer)
+    throw ending.reason ?? callFailure(error, peer)
   } finally {
     call.cancel()
   }
@@ -112,7 +112,8 @@ class Ending {
   readonly #onAbort = (): void => this.now(AoError.from(this.#signal?.reason))
 }
 
-function failure(error: unknown, { address, grpc }: Peer): AoError {
+/** What a call that failed says, as the other side threw it or as the connection ended. */
+export function callFailure(error: unknown, { address, grpc }: Peer): AoError {
   if (!isServiceError(error)) return AoError.from(error)
   const told = fromServiceError(error, { address, endpoint: grpc })
   if (told.code !== 'ABORTED' || error.code !== status.CANCELLED || told.cause !== error) return told

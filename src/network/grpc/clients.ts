@@ -5,6 +5,7 @@ import { ChannelPool, type Peer, type PoolOptions } from './channel-pool.ts'
 import { type ComputeDeadlines, RemoteCompute } from './remote-compute.ts'
 import { type MessengerDeadlines, RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler, type SchedulerDeadlines } from './remote-scheduler.ts'
+import { type SubmitStreamOptions, SubmitStreams } from './submit-streams.ts'
 
 export type Deadlines = SchedulerDeadlines & ComputeDeadlines & MessengerDeadlines
 
@@ -32,14 +33,21 @@ export const defaultPool: PoolOptions = {
   maxMessageBytes: 12 * 1024 * 1024,
 }
 
+export const defaultSubmitStreams: SubmitStreamOptions = {
+  maxPending: 10_000,
+  idleMs: 10_000,
+}
+
 /** Units of other nodes with the face of local ones, over pooled and pinned TLS channels. */
 export class GrpcUnits implements RemoteUnits, Component {
   readonly name = 'grpc-clients'
   readonly #pool: ChannelPool
+  readonly #streams: SubmitStreams
   readonly #deadlines: Deadlines
 
   constructor({ metrics }: Telemetry, { deadlines, ...pool }: GrpcUnitsOptions = {}) {
     this.#pool = new ChannelPool({ ...defaultPool, ...pool })
+    this.#streams = new SubmitStreams(this.#pool, defaultSubmitStreams)
     this.#deadlines = { ...defaultDeadlines, ...deadlines }
     metrics.gauge('aonet_network_grpc_channels', 'gRPC channels open to other nodes', () => this.#pool.size)
   }
@@ -52,7 +60,7 @@ export class GrpcUnits implements RemoteUnits, Component {
   }
 
   scheduler(record: Peer): Scheduler {
-    return new RemoteScheduler(this.#pool, record, this.#deadlines)
+    return new RemoteScheduler({ pool: this.#pool, streams: this.#streams }, record, this.#deadlines)
   }
 
   compute(record: Peer): Compute {

@@ -10,6 +10,7 @@ import type { ChannelPool, Peer } from './channel-pool.ts'
 import { streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
 import { SchedulerService } from './generated/ao/v1/scheduler.ts'
+import type { SubmitStreams } from './submit-streams.ts'
 
 export interface SchedulerDeadlines {
   readonly scheduleMs: number
@@ -17,25 +18,34 @@ export interface SchedulerDeadlines {
   readonly streamIdleMs: number
 }
 
+/** Larger items go by a call of their own, so that small ones do not wait behind them. */
+const maxStreamedBytes = 64 * 1024
+
 /**
  * A Scheduler on another node. It is not believed: what it signs must be signed by it and be about what was asked.
  * That rows link to each other is for the reader of a schedule to check, who knows the row before.
  */
 export class RemoteScheduler implements Scheduler {
   readonly #pool: ChannelPool
+  readonly #streams: SubmitStreams
   readonly #peer: Peer
   readonly #deadlines: SchedulerDeadlines
 
-  constructor(pool: ChannelPool, peer: Peer, deadlines: SchedulerDeadlines) {
+  constructor(
+    { pool, streams }: { readonly pool: ChannelPool; readonly streams: SubmitStreams },
+    peer: Peer,
+    deadlines: SchedulerDeadlines,
+  ) {
     this.#pool = pool
+    this.#streams = streams
     this.#peer = peer
     this.#deadlines = deadlines
   }
 
   /** @throws AoError `INVALID_ASSIGNMENT` if the answer is not this unit's Assignment of this message. */
   async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
-    const answer = await this.#ask(SchedulerService.schedule, { item: message.raw }, signal, this.#deadlines.scheduleMs)
-    const assignment = await this.#assignment(answer.assignment, parseAoItem(message).process)
+    const answer = await this.#submit(message.raw, signal)
+    const assignment = await this.#assignment(answer, parseAoItem(message).process)
     if (assignment.message !== message.id) await this.#checkTwin(message, assignment, { signal })
     return assignment
   }
@@ -89,6 +99,12 @@ export class RemoteScheduler implements Scheduler {
       }
     }
     throw this.#dishonest('another message', message.id, first.message)
+  }
+
+  async #submit(item: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { scheduleMs: deadlineMs } = this.#deadlines
+    if (item.length <= maxStreamedBytes) return this.#streams.submit(this.#peer, item, { signal, deadlineMs })
+    return (await this.#ask(SchedulerService.schedule, { item }, signal, deadlineMs)).assignment
   }
 
   #ask<Req, Res>(

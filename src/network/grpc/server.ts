@@ -53,7 +53,7 @@ const defaults = {
   maxMessageBytes: 12 * 1024 * 1024,
   maxConcurrentCalls: 1024,
   maxConcurrentStreams: 2048,
-  maxInFlightPerStream: 64,
+  maxInFlightPerStream: 256, // as many as a scheduler puts into one batch
   drainMs: 5_000,
   keepaliveMs: 30_000,
   maxConnectionAgeMs: 30 * 60_000,

@@ -2,7 +2,14 @@ import { LRUCache } from 'lru-cache'
 import type { AbortOptions } from '../../lib/abort.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
-import type { CrankOptions, CrankProgress, FollowOptions, LocalUnits, Messenger, RemoteUnits } from '../../ports/units.ts'
+import type {
+  CrankOptions,
+  CrankProgress,
+  FollowOptions,
+  LocalUnits,
+  Messenger,
+  RemoteUnits,
+} from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import type { Address, MessageId, ProcessId } from '../../protocol/ids.ts'
 import { type Candidate, firstAnswer } from './failover.ts'

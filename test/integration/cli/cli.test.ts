@@ -52,7 +52,11 @@ describe('the command line', function () {
 
   it('start names every mistake of a configuration at once', async () => {
     writeFileSync(join(cwd, 'c.yaml'), 'httpPort: many\nrolse: [SU]\n')
-    assertFailure(await runCli(['start', '--config', 'c.yaml'], { cwd }), 'INVALID_CONFIG', /httpPort[\s\S]*|rolse[\s\S]*did you mean roles/)
+    assertFailure(
+      await runCli(['start', '--config', 'c.yaml'], { cwd }),
+      'INVALID_CONFIG',
+      /httpPort[\s\S]*|rolse[\s\S]*did you mean roles/,
+    )
   })
 
   it('start without a key says how to make one', async () => {
@@ -74,7 +78,11 @@ describe('the command line', function () {
       for (const flag of ['--http-port', '--grpc-port']) {
         assertFailure(await runCli([...args, flag, String(port)], { cwd }), 'PORT_IN_USE', new RegExp(String(port)))
       }
-      assertFailure(await runCli([...args, '--p2p-listen', `/ip4/127.0.0.1/tcp/${port}`], { cwd }), 'PORT_IN_USE', new RegExp(String(port)))
+      assertFailure(
+        await runCli([...args, '--p2p-listen', `/ip4/127.0.0.1/tcp/${port}`], { cwd }),
+        'PORT_IN_USE',
+        new RegExp(String(port)),
+      )
     } finally {
       blocker.close()
     }
@@ -101,7 +109,11 @@ describe('the command line', function () {
   })
 
   it('commands for a network say so when there is none', async () => {
-    assertFailure(await runCli(['spawn', '--module', 'A'.repeat(43)], { cwd }), 'INVALID_ARGUMENT', /no testnet is running/)
+    assertFailure(
+      await runCli(['spawn', '--module', 'A'.repeat(43)], { cwd }),
+      'INVALID_ARGUMENT',
+      /no testnet is running/,
+    )
     assertFailure(await runCli(['testnet', 'status'], { cwd }), 'NOT_READY', /no testnet is running/)
     assertFailure(await runCli(['status', '--node', '127.0.0.1:9'], { cwd }), 'PEER_UNREACHABLE', /127\.0\.0\.1:9/)
   })

@@ -65,7 +65,10 @@ describe('node/config', () => {
   }
 
   it('refuses a file that is not there, naming the next step', () => {
-    assert.throws(() => loadConfig({ file: join(directory, 'none.yaml') }), { code: 'INVALID_CONFIG', hint: /aonet init/ })
+    assert.throws(() => loadConfig({ file: join(directory, 'none.yaml') }), {
+      code: 'INVALID_CONFIG',
+      hint: /aonet init/,
+    })
   })
 
   it('writes a file that reads back as what was written', () => {
