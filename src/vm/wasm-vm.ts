@@ -1,5 +1,5 @@
 import { toUtf8, utf8 } from '../lib/bytes.ts'
-import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { VmEnvironment, VmLimits } from '../ports/vm.ts'
 import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
 import { plainFormats } from './formats.ts'
 import { type Answer, type Machine, type PreparedModule, trapped, type Vm } from './machine.ts'
