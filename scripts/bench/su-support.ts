@@ -1,4 +1,4 @@
-import { randomBytes, verify } from 'node:crypto'
+import { constants, sign as edSign, generateKeyPairSync, randomBytes, verify } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -141,49 +141,47 @@ export interface Parts {
 /** The sum that no scheduler gets below: check, two deep hashes, a signature, a share of a synced batch of 100. */
 export const sumOf = ({ check, deepHash, sign, syncShare }: Parts): number => check + 2 * deepHash + sign + syncShare
 
-/** Measures each part on this thread, as the machine is now. */
-export async function measureParts(item: DataItem, scheduler: Signer, store: Store): Promise<Parts> {
+/** Measures each part on this thread, as the machine is now: by the clock, and by the processor's time. */
+export async function measureParts(
+  item: DataItem,
+  store: Store,
+): Promise<{ readonly wall: Parts; readonly cpu: Parts }> {
   const digest = signedDigest(item)
   const key = item.signatureType === 1 ? rsaKey(item.ownerKey) : ed25519Key(item.ownerKey)
   if (key === undefined) throw new Error('not a key')
-  const padded = { key, padding: 6, saltLength: -2 } // RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_AUTO
-  const check = (): boolean =>
+  const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_AUTO: saltLength } = constants
+  const check = await costOf(async () =>
     item.signatureType === 1
-      ? verify('sha256', digest, padded, item.signature)
-      : verify(null, digest, key, item.signature)
-  const deepHash = time(() => signedDigest(item))
-  const draft = { tags: [], data: new Uint8Array(0) }
-  const small = await scheduler.sign(draft)
-  const built = await timeAsync(() => scheduler.sign(draft))
-  const sign = Math.max(0.02, built - time(() => signedDigest(small)))
-  return { check: time(check), deepHash, sign, syncShare: await syncShare(store) }
-}
-
-async function syncShare(store: Store): Promise<number> {
+      ? verify('sha256', digest, { key, padding, saltLength }, item.signature)
+      : verify(null, digest, key, item.signature),
+  )
+  const deepHash = await costOf(async () => signedDigest(item))
+  const own = generateKeyPairSync('ed25519').privateKey
+  const sign = await costOf(async () => edSign(null, digest, own))
   const value = randomBytes(2048)
-  const each = await timeAsync(() => {
-    const ops = Array.from({ length: 100 }, (_, i) => put(Buffer.from(`bench\0${i}`), value))
-    return store.write(ops)
-  })
-  return each / 100
-}
-
-function time(run: () => unknown, ms = 60): number {
-  const start = performance.now()
-  let count = 0
-  while (performance.now() - start < ms) {
-    run()
-    count++
+  const batch = await costOf(() =>
+    store.write(Array.from({ length: 100 }, (_, i) => put(Buffer.from(`bench\0${i}`), value))),
+  )
+  const parts = (of: keyof Cost): Parts => {
+    return { check: check[of], deepHash: deepHash[of], sign: sign[of], syncShare: batch[of] / 100 }
   }
-  return (performance.now() - start) / count
+  return { wall: parts('wall'), cpu: parts('cpu') }
 }
 
-async function timeAsync(run: () => Promise<unknown>, ms = 60): Promise<number> {
+/** Milliseconds of one run. */
+interface Cost {
+  readonly wall: number
+  readonly cpu: number
+}
+
+async function costOf(run: () => Promise<unknown>, ms = 80): Promise<Cost> {
+  const cpu = process.cpuUsage()
   const start = performance.now()
   let count = 0
   while (performance.now() - start < ms) {
     await run()
     count++
   }
-  return (performance.now() - start) / count
+  const { user, system } = process.cpuUsage(cpu)
+  return { wall: (performance.now() - start) / count, cpu: (user + system) / 1000 / count }
 }

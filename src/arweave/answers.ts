@@ -72,3 +72,18 @@ export const bundlesQuery = `query ($tags: [TagFilter!]!, $after: String) {
     edges { cursor node { bundledIn { id } } }
   }
 }`
+
+export const signedByAnswer = z.object({
+  data: z.object({
+    transactions: z.object({
+      edges: z.array(z.object({ node: z.object({ id: hash, tags: z.array(z.object({ name: text, value: text })) }) })),
+    }),
+  }),
+})
+
+/** What `signedByAnswer` answers to. */
+export const signedByQuery = `query ($owner: String!, $tags: [TagFilter!]!, $first: Int!) {
+  transactions(owners: [$owner], tags: $tags, first: $first, sort: HEIGHT_DESC) {
+    edges { node { id tags { name value } } }
+  }
+}`

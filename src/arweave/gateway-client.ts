@@ -1,10 +1,10 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
-import type { ArweaveClient, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ArweaveClient, ItemGlimpse, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
-import { type Id, parseId } from '../protocol/ids.ts'
+import { type Address, type Id, parseId } from '../protocol/ids.ts'
 import type { PrivateJwk } from '../protocol/keys.ts'
 import type { Tag } from '../protocol/tags.ts'
 import {
@@ -16,6 +16,8 @@ import {
   metaQuery,
   notAGateway,
   parsed,
+  signedByAnswer,
+  signedByQuery,
   statusAnswer,
   wholeNumber,
 } from './answers.ts'
@@ -110,6 +112,18 @@ export class GatewayClient implements ArweaveClient {
     // Gateways have no data to give for an item without any.
     const data = meta.data.size === '0' ? new Uint8Array(0) : await this.data(id, options)
     return data === undefined ? undefined : rebuildItem(id, meta, data)
+  }
+
+  async signedBy(
+    owner: Address,
+    tags: readonly Tag[],
+    { limit, ...options }: AbortOptions & { readonly limit: number },
+  ): Promise<readonly ItemGlimpse[]> {
+    const filters = tags.map(({ name, value }) => ({ name, values: [value] }))
+    const body = JSON.stringify({ query: signedByQuery, variables: { owner, tags: filters, first: limit } })
+    const answer = await this.#http.ask(this.#graphql, { ...options, body })
+    const { edges } = parsed(signedByAnswer, answer, this.#graphql).data.transactions
+    return edges.map(({ node }) => ({ id: parseId(node.id), tags: node.tags }))
   }
 
   /** Transactions whose bundles hold items with all these tags, each once, oldest first. */

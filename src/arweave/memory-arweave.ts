@@ -2,12 +2,12 @@ import { type AbortOptions, throwIfAborted } from '../lib/abort.ts'
 import { asBuffer, concat, copyOf, sha256, sha384, toBase64Url, utf8 } from '../lib/bytes.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AoError, hasCode } from '../lib/errors.ts'
-import type { ArweaveClient, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ArweaveClient, ItemGlimpse, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import { bundleTags, unpackBundle } from '../protocol/bundle.ts'
 import { type DataItem, verifyDataItem } from '../protocol/data-item.ts'
-import { type Id, idFromBytes, idToBytes } from '../protocol/ids.ts'
-import { hasTag } from '../protocol/tags.ts'
+import { type Address, type Id, idFromBytes, idToBytes } from '../protocol/ids.ts'
+import { hasTag, type Tag } from '../protocol/tags.ts'
 
 interface MemoryTx {
   readonly bundle: Uint8Array
@@ -81,6 +81,19 @@ export class MemoryArweave implements ArweaveClient {
   async item(id: Id, { signal }: AbortOptions = {}): Promise<DataItem | undefined> {
     throwIfAborted(signal)
     return this.#items.get(id)?.item
+  }
+
+  async signedBy(
+    owner: Address,
+    tags: readonly Tag[],
+    { signal, limit }: AbortOptions & { readonly limit: number },
+  ): Promise<readonly ItemGlimpse[]> {
+    throwIfAborted(signal)
+    return [...this.#items.values()]
+      .map(({ item }) => item)
+      .filter(item => item.owner === owner && tags.every(({ name, value }) => hasTag(item.tags, name, value)))
+      .slice(-limit)
+      .reverse()
   }
 
   async upload(item: DataItem, { signal }: AbortOptions = {}): Promise<void> {

@@ -158,7 +158,10 @@ export function wireNode(input: WireInput): WiredNode {
     gossip,
     directory,
     telemetry,
-    onAssignment: assignment => compute?.onAssignment(assignment),
+    onAssignment: assignment => {
+      compute?.onAssignment(assignment)
+      scheduler?.onAssignment(assignment)
+    },
   })
 
   // A call that came over the wire is answered here if this node has the role; only without it is it passed on, so

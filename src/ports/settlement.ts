@@ -1,7 +1,8 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
-import type { Id } from '../protocol/ids.ts'
+import type { Address, Id } from '../protocol/ids.ts'
+import type { Tag } from '../protocol/tags.ts'
 
 /** Where a transaction stands. `confirmations` is 1 in its own block. */
 export type TxStatus = 'absent' | 'pending' | { readonly blockHeight: number; readonly confirmations: number }
@@ -11,6 +12,12 @@ export interface PreparedTx {
   readonly id: Id
   /** Opaque to the caller; what `post` takes. */
   readonly payload: Uint8Array
+}
+
+/** What a gateway lists of an item. */
+export interface ItemGlimpse {
+  readonly id: Id
+  readonly tags: readonly Tag[]
 }
 
 /** Settlement: a real Arweave gateway or the embedded one, through the same routes. */
@@ -24,6 +31,12 @@ export interface ArweaveClient {
   data(id: Id, options?: AbortOptions): Promise<Uint8Array | undefined>
   /** A bundled item, put together from what the gateway knows and verified against its id. */
   item(id: Id, options?: AbortOptions): Promise<DataItem | undefined>
+  /** The newest items of an owner that have all these tags, newest first. The gateway's word: nothing is verified. */
+  signedBy(
+    owner: Address,
+    tags: readonly Tag[],
+    options: AbortOptions & { readonly limit: number },
+  ): Promise<readonly ItemGlimpse[]>
   /** Hands a signed item to the gateway's bundler. */
   upload(item: DataItem, options?: AbortOptions): Promise<void>
   /** The newest block this client sees. */

@@ -48,6 +48,34 @@ export function arweaveClientSuite(name: string, open: () => Promise<ArweaveUnde
       assert.deepEqual(await client.status(tx.id), { blockHeight: height, confirmations: 2 })
     })
 
+    it('lists the newest items of an owner that have all the tags asked for, and no others', async () => {
+      const owner = testSigner('lists')
+      const other = testSigner('other owner')
+      const kind = { name: 'Type', value: 'Note' }
+      const signed = []
+      for (const n of ['1', '2', '3']) {
+        const item = await anItem({ tags: [kind, { name: 'N', value: n }], data: utf8(n) }, owner)
+        await client.post(
+          await client.prepare(packBundle([item, await anItem({ tags: [kind], data: utf8(n) }, other)])),
+        )
+        await arweave.mine()
+        signed.push(item)
+      }
+      await client.post(await client.prepare(packBundle([await anItem({ data: utf8('untagged') }, owner)])))
+      await arweave.mine()
+      const found = await client.signedBy(owner.address, [kind], { limit: 2 })
+      assert.deepEqual(
+        found.map(({ id }) => id),
+        [signed[2]?.id, signed[1]?.id],
+      )
+      assert.deepEqual(found[0]?.tags, signed[2]?.tags)
+      const third = await client.signedBy(owner.address, [kind, { name: 'N', value: '1' }], { limit: 9 })
+      assert.deepEqual(
+        third.map(({ id }) => id),
+        [signed[0]?.id],
+      )
+    })
+
     it('takes the same transaction again, pending or mined, without harm', async () => {
       const { bundle } = await anyBundle('again')
       const tx = await client.prepare(bundle)

@@ -1,7 +1,7 @@
 import type { CrankProgress, Scheduler } from '../../src/ports/units.ts'
 import type { DataItem } from '../../src/protocol/data-item.ts'
 import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
-import type { Tag } from '../../src/protocol/tags.ts'
+import { type Tag, tagValue } from '../../src/protocol/tags.ts'
 import { aMessage, processIdOf } from './builders.ts'
 import { recorder, type Script } from './script-vm.ts'
 import { type NodeOptions, UnitNetwork, type UnitNode } from './unit-network.ts'
@@ -19,6 +19,17 @@ const endless: Script = (state, message) => ({
       ? {}
       : { Messages: [{ Target: message['Target'], Anchor: '', Tags: [], Data: 'again' }] },
 })
+/** Sends whoever wrote to it, or the Peer tag of a user's message, the same back, for ever. */
+const volley: Script = (state, message) => {
+  const tags = message['Tags'] as unknown as readonly Tag[]
+  const peer = tagValue(tags, 'Peer') ?? tagValue(tags, 'From-Process')
+  return { state: Number(state ?? 0) + 1, answer: peer === undefined ? {} : { Messages: [to(peer, 'again')] } }
+}
+/** Sends itself two messages for each it gets. */
+const doubling: Script = (state, message) => {
+  const twice = ['left', 'right'].map(side => to(String(message['Target']), side))
+  return { state, answer: message['Data'] === '1984' ? {} : { Messages: twice } }
+}
 /** One outbox message, as a Process writes it. */
 export const to = (target: string, data: string, tags: readonly Tag[] = []) => ({
   Target: target,
@@ -46,7 +57,8 @@ export interface PushBench {
   arrange(options?: NodeOptions, suffix?: string): Promise<void>
   /** Has the sender send that outbox; gives the last state of every job once all is quiet. */
   send(outbox: object): Promise<readonly CrankProgress[]>
-  progressOf(message: DataItem): Promise<readonly CrankProgress[]>
+  /** By the MU asked, or the bench's own. */
+  progressOf(message: DataItem, mu?: UnitNode): Promise<readonly CrankProgress[]>
   /** The messages of a Process, without the Process item. */
   rowsOf(process: ProcessId): Promise<DataItem[]>
   dataOf(item: DataItem): Promise<string[]>
@@ -65,9 +77,10 @@ export function pushBench(): PushBench {
     await bench.mu.messenger.submit(message.raw)
     return bench.progressOf(message)
   }
-  bench.progressOf = async message => {
+  bench.progressOf = async (message, mu = bench.mu) => {
     const newest = new Map<string, CrankProgress>()
-    for await (const job of bench.mu.messenger.follow(processIdOf(bench.sender), message.id)) {
+    const process = message.target as ProcessId
+    for await (const job of mu.messenger.follow(process, message.id)) {
       newest.set(`${job.process} ${job.message}`, job)
     }
     return [...newest.values()]
@@ -80,7 +93,7 @@ export function pushBench(): PushBench {
   }
   bench.dataOf = async item => (await bench.rowsOf(processIdOf(item))).map(({ data }) => String(data))
   beforeEach(async () => {
-    bench.net = new UnitNetwork({ recorder, puppet, endless })
+    bench.net = new UnitNetwork({ recorder, puppet, endless, volley, doubling })
     bench.su = await bench.net.node('su', ['SU'])
     await bench.net.node('cu', ['CU'])
   })

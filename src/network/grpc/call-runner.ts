@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type {
   handleBidiStreamingCall,
   handleServerStreamingCall,
@@ -90,6 +91,7 @@ export class CallRunner {
     refuse: (error: ReturnType<typeof toServiceError>) => void,
   ): AbortController {
     const controller = new AbortController()
+    setMaxListeners(0, controller.signal) // each request of a stream that is being worked on listens
     let settled = false
     // Also fires after an ordinary end, when nobody is left to tell.
     call.once('cancelled', () => {

@@ -9,7 +9,7 @@ import { parseUnitRecord, type UnitRecord } from '../../protocol/unit-record.ts'
 import { certificateName } from './certificate.ts'
 import { ChannelPool, type Peer } from './channel-pool.ts'
 import { unaryCall } from './client-calls.ts'
-import { defaultDeadlines, defaultPool } from './clients.ts'
+import { defaultDeadlines, defaultPool, defaultSubmitStreams } from './clients.ts'
 import { itemFromWire, jsonFromWire, readable } from './convert.ts'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
 import { type GetInfoResponse, NodeService } from './generated/ao/v1/node.ts'
@@ -17,6 +17,7 @@ import { RemoteCompute } from './remote-compute.ts'
 import { RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler } from './remote-scheduler.ts'
 import { unreachableHint } from './status.ts'
+import { SubmitStreams } from './submit-streams.ts'
 
 export interface ConnectOptions extends AbortOptions {
   /** Whose node it must be; also written as `<address>@host:port`. */
@@ -73,11 +74,12 @@ export async function connectNode(endpoint: string, options: ConnectOptions = {}
 
 function connection(pool: ChannelPool, at: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
   const peer: Peer = { ...at, forwards: true }
+  const streams = new SubmitStreams(pool, defaultSubmitStreams)
   return {
     record,
     info,
     units: {
-      scheduler: new RemoteScheduler(pool, peer, defaultDeadlines),
+      scheduler: new RemoteScheduler({ pool, streams }, peer, defaultDeadlines),
       compute: new RemoteCompute(pool, peer, defaultDeadlines),
       messenger: new RemoteMessenger(pool, peer, defaultDeadlines),
     },

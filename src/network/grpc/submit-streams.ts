@@ -3,7 +3,11 @@ import { throwIfAborted } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import { type ChannelPool, type Lease, type Peer, peerKey } from './channel-pool.ts'
 import { type CallOptions, callFailure } from './client-calls.ts'
-import { type ScheduleStreamRequest, type ScheduleStreamResponse, SchedulerService } from './generated/ao/v1/scheduler.ts'
+import {
+  SchedulerService,
+  type ScheduleStreamRequest,
+  type ScheduleStreamResponse,
+} from './generated/ao/v1/scheduler.ts'
 import { fromDetailBytes } from './status.ts'
 
 export interface SubmitStreamOptions {
@@ -74,6 +78,7 @@ class SubmitStream {
     this.#call.on('error', (error: ServiceError) => this.#end(callFailure(error, peer)))
     this.#call.once('status', () => {
       this.#end(this.#cut())
+      clearTimeout(this.#idle)
       lease.release()
     })
   }
@@ -122,7 +127,10 @@ class SubmitStream {
 
   #answer({ tag, outcome }: ScheduleStreamResponse): void {
     const pending = this.#pending.get(tag)
-    if (outcome?.$case === 'assignment') return pending?.resolve(Buffer.from(outcome.value)) // a view of the frame
+    if (outcome?.$case === 'assignment') {
+      pending?.resolve(Buffer.from(outcome.value)) // a copy: it came as a view of the frame
+      return
+    }
     const told = outcome && fromDetailBytes(outcome.value)
     pending?.reject(told ?? new AoError('INVALID_RECORD', "the node's answer says neither yes nor no"))
   }
@@ -142,6 +150,8 @@ class SubmitStream {
     this.#idle = setTimeout(() => {
       this.#onEnd() // whoever comes now opens another
       this.#call.end()
+      // The other side may still be busy with what nobody waits for any more.
+      this.#idle = setTimeout(() => this.#call.cancel(), this.#options.idleMs).unref()
     }, this.#options.idleMs)
     this.#idle.unref()
   }

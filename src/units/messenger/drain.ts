@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { AbortOptions } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
@@ -44,6 +45,7 @@ export class Drain implements Component {
 
   start(): Promise<void> {
     this.#stop = new AbortController()
+    setMaxListeners(0, this.#stop.signal) // every call of every running job hears it: bounded, but more than ten
     this.#closed = false
     return this.#loop.start()
   }

@@ -62,6 +62,7 @@ export async function* followAll(
   options: FollowOptions,
 ): AsyncGenerator<CrankProgress> {
   const sources = new Map<Address, Source>()
+  const seen = new Set<string>()
   let failure: unknown
   const open = (address: Address, at: Pick<CrankProgress, 'process' | 'message'>): void => {
     const rows = openingOf(address, job.root, deps, options)(at)[Symbol.asyncIterator]()
@@ -82,10 +83,9 @@ export async function* followAll(
       source.next = source.rows.next()
       source.next.catch(() => undefined)
       yield outcome.value
-      for (const { handedTo } of outcome.value.parts) {
-        if (handedTo === undefined || handedTo === address) continue
-        const known = sources.get(handedTo)
-        if (known === undefined) open(handedTo, outcome.value)
+      for (const to of handovers(outcome.value, seen)) {
+        const known = sources.get(to)
+        if (known === undefined) open(to, outcome.value)
         else known.stale = true
       }
     }
@@ -102,6 +102,18 @@ function openingOf(address: Address, root: MessageId, deps: FollowDeps, options:
     if (record === undefined) throw gone(address)
     yield* deps.remote.messenger(record).follow(process, message, { ...options, ownOnly: true })
   }
+}
+
+/** The MUs that a job handed parts to, each once: what is shown again is no news. */
+function handovers({ process, message, parts }: CrankProgress, seen: Set<string>): readonly Address[] {
+  const found: Address[] = []
+  for (const { handedTo } of parts) {
+    const key = `${process} ${message} ${handedTo}`
+    if (handedTo === undefined || seen.has(key)) continue
+    seen.add(key)
+    found.push(handedTo)
+  }
+  return found
 }
 
 type Outcome = IteratorResult<CrankProgress> | { readonly error: unknown }

@@ -10,7 +10,7 @@ import type { Gossip } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { SignGuard } from '../../ports/sign-guard.ts'
 import type { NonceRange, Scheduler } from '../../ports/units.ts'
-import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
+import type { Assignment, BlockAnchor, ScheduledMessage } from '../../protocol/assignment.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
@@ -21,6 +21,7 @@ import { Announcer } from './announce.ts'
 import { ChainHead } from './chain-head.ts'
 import { stopping } from './refusals.ts'
 import { Sequencer } from './sequencer.ts'
+import { TwinWatch } from './twin-watch.ts'
 
 export interface SchedulerUnitDeps {
   /** Its address is what the `Scheduler` tag of each hosted Process names. */
@@ -74,6 +75,7 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #deps: SchedulerUnitDeps
   readonly #options: SchedulerUnitOptions
   readonly #head: ChainHead
+  readonly #twins: TwinWatch
   readonly #sequencer: Sequencer
   readonly #announcer: Announcer
   readonly #flights = new SingleFlight<string, Assignment>()
@@ -87,7 +89,11 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#head = new ChainHead(deps, { pollMs: options.headPollMs })
     this.#announcer = new Announcer(deps, options.maxUnsent)
     this.#followers = new Bells(options.maxFollowers)
-    const block = () => this.#head.current()
+    this.#twins = new TwinWatch({ ...deps, address: deps.signer.address })
+    const block = (): BlockAnchor => {
+      this.#twins.assertAlone()
+      return this.#head.current()
+    }
     const onDurable = (batch: readonly ScheduledMessage[]): void => this.#spread(batch)
     this.#sequencer = new Sequencer({ ...deps, block, onDurable }, options)
     deps.telemetry.metrics.gauge(
@@ -101,6 +107,7 @@ export class SchedulerUnit implements Scheduler, Component {
   async start(): Promise<void> {
     this.#stopping = false
     await this.#sequencer.start()
+    await this.#twins.start()
     await this.#head.start()
   }
 
@@ -110,6 +117,7 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#followers.ringAll()
     await this.#announcer.stop()
     await this.#head.stop()
+    await this.#twins.stop()
   }
 
   /** Signal: heard by the wait alone; once queued, the message is ordered. */
@@ -172,6 +180,11 @@ export class SchedulerUnit implements Scheduler, Component {
     } finally {
       if (bell !== undefined) this.#followers.take(process, bell)
     }
+  }
+
+  /** To be told of the Assignments that gossip brings: another node with this key would be among them. */
+  onAssignment(assignment: Assignment): void {
+    this.#twins.onAssignment(assignment)
   }
 
   async #admit(message: DataItem): Promise<{ process: ProcessId; origin: Origin | undefined }> {

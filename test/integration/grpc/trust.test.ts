@@ -98,7 +98,7 @@ describe('gRPC: whom a node believes', () => {
     const first = await honest.schedule(await part(user, '0'))
     const scheduler: Scheduler = {
       schedule: async () => first,
-      assignment: (...asked) => honest.assignment(...asked),
+      assignment: (of, at) => honest.assignment(of, at),
       process: asked => honest.process(asked),
       read: (...asked) => honest.read(...asked),
     }

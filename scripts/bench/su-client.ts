@@ -1,0 +1,57 @@
+// The submitting side of su-schedule, in a process of its own. Started by su-grpc.ts.
+import '../../src/lib/polyfill.ts'
+import { readFileSync } from 'node:fs'
+import { silentTelemetry } from '../../src/lib/telemetry.ts'
+import { ChannelPool } from '../../src/network/grpc/channel-pool.ts'
+import { defaultPool, defaultSubmitStreams, GrpcUnits } from '../../src/network/grpc/clients.ts'
+import { SubmitStreams } from '../../src/network/grpc/submit-streams.ts'
+import { parseStoredItem } from '../../src/protocol/data-item.ts'
+import type { Address } from '../../src/protocol/ids.ts'
+import type { Errand, Ran } from './su-grpc.ts'
+
+const files = new Map<string, readonly Buffer[]>()
+
+process.on('message', async (errand: Errand) => {
+  const messages = messagesOf(errand.file).slice(errand.from, errand.to)
+  const peer = {
+    address: errand.address as Address,
+    grpc: errand.endpoint,
+    certificate: Buffer.from(errand.certificate, 'base64'),
+  }
+  const pool = new ChannelPool(defaultPool)
+  const streams = new SubmitStreams(pool, defaultSubmitStreams)
+  const units = new GrpcUnits(silentTelemetry)
+  const remote = units.scheduler(peer as Parameters<GrpcUnits['scheduler']>[0])
+  const submit = errand.raw
+    ? (bytes: Buffer): Promise<unknown> => streams.submit(peer, bytes, { deadlineMs: 60_000 })
+    : (bytes: Buffer): Promise<unknown> => remote.schedule(parseStoredItem(bytes))
+  const [first] = messages
+  if (errand.raw && first !== undefined) await submit(first) // the connection is not what is measured
+  const queue = messages.values()
+  const cpu = process.cpuUsage()
+  const start = performance.now()
+  await Promise.all(
+    Array.from({ length: errand.submitters }, async () => {
+      for (const bytes of queue) await submit(bytes)
+    }),
+  )
+  const ms = performance.now() - start
+  const { user, system } = process.cpuUsage(cpu)
+  await units.stop()
+  await pool.close()
+  process.send?.({ ms, cpu: (user + system) / 1000 } satisfies Ran)
+})
+
+function messagesOf(file: string): readonly Buffer[] {
+  const known = files.get(file)
+  if (known !== undefined) return known
+  const all = readFileSync(file)
+  const messages: Buffer[] = []
+  for (let at = 0; at < all.length; ) {
+    const end = at + 4 + all.readUInt32BE(at)
+    messages.push(all.subarray(at + 4, end))
+    at = end
+  }
+  files.set(file, messages)
+  return messages
+}
