@@ -13,7 +13,10 @@ const force = process.argv.includes('--force')
 
 checkNode()
 if (read(installStamp) !== lockHash()) {
-  step('installing packages (once, about a minute)', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  // Not `npm ci`: it refuses a lock file made on another kind of machine, which lacks this one's optional binaries.
+  // `--no-save` keeps to the lock file's versions and leaves it as it is.
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+  step('installing packages (once, about a minute)', 'npm', ['install', '--no-save', ...quiet])
   writeFileSync(installStamp, lockHash())
 }
 if (force || sourceTime() > time(buildStamp)) {

@@ -87,3 +87,16 @@ export const signedByQuery = `query ($owner: String!, $tags: [TagFilter!]!, $fir
     edges { node { id tags { name value } } }
   }
 }`
+
+export const bundleOfAnswer = z.object({
+  data: z.object({
+    transactions: z.object({
+      edges: z.array(z.object({ node: z.object({ bundledIn: z.object({ id: hash }).nullish() }) })),
+    }),
+  }),
+})
+
+/** What `bundleOfAnswer` answers to. */
+export const bundleOfQuery = `query ($ids: [ID!]!) {
+  transactions(ids: $ids, first: 1) { edges { node { bundledIn { id } } } }
+}`

@@ -126,6 +126,14 @@ export class GatewayClient implements ArweaveClient {
     return edges.map(({ node }) => ({ id: parseId(node.id), tags: node.tags }))
   }
 
+  /** The bundle that carries an item; undefined if the gateway knows of none. */
+  async bundleOf(item: Id, options: AbortOptions = {}): Promise<Id | undefined> {
+    const body = JSON.stringify({ query: bundleOfQuery, variables: { ids: [item] } })
+    const answer = await this.#http.ask(this.#graphql, { ...options, body })
+    const bundle = parsed(bundleOfAnswer, answer, this.#graphql).data.transactions.edges[0]?.node.bundledIn
+    return bundle ? parseId(bundle.id, 'bundle') : undefined
+  }
+
   /** Transactions whose bundles hold items with all these tags, each once, oldest first. */
   async bundlesWith(tags: readonly Tag[], options: AbortOptions = {}): Promise<readonly Id[]> {
     const filters = tags.map(({ name, value }) => ({ name, values: [value] }))

@@ -55,7 +55,6 @@ interface Pending {
 
 /** One open stream. Answers come in any order and find their submission by its tag. */
 class SubmitStream {
-  readonly #lease: Lease
   readonly #peer: Peer
   readonly #options: SubmitStreamOptions
   readonly #call: ClientDuplexStream<ScheduleStreamRequest, ScheduleStreamResponse>
@@ -67,7 +66,6 @@ class SubmitStream {
   #idle: NodeJS.Timeout | undefined
 
   constructor(lease: Lease, peer: Peer, options: SubmitStreamOptions, onEnd: () => void) {
-    this.#lease = lease
     this.#peer = peer
     this.#options = options
     this.#onEnd = onEnd

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../src/lib/errors.ts'
-import type { CrankProgress, Scheduler } from '../../../src/ports/units.ts'
+import type { Compute, CrankProgress, Scheduler } from '../../../src/ports/units.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Nonce } from '../../../src/protocol/ids.ts'
 import { emptyOutbox, type Outbox } from '../../../src/protocol/result.ts'
@@ -56,18 +56,31 @@ describe('units/messenger, whom it believes', () => {
     assert.deepEqual(await bench.dataOf(other), [])
   })
 
-  it('remembers over a restart which outbox it began with', async () => {
-    await bench.arrange({ wrap: { scheduler: unit => away(unit, () => true) }, messenger: { maxRetryAgeMs: 60_000 } })
+  it('knows after a crash which outbox it began with, from the first push on', async () => {
+    let isDead = false
+    const dying = (unit: Scheduler): Scheduler => ({
+      ...unitMethods(unit),
+      schedule: async (item, options) => {
+        if (isDead || String(item.data) === 'second') throw new AoError('PEER_UNREACHABLE', 'the SU is away')
+        const assignment = await unit.schedule(item, options)
+        isDead = String(item.data) === 'first'
+        return assignment
+      },
+    })
+    await bench.arrange({ wrap: { scheduler: dying } })
     const other = await bench.net.spawn(bench.mu, 'recorder', { name: 'other' })
+    const { disk } = bench.mu
+    await eventually('quiet', async () => (await disk.queue.size()) === 0)
+    const write = disk.queue.write.bind(disk.queue)
+    disk.queue.write = change => (isDead ? Promise.reject(new AoError('LOG_WRITE_FAILED', 'no power')) : write(change))
     const message = await twoParts(other)
     await bench.mu.messenger.submit(message.raw)
     await eventually('the first part', async () => (await bench.dataOf(bench.target)).length === 1)
     await bench.mu.stop()
+    disk.queue.write = write
     const lies = (out: Outbox): Outbox | undefined => (out.messages.length === 2 ? rewritten(out) : undefined)
-    bench.mu = await bench.net.node('mu', ['MU'], {
-      disk: bench.mu.disk,
-      wrap: { compute: unit => lyingCompute(unit, liar, lies) },
-    })
+    const wrap = { compute: (unit: Compute) => lyingCompute(unit, liar, lies) }
+    bench.mu = await bench.net.node('mu', ['MU'], { disk, wrap })
     const [job] = await bench.progressOf(message)
     assert.equal(job?.state, 'failed')
     assert.match(job?.reason ?? '', /contradict/)
