@@ -2,6 +2,7 @@ import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import type { ArweaveClient, ItemGlimpse, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
 import { type Address, type Id, parseId } from '../protocol/ids.ts'
@@ -9,6 +10,8 @@ import type { PrivateJwk } from '../protocol/keys.ts'
 import type { Tag } from '../protocol/tags.ts'
 import {
   blockAnswer,
+  bundleOfAnswer,
+  bundleOfQuery,
   bundlesAnswer,
   bundlesQuery,
   infoAnswer,
@@ -44,7 +47,7 @@ const maxBlockBytes = 4 * 1024 * 1024
 const dataTimeoutMs = 120_000
 
 /** ArweaveClient over the routes of Arweave nodes and gateways, ours or anybody's. */
-export class GatewayClient implements ArweaveClient {
+export class GatewayClient implements ArweaveClient, ItemIndex {
   readonly #http: GatewayHttp
   readonly #gateway: string
   readonly #graphql: string

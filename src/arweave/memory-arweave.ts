@@ -3,6 +3,7 @@ import { asBuffer, concat, copyOf, sha256, sha384, toBase64Url, utf8 } from '../
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AoError, hasCode } from '../lib/errors.ts'
 import type { ArweaveClient, ItemGlimpse, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import { bundleTags, unpackBundle } from '../protocol/bundle.ts'
 import { type DataItem, verifyDataItem } from '../protocol/data-item.ts'
@@ -18,7 +19,7 @@ interface MemoryTx {
 type Carrier = Id | 'uploader'
 
 /** An Arweave in memory for tests: it mines and forgets when told to, and is otherwise as strict as the real one. */
-export class MemoryArweave implements ArweaveClient {
+export class MemoryArweave implements ArweaveClient, ItemIndex {
   readonly #clock: Clock
   readonly #txs = new Map<Id, MemoryTx>()
   readonly #items = new Map<Id, { readonly item: DataItem; readonly carriers: Set<Carrier> }>()
@@ -81,6 +82,11 @@ export class MemoryArweave implements ArweaveClient {
   async item(id: Id, { signal }: AbortOptions = {}): Promise<DataItem | undefined> {
     throwIfAborted(signal)
     return this.#items.get(id)?.item
+  }
+
+  async bundleOf(item: Id, { signal }: AbortOptions = {}): Promise<Id | undefined> {
+    throwIfAborted(signal)
+    return [...(this.#items.get(item)?.carriers ?? [])].find((carrier): carrier is Id => carrier !== 'uploader')
   }
 
   async signedBy(

@@ -5,9 +5,11 @@ import { devnetCommand } from './commands/devnet.ts'
 import { initCommand } from './commands/init.ts'
 import { moduleCommand } from './commands/module.ts'
 import { dryRunCommand, evalCommand, resultCommand, sendCommand, spawnCommand } from './commands/process.ts'
+import { signGuardCommand } from './commands/sign-guard.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
 import { testnetCommand } from './commands/testnet.ts'
+import { crankCommand, traceCommand } from './commands/trace.ts'
 import { exitCodes, printFailure } from './output.ts'
 import { version } from './version.ts'
 
@@ -36,7 +38,10 @@ for (const command of [
   evalCommand(),
   resultCommand(),
   dryRunCommand(),
+  traceCommand(),
+  crankCommand(),
   moduleCommand(),
+  signGuardCommand(),
   testnetCommand(),
   devnetCommand(),
 ]) {

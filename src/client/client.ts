@@ -3,6 +3,7 @@ import type { AbortOptions } from '../lib/abort.ts'
 import { toBase64Url, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import type { NodeConnection } from '../network/grpc/connect.ts'
+import type { Trace } from '../ports/trace.ts'
 import type { AttestedResult, CrankProgress, DryRunMessage } from '../ports/units.ts'
 import type { Assignment } from '../protocol/assignment.ts'
 import { parseAttestation } from '../protocol/attestation.ts'
@@ -104,6 +105,16 @@ export class Client {
   /** Progress of everything a message sets off, until all is quiet. */
   follow(process: ProcessId, message: MessageId, options: AbortOptions = {}): AsyncIterable<CrankProgress> {
     return this.#node.units.messenger.follow(process, message, options)
+  }
+
+  /** Pushes what a message sent, at an MU that its targets name: for when the MU that had it is gone or gave up. */
+  crank(process: ProcessId, message: MessageId, options: AbortOptions = {}): Promise<void> {
+    return this.#node.units.messenger.crank(process, message, options)
+  }
+
+  /** Where a message and all it set off are, and why they are not further. */
+  trace(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<Trace> {
+    return this.#node.trace(process, at, options)
   }
 
   /** Assignment of a message, by its id or nonce. */

@@ -35,6 +35,7 @@ import { RoutedScheduler } from '../units/routing/routed-scheduler.ts'
 import { LocationPublisher } from '../units/scheduler/location.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler } from '../units/settler/settler.ts'
+import { UnitTracer } from '../units/trace/trace.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
 import { WorkerVmPool } from '../vm/pool.ts'
 import { type LoadedKey, loadKey } from './keys.ts'
@@ -154,6 +155,14 @@ export function wireNode(input: WireInput): WiredNode {
         { ...defaultMessengerUnitOptions, maxItemBytes: options.maxItemBytes, maxRetryAgeMs: options.crankAgeMs },
       )
     : undefined
+  const tracer = new UnitTracer({
+    local: { address, messenger },
+    scheduler: routedScheduler,
+    compute: routedCompute,
+    directory,
+    remote,
+    arweave,
+  })
   const watcher = new Watcher({
     gossip,
     directory,
@@ -207,6 +216,7 @@ export function wireNode(input: WireInput): WiredNode {
         network: params.network,
         arweave: options.arweaveUrl,
         status: async () => ({ ...(await status()) }),
+        tracer,
       },
     },
     { host: options.grpcHost, port: options.grpcPort, certificate },

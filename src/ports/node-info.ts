@@ -1,4 +1,5 @@
 import type { Json } from '../lib/json.ts'
+import type { Tracer } from './trace.ts'
 
 /** What a node tells about itself and about the units it knows. Called at each question, so it may change. */
 export interface NodeInfoSource {
@@ -13,4 +14,6 @@ export interface NodeInfoSource {
   status(): Promise<Record<string, Json>>
   /** Signed bytes of the records of all living units, this node's own among them. */
   records(): readonly Uint8Array[]
+  /** Absent where nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }

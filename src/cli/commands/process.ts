@@ -11,7 +11,7 @@ import { collectTag, collectText, messageOrNonce, processArgument, textOrFile } 
 import { type ConnectOptions, connectClient, runningTestnet } from '../connect.ts'
 import { exitCodes, type OutputOptions, printResult, progress } from '../output.ts'
 
-interface TalkOptions extends ConnectOptions, OutputOptions {
+export interface TalkOptions extends ConnectOptions, OutputOptions {
   readonly timeout: string
 }
 
@@ -197,7 +197,7 @@ function moduleOf(options: SpawnFlags & ConnectOptions): ModuleId {
   )
 }
 
-function talking(command: Command): Command {
+export function talking(command: Command): Command {
   return command
     .option(
       '--node <endpoint>',
@@ -215,7 +215,7 @@ function messaging(command: Command): Command {
     .option('--follow', 'also show how what it sets off is delivered')
 }
 
-async function withClient(
+export async function withClient(
   options: TalkOptions,
   work: (client: Client, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {

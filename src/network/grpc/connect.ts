@@ -3,14 +3,15 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { copyOf, equalBytes } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
+import type { Trace } from '../../ports/trace.ts'
 import type { Compute, Messenger, Scheduler } from '../../ports/units.ts'
-import type { Address } from '../../protocol/ids.ts'
+import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { parseUnitRecord, type UnitRecord } from '../../protocol/unit-record.ts'
 import { certificateName } from './certificate.ts'
 import { ChannelPool, type Peer } from './channel-pool.ts'
 import { unaryCall } from './client-calls.ts'
 import { defaultDeadlines, defaultPool, defaultSubmitStreams } from './clients.ts'
-import { itemFromWire, jsonFromWire, readable } from './convert.ts'
+import { atToWire, itemFromWire, jsonFromWire, readable } from './convert.ts'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
 import { type GetInfoResponse, NodeService } from './generated/ao/v1/node.ts'
 import { RemoteCompute } from './remote-compute.ts'
@@ -18,6 +19,7 @@ import { RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler } from './remote-scheduler.ts'
 import { unreachableHint } from './status.ts'
 import { SubmitStreams } from './submit-streams.ts'
+import { traceFromWire } from './trace-wire.ts'
 
 export interface ConnectOptions extends AbortOptions {
   /** Whose node it must be; also written as `<address>@host:port`. */
@@ -43,6 +45,8 @@ export interface NodeConnection {
   readonly info: NodeInfo
   readonly units: { readonly scheduler: Scheduler; readonly compute: Compute; readonly messenger: Messenger }
   listUnits(options?: AbortOptions): Promise<readonly UnitRecord[]>
+  /** As the node puts it together. Only what SUs and CUs say of it is signed, and the node has checked that. */
+  trace(process: ProcessId, at: MessageId | Nonce, options?: AbortOptions): Promise<Trace>
   close(): Promise<void>
 }
 
@@ -88,9 +92,17 @@ function connection(pool: ChannelPool, at: Peer, record: UnitRecord, info: NodeI
       const { records } = await unaryCall(pool, peer, NodeService.listUnits, {}, call)
       return Promise.all(records.map(async bytes => parseUnitRecord(await itemFromWire(bytes))))
     },
+    async trace(process, at, { signal } = {}) {
+      const call = { signal, deadlineMs: traceMs }
+      const answer = await unaryCall(pool, peer, NodeService.trace, { process, at: atToWire(at) }, call)
+      return traceFromWire(answer.trace)
+    },
     close: () => pool.close(),
   }
 }
+
+/** A long conversation is many questions to many units. */
+const traceMs = 90_000
 
 /** The certificate (DER) that whoever listens there shows. Not yet believed. */
 function shownCertificate(

@@ -1,6 +1,8 @@
+import { AoError } from '../../lib/errors.ts'
 import type { NodeInfoSource } from '../../ports/node-info.ts'
+import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import type { CallRunner } from './call-runner.ts'
-import { jsonToWire } from './convert.ts'
+import { atFromWire, jsonToWire } from './convert.ts'
 import type { NodeServer } from './generated/ao/v1/node.ts'
 
 /** What the node says about itself. */
@@ -12,5 +14,10 @@ export const nodeService = (calls: CallRunner, node: NodeInfoSource): NodeServer
     arweave: node.arweave,
     status: jsonToWire(await node.status()),
   })),
+  trace: calls.unary(async ({ process, at }, options) => {
+    if (node.tracer === undefined) throw new AoError('UNSUPPORTED', 'this node traces no messages')
+    const trace = await node.tracer.trace(parseId<ProcessId>(process, 'process'), atFromWire(at), options)
+    return { trace: jsonToWire(trace) }
+  }),
   listUnits: calls.unary(async () => ({ records: [...node.records()] })),
 })

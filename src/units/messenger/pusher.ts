@@ -6,7 +6,7 @@ import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { CrankPart, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
-import type { Address, ProcessId } from '../../protocol/ids.ts'
+import { type Address, type Id, isId, type MessageId, type Nonce, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import type { Outbox, OutboxMessage, OutboxSpawn } from '../../protocol/result.ts'
 import { tagValue } from '../../protocol/tags.ts'
@@ -100,16 +100,15 @@ export class Pusher {
     if (handedTo !== undefined) {
       return { part: { ...part, target: '', ...unseen, handedTo, reason: handedOver } }
     }
-    const child = await signer.sign(draftSpawn(spawn, from))
-    const born = await scheduler.schedule(child, options)
+    const born = await scheduler.schedule(await signer.sign(draftSpawn(spawn, from)), options)
     const { assignment: told, item: news } = await this.#schedule(
       await signer.sign(draftSpawned(spawn, born.process, from)),
       options,
     )
     // Another MU may have been first. The parent knows its child alone: ours is never cranked.
     const known = tagValue(news.tags, 'Process')
-    if (known !== born.process) return { part: { ...part, target: known ?? '', ...unseen }, next: [told] }
-    return { part: { ...part, target: born.process, message: born.message, nonce: born.nonce }, next: [born, told] }
+    const child = known === born.process || !isId(known) ? born : firstborn(known as ProcessId)
+    return { part: { ...part, target: child.process, message: child.message, nonce: child.nonce }, next: [child, told] }
   }
 
   /** Another MU may have pushed the same part before: then the SU answers with the Assignment that one got. */
@@ -156,6 +155,13 @@ export class Pusher {
     return firstAnswer(candidates, call, { role: 'MU', directory, signal: options.signal })
   }
 }
+
+/** A Process item stands at nonce 0 of its own Process. */
+const firstborn = (process: ProcessId): Pick<Assignment, 'process' | 'message' | 'nonce'> => ({
+  process,
+  message: process as Id as MessageId,
+  nonce: 0 as Nonce,
+})
 
 const handedOver = "handed to an MU that the target's Authority names"
 const unseen = { message: undefined, nonce: undefined } as const

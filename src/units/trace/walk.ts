@@ -166,4 +166,3 @@ function childOf({ state, message, nonce, target }: CrankPart): At | undefined {
 }
 
 const keyOf = ({ process, message }: At): string => `${process} ${message}`
-

@@ -62,6 +62,8 @@ describe('units/messenger, when another is gone', () => {
       assert.equal(news.length, 1, where)
       const part = jobs.find(({ message: id }) => id === message.id)?.parts.find(({ kind }) => kind === 'spawn')
       assert.equal(part?.target, tagValue(news[0]?.tags ?? [], 'Process'), where)
+      const ofChild = jobs.find(({ process }) => process === part?.target)
+      assert.equal(ofChild?.state, 'done', `${where}: what the child sends at its birth`)
     }
   }).timeout(60_000)
 

@@ -4,6 +4,7 @@ import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import type { LogEntry } from '../../../src/ports/assignment-log.ts'
 import { type Assignment, checkFollows } from '../../../src/protocol/assignment.ts'
 import type { Nonce } from '../../../src/protocol/ids.ts'
+import type { Origin } from '../../../src/protocol/origin.ts'
 import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
 import { Sequencer, type SequencerOptions } from '../../../src/units/scheduler/sequencer.ts'
 import { aMessage, anId, aProcess, messages, processIdOf, testSigner } from '../../support/builders.ts'
@@ -113,6 +114,18 @@ describe('units/scheduler/sequencer', () => {
     const third = await sequencer.append(process, item)
     assert.equal(first.id, second.id)
     assert.equal(first.id, third.id)
+    assert.equal((await log.tail(process))?.nonce, 2)
+  })
+
+  it('gives one part of an outbox one nonce, also when two MUs bring it in one batch', async () => {
+    const sequencer = aSequencer()
+    const process = await aHosted(sequencer)
+    const origin = `${process} 7 0` as Origin
+    void sequencer.append(process, await aMessage(process, { data: 'keeps the disk busy while the copies queue up' }))
+    const copies = await Promise.all(['mu 1', 'mu 2'].map(name => aMessage(process, { signer: testSigner(name) })))
+    const [first, second] = await Promise.all(copies.map(copy => sequencer.append(process, copy, { origin })))
+    assert.equal(first?.id, second?.id)
+    assert.equal(first?.message, copies[0]?.id)
     assert.equal((await log.tail(process))?.nonce, 2)
   })
 

@@ -41,6 +41,16 @@ export interface ListUnitsResponse {
   records: Uint8Array[];
 }
 
+export interface TraceRequest {
+  process: string;
+  at: { $case: "message"; value: string } | { $case: "nonce"; value: number } | undefined;
+}
+
+export interface TraceResponse {
+  /** JSON of a Trace: src/ports/trace.ts. */
+  trace: Uint8Array;
+}
+
 function createBaseGetInfoRequest(): GetInfoRequest {
   return {};
 }
@@ -347,6 +357,190 @@ export const ListUnitsResponse: MessageFns<ListUnitsResponse> = {
   },
 };
 
+function createBaseTraceRequest(): TraceRequest {
+  return { process: "", at: undefined };
+}
+
+export const TraceRequest: MessageFns<TraceRequest> = {
+  encode(message: TraceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    switch (message.at?.$case) {
+      case "message":
+        writer.uint32(18).string(message.at.value);
+        break;
+      case "nonce":
+        writer.uint32(24).uint64(message.at.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = { $case: "message", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.at = { $case: "nonce", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TraceRequest {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      at: isSet(object.message)
+        ? { $case: "message", value: globalThis.String(object.message) }
+        : isSet(object.nonce)
+        ? { $case: "nonce", value: globalThis.Number(object.nonce) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: TraceRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.at?.$case === "message") {
+      obj.message = message.at.value;
+    } else if (message.at?.$case === "nonce") {
+      obj.nonce = Math.round(message.at.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TraceRequest>): TraceRequest {
+    return TraceRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TraceRequest>): TraceRequest {
+    const message = createBaseTraceRequest();
+    message.process = object.process ?? "";
+    switch (object.at?.$case) {
+      case "message": {
+        if (object.at?.value !== undefined && object.at?.value !== null) {
+          message.at = { $case: "message", value: object.at.value };
+        }
+        break;
+      }
+      case "nonce": {
+        if (object.at?.value !== undefined && object.at?.value !== null) {
+          message.at = { $case: "nonce", value: object.at.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTraceResponse(): TraceResponse {
+  return { trace: new Uint8Array(0) };
+}
+
+export const TraceResponse: MessageFns<TraceResponse> = {
+  encode(message: TraceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trace.length !== 0) {
+      writer.uint32(10).bytes(message.trace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trace = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TraceResponse {
+    return { trace: isSet(object.trace) ? bytesFromBase64(object.trace) : new Uint8Array(0) };
+  },
+
+  toJSON(message: TraceResponse): unknown {
+    const obj: any = {};
+    if (message.trace.length !== 0) {
+      obj.trace = base64FromBytes(message.trace);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TraceResponse>): TraceResponse {
+    return TraceResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TraceResponse>): TraceResponse {
+    const message = createBaseTraceResponse();
+    message.trace = object.trace ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 /** What a node says about itself and about the network it sees. */
 export type NodeService = typeof NodeService;
 export const NodeService = {
@@ -369,12 +563,24 @@ export const NodeService = {
     responseSerialize: (value: ListUnitsResponse): Buffer => Buffer.from(ListUnitsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListUnitsResponse => ListUnitsResponse.decode(value),
   },
+  /** Where a message and all it set off are, put together from what the units of the network say. */
+  trace: {
+    path: "/ao.v1.Node/Trace" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TraceRequest): Buffer => Buffer.from(TraceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TraceRequest => TraceRequest.decode(value),
+    responseSerialize: (value: TraceResponse): Buffer => Buffer.from(TraceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TraceResponse => TraceResponse.decode(value),
+  },
 } as const;
 
 export interface NodeServer extends UntypedServiceImplementation {
   getInfo: handleUnaryCall<GetInfoRequest, GetInfoResponse>;
   /** Every living unit this node knows, itself included. */
   listUnits: handleUnaryCall<ListUnitsRequest, ListUnitsResponse>;
+  /** Where a message and all it set off are, put together from what the units of the network say. */
+  trace: handleUnaryCall<TraceRequest, TraceResponse>;
 }
 
 export interface NodeClient extends Client {
@@ -408,6 +614,22 @@ export interface NodeClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListUnitsResponse) => void,
+  ): ClientUnaryCall;
+  /** Where a message and all it set off are, put together from what the units of the network say. */
+  trace(
+    request: TraceRequest,
+    callback: (error: ServiceError | null, response: TraceResponse) => void,
+  ): ClientUnaryCall;
+  trace(
+    request: TraceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TraceResponse) => void,
+  ): ClientUnaryCall;
+  trace(
+    request: TraceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TraceResponse) => void,
   ): ClientUnaryCall;
 }
 
@@ -450,6 +672,17 @@ type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
