@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { GatewayClient } from '../arweave/gateway-client.ts'
 import { cuRoutes } from '../http/cu-routes.ts'
 import { muRoutes } from '../http/mu-routes.ts'
@@ -17,7 +16,7 @@ import { Libp2pDirectory, type OwnRecord } from '../network/libp2p/directory.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
-import { type NetworkParams, paramsHash, testnetParams } from '../protocol/params.ts'
+import { paramsHash } from '../protocol/params.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
 import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
@@ -26,21 +25,18 @@ import { LevelRouteStore } from '../storage/level-route-store.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
-import { ComputeUnit, defaultComputeUnitOptions } from '../units/compute/compute.ts'
-import { defaultMessengerUnitOptions, MessengerUnit } from '../units/messenger/messenger.ts'
+import { ComputeUnit } from '../units/compute/compute.ts'
 import { Routes } from '../units/routing/route.ts'
 import { RoutedCompute } from '../units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../units/routing/routed-messenger.ts'
 import { RoutedScheduler } from '../units/routing/routed-scheduler.ts'
 import { LocationPublisher } from '../units/scheduler/location.ts'
-import { defaultSchedulerUnitOptions, SchedulerUnit } from '../units/scheduler/scheduler.ts'
-import { defaultSettlerOptions, Settler } from '../units/settler/settler.ts'
 import { UnitTracer } from '../units/trace/trace.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
-import { WorkerVmPool } from '../vm/pool.ts'
-import { type LoadedKey, loadKey } from './keys.ts'
+import type { LoadedKey } from './keys.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
+import { messengerUnit, networkParams, payerWallet, schedulerUnit, settlerUnit, vmPool } from './wire-units.ts'
 
 export interface WireInput {
   readonly options: NodeOptions
@@ -68,7 +64,7 @@ export function wireNode(input: WireInput): WiredNode {
   const { signer } = key
   const { address } = signer
   const clock = systemClock
-  const params = paramsOf(options)
+  const params = networkParams(options)
   const network = paramsHash(params)
   const arweave = new GatewayClient(telemetry, { gatewayUrl: options.arweaveUrl, wallet: payerWallet(options) })
 
@@ -84,7 +80,7 @@ export function wireNode(input: WireInput): WiredNode {
     limits: defaultHostLimits,
   })
   const gossip = new Libp2pGossip({ ...telemetry, host })
-  const pool = options.roles.includes('CU') ? vmPool(options, telemetry) : undefined
+  const pool = vmPool(options, telemetry)
   const describe = (): OwnRecord => ({
     roles: options.roles,
     peer: host.peerId,
@@ -97,30 +93,11 @@ export function wireNode(input: WireInput): WiredNode {
   const directory = new Libp2pDirectory({ ...telemetry, clock, host, gossip, signer }, { describe })
   const remote = new GrpcUnits(telemetry)
 
+  const shared = { signer, arweave, clock, telemetry }
   const assignments = new LevelAssignmentLog(store)
-  const scheduler = options.roles.includes('SU')
-    ? new SchedulerUnit(
-        { signer, log: assignments, guard: new LevelSignGuard(store), arweave, gossip, clock, telemetry },
-        {
-          ...defaultSchedulerUnitOptions,
-          maxItemBytes: options.maxItemBytes,
-          maxPending: options.maxPending,
-          headPollMs: 1000,
-        },
-      )
-    : undefined
+  const scheduler = schedulerUnit({ ...shared, log: assignments, guard: new LevelSignGuard(store), gossip }, options)
   const settler =
-    scheduler === undefined
-      ? undefined
-      : new Settler(
-          { log: assignments, store: new LevelSettlementStore(store), arweave, clock, telemetry },
-          {
-            ...defaultSettlerOptions,
-            maxAgeMs: options.settleEveryMs,
-            confirmations: options.settleConfirmations,
-            pollMs: Math.min(defaultSettlerOptions.pollMs, options.settleEveryMs),
-          },
-        )
+    scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
   const routes = new Routes({
     local: { address, scheduler },
     directory,
@@ -130,31 +107,12 @@ export function wireNode(input: WireInput): WiredNode {
     telemetry,
   })
   const compute =
-    pool === undefined
-      ? undefined
-      : new ComputeUnit(
-          { signer, routes, results: new LevelResultStore(store), pool, arweave, gossip, params, telemetry },
-          defaultComputeUnitOptions,
-        )
+    pool && new ComputeUnit({ ...shared, routes, results: new LevelResultStore(store), pool, gossip, params })
   const routedScheduler = new RoutedScheduler({ routes, directory })
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
-  const messenger = options.roles.includes('MU')
-    ? new MessengerUnit(
-        {
-          signer,
-          queue: new LevelCrankQueue(store),
-          routes,
-          scheduler: routedScheduler,
-          compute: routedCompute,
-          directory,
-          remote,
-          arweave,
-          clock,
-          telemetry,
-        },
-        { ...defaultMessengerUnitOptions, maxItemBytes: options.maxItemBytes, maxRetryAgeMs: options.crankAgeMs },
-      )
-    : undefined
+  const queue = new LevelCrankQueue(store)
+  const behind = { routes, scheduler: routedScheduler, compute: routedCompute, directory, remote }
+  const messenger = messengerUnit({ ...shared, ...behind, queue }, options)
   const tracer = new UnitTracer({
     local: { address, messenger },
     scheduler: routedScheduler,
@@ -280,31 +238,4 @@ export function wireNode(input: WireInput): WiredNode {
       log.debug('node-ready')
     },
   }
-}
-
-function vmPool(options: NodeOptions, telemetry: NodeTelemetry): WorkerVmPool {
-  const workers = options.computeWorkers || Math.max(1, availableParallelism() - 1)
-  return new WorkerVmPool(telemetry, {
-    workers,
-    maxLive: options.computeLive,
-    maxQueued: 10_000,
-    wallClockMs: options.evaluationMs,
-  })
-}
-
-function paramsOf({ network }: NodeOptions): NetworkParams {
-  return { ...testnetParams, network }
-}
-
-function payerWallet({ roles, arweaveWallet }: NodeOptions) {
-  if (!roles.includes('SU')) return undefined
-  if (arweaveWallet !== '') return loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.').jwk
-  throw new AoError(
-    'INVALID_CONFIG',
-    'an SU settles to Arweave and needs a wallet that pays for it',
-    { setting: 'arweaveWallet' },
-    {
-      hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.',
-    },
-  )
 }

@@ -53,7 +53,7 @@ export const statusTable = (rows: readonly NodeRow[]): string =>
       number(status, 'peers'),
       number(status, 'units'),
       number(status, 'scheduler', 'assignments'),
-      number(status, 'settler', 'settledEntries'),
+      number(status, 'settler', 'settled'),
       number(status, 'compute', 'evaluated'),
       number(status, 'messenger', 'open'),
       `127.0.0.1:${node.ports.grpc}`,

@@ -1,0 +1,64 @@
+import { availableParallelism } from 'node:os'
+import { AoError } from '../lib/errors.ts'
+import { type NetworkParams, testnetParams } from '../protocol/params.ts'
+import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
+import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
+import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
+import { WorkerVmPool } from '../vm/pool.ts'
+import { loadKey } from './keys.ts'
+import type { NodeOptions } from './settings.ts'
+import type { NodeTelemetry } from './telemetry.ts'
+
+// What each unit gets of the node's options. A unit of a role that the node has not is undefined.
+
+export const schedulerUnit = (deps: SchedulerUnitDeps, options: NodeOptions): SchedulerUnit | undefined =>
+  options.roles.includes('SU')
+    ? new SchedulerUnit(deps, {
+        ...defaultSchedulerUnitOptions,
+        maxItemBytes: options.maxItemBytes,
+        maxPending: options.maxPending,
+        headPollMs: 1000,
+      })
+    : undefined
+
+export const settlerUnit = (deps: SettlerDeps, options: NodeOptions): Settler =>
+  new Settler(deps, {
+    ...defaultSettlerOptions,
+    maxAgeMs: options.settleEveryMs,
+    confirmations: options.settleConfirmations,
+    pollMs: Math.min(defaultSettlerOptions.pollMs, options.settleEveryMs),
+  })
+
+export const messengerUnit = (deps: MessengerUnitDeps, options: NodeOptions): MessengerUnit | undefined =>
+  options.roles.includes('MU')
+    ? new MessengerUnit(deps, {
+        ...defaultMessengerUnitOptions,
+        maxItemBytes: options.maxItemBytes,
+        maxRetryAgeMs: options.crankAgeMs,
+      })
+    : undefined
+
+/** The evaluation threads of a CU. */
+export const vmPool = (options: NodeOptions, telemetry: NodeTelemetry): WorkerVmPool | undefined =>
+  options.roles.includes('CU')
+    ? new WorkerVmPool(telemetry, {
+        workers: options.computeWorkers || Math.max(1, availableParallelism() - 1),
+        maxLive: options.computeLive,
+        maxQueued: 10_000,
+        wallClockMs: options.evaluationMs,
+      })
+    : undefined
+
+export const networkParams = ({ network }: NodeOptions): NetworkParams => ({ ...testnetParams, network })
+
+/** The wallet that pays for settlement. @throws AoError `INVALID_CONFIG` if an SU has none. */
+export function payerWallet({ roles, arweaveWallet }: NodeOptions) {
+  if (!roles.includes('SU')) return undefined
+  if (arweaveWallet !== '') return loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.').jwk
+  throw new AoError(
+    'INVALID_CONFIG',
+    'an SU settles to Arweave and needs a wallet that pays for it',
+    { setting: 'arweaveWallet' },
+    { hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.' },
+  )
+}
