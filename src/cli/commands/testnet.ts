@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import { defaultTestnetDirectory, isAlive, readState, runningState } from '../../testnet/layout.ts'
-import { fetchStatus, isWhole, statusTable } from '../../testnet/node-status.ts'
+import { defaultTestnetDirectory, isAlive, readState, runningState, type TestnetState } from '../../testnet/layout.ts'
+import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-status.ts'
 import { LiveScreen } from '../../testnet/table.ts'
 import { Testnet } from '../../testnet/testnet.ts'
 import { type OutputOptions, printResult } from '../output.ts'
@@ -70,7 +70,7 @@ async function up(options: UpOptions): Promise<void> {
       if (options.json === true && steps !== undefined) printResult('', steps, options)
     }
     if (options.exit !== true) {
-      say(hint(options.dir))
+      say(hint(testnet.state, options.dir))
       await stopped
     }
     running = false
@@ -82,8 +82,16 @@ async function up(options: UpOptions): Promise<void> {
   }
 }
 
-const hint = (directory: string): string =>
-  `\nThe network is up; its data is in ${directory}. Ctrl-C stops it.\nIn another terminal: npx aonet testnet status · npx aonet spawn · npx aonet --help`
+function hint({ arweave, nodes }: TestnetState, directory: string): string {
+  const [entry] = nodes.filter(({ roles }) => roles.includes('MU'))
+  const http = entry === undefined ? '' : nodeUrl(entry)
+  return [
+    '',
+    `The network is up; its data is in ${directory}. Ctrl-C stops it.`,
+    'In another terminal: npx aonet testnet status · npx aonet spawn · npx aonet --help',
+    `For aoconnect and aos: MU_URL=${http}/mu CU_URL=${http}/cu GATEWAY_URL=${arweave.url}`,
+  ].join('\n')
+}
 
 async function detach(options: UpOptions): Promise<void> {
   const log = join(options.dir, '..', 'testnet.log')
