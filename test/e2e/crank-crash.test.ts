@@ -69,11 +69,12 @@ describe('messages under kill -9', function () {
     const acknowledged: Assignment[] = []
     for (let round = 0; round < rounds; round++) {
       const items = await Promise.all(Array.from({ length: perRound }, (_, i) => anItem(`${round} ${i}`)))
-      const sending = (async () => {
-        for (const item of items) acknowledged.push(await submit(item))
-      })()
-      for (const name of ['mu', 'cu-1', 'mu', 'cu-2'].slice(0, 2 + (round % 3))) {
-        await new Promise(resolve => setTimeout(resolve, 50 + random.below(800)))
+      const sending = Promise.all(items.map(async item => acknowledged.push(await submit(item))))
+      const enough = round * perRound + 1 + random.below(perRound / 2)
+      await eventually('some acknowledgements', () => acknowledged.length >= enough, 60_000)
+      // The MU dies with acknowledged messages half pushed, and again when it takes them up.
+      for (const name of ['mu', 'cu-1', 'mu', 'cu-2']) {
+        await new Promise(resolve => setTimeout(resolve, random.below(100)))
         await net.node(name).kill()
         await net.node(name).start()
       }

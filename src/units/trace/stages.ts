@@ -7,7 +7,7 @@ import { type DataItem, parseStoredItem } from '../../protocol/data-item.ts'
 import type { Id } from '../../protocol/ids.ts'
 import { outboxSize } from '../../protocol/result.ts'
 import { reasonOf } from '../failure.ts'
-import type { TraceDeps, TraceOptions } from './trace.ts'
+import type { TraceDeps, TraceOptions } from './deps.ts'
 
 type At = Pick<CrankProgress, 'process' | 'message'>
 type Undone = Exclude<TraceStage, { state: 'done' }>

@@ -1,37 +1,11 @@
 import { type AbortOptions, withDeadline } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { PeerDirectory } from '../../ports/peers.ts'
-import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { ItemIndex, Trace, Tracer } from '../../ports/trace.ts'
-import type { Compute, LocalUnits, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type { Trace, Tracer } from '../../ports/trace.ts'
 import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { TraceDeps, TraceOptions } from './deps.ts'
 import { problemsOf } from './problems.ts'
 import { TraceWalk } from './walk.ts'
 
-export interface TraceDeps {
-  readonly local: Pick<LocalUnits, 'address' | 'messenger'>
-  /** Routed: any Process of the network. */
-  readonly scheduler: Scheduler
-  /** Routed: any Process of the network. */
-  readonly compute: Compute
-  readonly directory: Pick<PeerDirectory, 'find' | 'get'>
-  readonly remote: Pick<RemoteUnits, 'messenger'>
-  readonly arweave: Pick<ArweaveClient, 'status'> & ItemIndex
-}
-export interface TraceOptions {
-  /** Messages looked at in one trace. */
-  readonly maxMessages: number
-  /** Of them side by side. */
-  readonly atOnce: number
-  /** MUs asked, best first. */
-  readonly maxMessengers: number
-  /** For one question to one unit. */
-  readonly askMs: number
-  /** For a whole trace. */
-  readonly traceMs: number
-  /** Traces at once. */
-  readonly maxTraces: number
-}
 export const defaultTraceOptions: TraceOptions = {
   maxMessages: 500,
   atOnce: 16,

@@ -5,9 +5,9 @@ import type { CrankPart, CrankProgress, Messenger } from '../../ports/units.ts'
 import type { Address, MessageId, ProcessId } from '../../protocol/ids.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import { reasonOf } from '../failure.ts'
+import type { TraceDeps, TraceOptions } from './deps.ts'
 import { mergedParts, pushedStage } from './pushed.ts'
 import { Stages } from './stages.ts'
-import type { TraceDeps, TraceOptions } from './trace.ts'
 
 type At = Pick<CrankProgress, 'process' | 'message'>
 type Filled<T> = { -readonly [K in keyof T]: T[K] }
