@@ -12,7 +12,7 @@ import { parseAttestation } from '../protocol/attestation.ts'
 import { verifyDataItem } from '../protocol/data-item.ts'
 import type { Address, ModuleId, ProcessId } from '../protocol/ids.ts'
 import { aosScript, type DemoScript, echoScript } from './demo-scripts.ts'
-import type { TestnetNode } from './layout.ts'
+import { rememberModule, type TestnetNode } from './layout.ts'
 import { endpointOf, type Testnet } from './testnet.ts'
 
 /** One step as it is printed and, with `--json`, returned. */
@@ -96,7 +96,7 @@ class Demo {
   async #publish(script: DemoScript) {
     const signer = loadKey(this.#testnet.state.wallet, '').signer
     const id = await publishModule(script.module, { arweave: this.#arweave, signer }, { signal: this.#signal })
-    this.#testnet.rememberModule(script.name, id)
+    rememberModule(this.#testnet.directory, script.name, id)
     return {
       value: id,
       lines: [`module ${id}  ${script.module.format}, ${script.module.bytes.length.toLocaleString('en')} bytes`],

@@ -59,6 +59,14 @@ export function writeState(directory: string, state: TestnetState): void {
   renameSync(`${file}.new`, file) // readers never see half a file
 }
 
+/** Notes a published Module, the last one being what `aonet spawn` takes by default. */
+export function rememberModule(directory: string, name: string, id: ModuleId): void {
+  const state = readState(directory)
+  if (state === undefined) return
+  const { [name]: _, ...others } = state.modules
+  writeState(directory, { ...state, modules: { ...others, [name]: id } })
+}
+
 /** The state of a testnet whose supervisor is alive. @throws AoError `NOT_READY` if none runs here. */
 export function runningState(directory: string): TestnetState {
   const state = readState(directory)

@@ -5,7 +5,7 @@ import { AoError } from '../lib/errors.ts'
 import { configFile } from '../node/config.ts'
 import { createKey } from '../node/keys.ts'
 import type { NodeOptions } from '../node/settings.ts'
-import type { Address, ModuleId } from '../protocol/ids.ts'
+import type { Address } from '../protocol/ids.ts'
 import { isAlive, readState, type TestnetNode, type TestnetState, testnetShape, writeState } from './layout.ts'
 import { fetchStatus, isWhole, type NodeRow, nodeUrl } from './node-status.ts'
 import { freePorts } from './ports.ts'
@@ -32,6 +32,10 @@ export class Testnet {
 
   constructor(options: TestnetOptions) {
     this.#options = options
+  }
+
+  get directory(): string {
+    return this.#options.directory
   }
 
   /** @throws AoError `NOT_READY` before `up`. */
@@ -68,11 +72,6 @@ export class Testnet {
   /** Kills a node as a power cut would. Supervision brings it back. */
   kill(name: string): void {
     this.#children.get(name)?.kill()
-  }
-
-  rememberModule(name: string, id: ModuleId): void {
-    this.#state = { ...this.state, modules: { ...this.state.modules, [name]: id } }
-    writeState(this.#options.directory, this.#state)
   }
 
   async rows(): Promise<readonly NodeRow[]> {

@@ -13,7 +13,8 @@ import { SeededRandom, testSeed } from '../support/random.ts'
 import { RealNetwork } from '../support/real-network.ts'
 
 const rounds = Number(process.env['AONET_CRASH_ROUNDS'] ?? 3)
-const perRound = 20 // each sets off a Ping and a Pong
+/** Users who send one message after the other. Each sets off a Ping and a Pong. */
+const lanes = 6
 
 describe('messages under kill -9', function () {
   this.timeout(120_000 + rounds * 60_000)
@@ -68,19 +69,23 @@ describe('messages under kill -9', function () {
     const random = new SeededRandom(seed)
     const acknowledged: Assignment[] = []
     for (let round = 0; round < rounds; round++) {
-      const items = await Promise.all(Array.from({ length: perRound }, (_, i) => anItem(`${round} ${i}`)))
-      const sending = Promise.all(items.map(async item => acknowledged.push(await submit(item))))
-      const enough = round * perRound + 1 + random.below(perRound / 2)
-      await eventually('some acknowledgements', () => acknowledged.length >= enough, 60_000)
-      // The MU dies with acknowledged messages half pushed, and again when it takes them up.
+      let isOver = false
+      const send = async (lane: number): Promise<void> => {
+        for (let i = 0; !isOver; i++) acknowledged.push(await submit(await anItem(`${round} ${lane} ${i}`)))
+      }
+      const sending = Promise.all(Array.from({ length: lanes }, (_, lane) => send(lane)))
       for (const name of ['mu', 'cu-1', 'mu', 'cu-2']) {
+        const before = acknowledged.length
+        // Acknowledged messages are half pushed when it dies.
+        await eventually('some acknowledgements', () => acknowledged.length > before + lanes, 60_000)
         await new Promise(resolve => setTimeout(resolve, random.below(100)))
         await net.node(name).kill()
         await net.node(name).start()
       }
+      isOver = true
       await sending
     }
-    const sent = rounds * perRound
+    const sent = acknowledged.length
     const quiet = async (): Promise<boolean> => {
       const status = (await net.node('mu').status())?.['messenger'] as { open?: number } | undefined
       return status?.open === 0 && (await client.assignment(ping, 'newest')).nonce >= 2 * sent

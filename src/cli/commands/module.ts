@@ -4,6 +4,7 @@ import { AoError } from '../../lib/errors.ts'
 import { silentTelemetry } from '../../lib/telemetry.ts'
 import type { ModuleId } from '../../protocol/ids.ts'
 import { loadAosModule } from '../../testnet/aos-module.ts'
+import { defaultTestnetDirectory, rememberModule } from '../../testnet/layout.ts'
 import { readUserFile } from '../arguments.ts'
 import { type ConnectOptions, runningTestnet, walletSigner } from '../connect.ts'
 import { type OutputOptions, printResult, progress } from '../output.ts'
@@ -66,6 +67,9 @@ const publishCommand = (): Command =>
         { arweave, signer },
         { signal: withDeadline(60_000) },
       )
+      if (testnet !== undefined && options.arweaveUrl === undefined) {
+        rememberModule(options.testnet ?? defaultTestnetDirectory, name ?? id, id)
+      }
       printResult(`module  ${id}`, { module: id, format, bytes: bytes.length }, options)
     })
 
