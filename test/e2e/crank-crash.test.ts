@@ -13,25 +13,29 @@ import { SeededRandom, testSeed } from '../support/random.ts'
 import { RealNetwork } from '../support/real-network.ts'
 
 const rounds = Number(process.env['AONET_CRASH_ROUNDS'] ?? 3)
-/** Users who send one message after the other. Each sets off a Ping and a Pong. */
-const lanes = 6
+/** Messages sent at once before each kill. Each sets off a Ping and a Pong. */
+const burst = 8
 
 describe('messages under kill -9', function () {
   this.timeout(120_000 + rounds * 60_000)
   const net = new RealNetwork({ shape: { su: ['SU'], 'cu-1': ['CU'], 'cu-2': ['CU'], mu: ['MU'] } })
   let client: Client
+  /** At the SU, which is not killed. */
+  let watcher: Client
   let ping: ProcessId
   let pong: ProcessId
   before(async () => {
     await net.start()
     const module = await net.publish({ bytes: echoModule(), format: echoFormat, name: 'echo' })
     client = await net.client('mu')
+    watcher = await net.client('su')
     const authorities = [net.node('mu').address]
     ping = (await client.spawn({ module, authorities })).process
     pong = (await client.spawn({ module, authorities })).process
   })
   after(async () => {
     await client?.close()
+    await watcher?.close()
     await net.stop()
   })
 
@@ -69,21 +73,20 @@ describe('messages under kill -9', function () {
     const random = new SeededRandom(seed)
     const acknowledged: Assignment[] = []
     for (let round = 0; round < rounds; round++) {
-      let isOver = false
-      const send = async (lane: number): Promise<void> => {
-        for (let i = 0; !isOver; i++) acknowledged.push(await submit(await anItem(`${round} ${lane} ${i}`)))
-      }
-      const sending = Promise.all(Array.from({ length: lanes }, (_, lane) => send(lane)))
-      for (const name of ['mu', 'cu-1', 'mu', 'cu-2']) {
+      for (const [i, name] of ['mu', 'cu-1', 'mu', 'cu-2'].entries()) {
         const before = acknowledged.length
+        const pushed = (await watcher.assignment(pong, 'newest')).nonce
+        const items = await Promise.all(Array.from({ length: burst }, (_, place) => anItem(`${round} ${i} ${place}`)))
+        const sending = Promise.all(items.map(async item => acknowledged.push(await submit(item))))
         // Acknowledged messages are half pushed when it dies.
-        await eventually('some acknowledgements', () => acknowledged.length > before + lanes, 60_000)
-        await new Promise(resolve => setTimeout(resolve, random.below(100)))
+        const isUnderWay = async (): Promise<boolean> =>
+          acknowledged.length > before && (await watcher.assignment(pong, 'newest')).nonce > pushed
+        await eventually('the first push', isUnderWay, 60_000)
+        await new Promise(resolve => setTimeout(resolve, random.below(30)))
         await net.node(name).kill()
         await net.node(name).start()
+        await sending
       }
-      isOver = true
-      await sending
     }
     const sent = acknowledged.length
     const quiet = async (): Promise<boolean> => {

@@ -43,10 +43,13 @@ describe('units/trace', () => {
     await bench.arrange()
     const theirs = await bench.net.spawn(bench.mu, 'puppet', { name: 'theirs', authorities: [mu2.address] })
     const onwards = JSON.stringify({ Messages: [to(processIdOf(bench.target), 'deep')] })
+    // The other MU is handed a message two hops down, and never hears of the first one.
+    const relay = await bench.net.spawn(bench.mu, 'puppet', { name: 'relay', authorities: [bench.mu.address] })
+    const relayed = JSON.stringify({ Messages: [to(processIdOf(theirs), onwards)] })
     const child = to('', 'child', [{ name: 'Module', value: (await aScriptModule('recorder')).id }])
     const wallet = testSigner('wallet').address
     const message = await sent({
-      Messages: [to(processIdOf(theirs), onwards), to(processIdOf(bench.target), 'flat'), to(wallet, 'paper')],
+      Messages: [to(processIdOf(relay), relayed), to(processIdOf(bench.target), 'flat'), to(wallet, 'paper')],
       Spawns: [child],
     })
     await bench.progressOf(message)
@@ -67,7 +70,8 @@ describe('units/trace', () => {
         root.parts.map(({ kind, state }) => `${kind} ${state}`),
         ['message pushed', 'message pushed', 'message pushed', 'spawn pushed'],
       )
-      const [viaMu2, flat, paper, spawned] = root.parts
+      const [toRelay, flat, paper, spawned] = root.parts
+      const viaMu2 = toRelay?.child?.parts[0]
       assert.equal(viaMu2?.child?.signer, mu2.address)
       assert.equal(viaMu2?.child?.parts[0]?.child?.process, processIdOf(bench.target))
       assert.equal(flat?.child?.signer, bench.mu.address)
@@ -77,12 +81,12 @@ describe('units/trace', () => {
         also.map(({ action }) => action),
         ['Spawned'],
       )
-      assert.equal(messages, 6)
+      assert.equal(messages, 7)
       const bundle = root.settled.state === 'done' ? root.settled.bundle : anId()
       assert.equal(typeof (await bench.net.arweave.status(bundle)), 'object')
     }
     const text = traceText(await trace(message))
-    assert.match(text, /all 6 messages are ordered, computed and pushed/)
+    assert.match(text, /all 7 messages are ordered, computed and pushed/)
     assert.match(text, /✔ ordered {3}nonce 1 at \d{4}-/)
     const byNonce = await tracerAt(bench.su).trace(processIdOf(bench.sender), 1 as Nonce)
     assert.equal(byNonce.root.message, message.id)
