@@ -26,6 +26,32 @@ export interface ProcessSetup {
   readonly limits: VmLimits
   /** The module's bytes; asked for only when no worker holds the compiled module. */
   loadModule(options?: AbortOptions): Promise<Uint8Array>
+  /** The state to go on from, instead of nothing applied. Its bytes are taken over: the caller must not use them again. */
+  readonly image?: VmImage | undefined
+}
+
+/** All the state of a Process: what `snapshot` takes and `open` goes on from. */
+export interface VmImage {
+  /** Length of the memory. */
+  readonly memoryBytes: number
+  /** Each mutable global as 64 bits, in index order; floats by their own bits. */
+  readonly globals: readonly bigint[]
+  /** Those pages of 64 KiB that are not zero, by ascending index. */
+  readonly pages: readonly VmPage[]
+  /** Of exactly this state: `stateRootOf` over the fields above. */
+  readonly stateRoot: Id
+  /** How many messages led to it. */
+  readonly applied: number
+  /** What the VM itself counts from message to message. Only the VM reads it. */
+  readonly counters: Json
+}
+
+export interface VmPage {
+  readonly index: number
+  /** `pageHash` of the bytes. */
+  readonly hash: Id
+  /** 64 KiB, in a buffer that holds pages of this image only, so that it can be handed over whole. */
+  readonly bytes: Uint8Array<ArrayBuffer>
 }
 
 /** One evaluated message: what it gave, and the commitment to the state after it. */
@@ -49,6 +75,8 @@ export interface LiveProcess {
   handle(message: VmMessage, options?: AbortOptions): Promise<Step>
   /** As `handle`, and then the state is put back. */
   dryRun(message: VmMessage, options?: AbortOptions): Promise<Evaluation>
+  /** A copy of the state after all calls made before this one. @throws AoError as `handle`. */
+  snapshot(options?: AbortOptions): Promise<VmImage>
   close(): Promise<void>
 }
 
@@ -56,9 +84,10 @@ export interface LiveProcess {
 export interface VmPool {
   readonly formats: readonly string[]
   /**
-   * A fresh instance with nothing applied yet: the caller replays the schedule from nonce 0.
+   * A fresh instance, with nothing applied yet or as the image says: the caller replays the schedule from there.
    *
-   * @throws AoError `UNSUPPORTED_MODULE` if the format is unknown or the bytes are not such a module.
+   * @throws AoError `UNSUPPORTED_MODULE` if the format is unknown or the bytes are not such a module; `STORE_CORRUPT`
+   * if the image is not what its state root says, or of another module.
    */
   open(setup: ProcessSetup, options?: AbortOptions): Promise<LiveProcess>
 }

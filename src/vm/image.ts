@@ -1,5 +1,8 @@
+import { AoError } from '../lib/errors.ts'
+import type { VmImage, VmPage } from '../ports/vm.ts'
 import { type Id, idFromBytes } from '../protocol/ids.ts'
-import { equal, hashBytes, ImagePage, sha256 } from './image-page.ts'
+import { stateRootOf } from '../protocol/state-root.ts'
+import { equal, ImagePage } from './image-page.ts'
 import type { StateGlobal } from './machine.ts'
 import { pageBytes } from './wasm-binary.ts'
 
@@ -10,10 +13,8 @@ export interface State {
 }
 
 /**
- * A copy of a state: the length of the memory, the pages of it that are not zero, and the mutable globals.
- *
- * `root` commits to it: SHA-256 over u64(length), u32(number of globals), u64(each global), and for each page that is
- * not zero, ascending, u32(index) and the hash of the `ImagePage`; integers big-endian.
+ * A copy of a state: the length of the memory, the pages of it that are not zero, and the mutable globals. `root`
+ * commits to it: `stateRootOf`.
  */
 export class Image {
   #memoryBytes = 0
@@ -49,6 +50,18 @@ export class Image {
     for (const [i, entry] of globals.entries()) setBits(entry, this.#globals[i] ?? 0n)
   }
 
+  /** The image by value, its pages in one buffer of their own. */
+  copy(): Pick<VmImage, 'memoryBytes' | 'globals' | 'pages' | 'stateRoot'> {
+    const buffer = new ArrayBuffer(this.#pages.size * pageBytes)
+    const pages: VmPage[] = []
+    for (const [index, page] of this.#pages) {
+      const bytes = new Uint8Array(buffer, pages.length * pageBytes, pageBytes)
+      page.restore(Buffer.from(buffer), pages.length * pageBytes)
+      pages.push({ index, hash: idFromBytes(page.hash), bytes })
+    }
+    return { memoryBytes: this.#memoryBytes, globals: this.#globals, pages, stateRoot: this.#root }
+  }
+
   #capture({ memory, globals }: State): Id {
     const bytes = view(memory)
     const pages = new Map<number, ImagePage>()
@@ -60,21 +73,39 @@ export class Image {
     this.#memoryBytes = bytes.length
     this.#pages = pages
     this.#globals = globals.map(bitsOf)
-    return rootOf(bytes.length, pages, this.#globals)
+    return stateRootOf({ memoryBytes: bytes.length, globals: this.#globals, pages: hashesOf(pages) })
   }
 }
 
-function rootOf(memoryBytes: number, pages: ReadonlyMap<number, ImagePage>, globals: readonly bigint[]): Id {
-  const text = Buffer.alloc(12 + globals.length * 8 + pages.size * (4 + hashBytes))
-  let at = text.writeBigUInt64BE(BigInt(memoryBytes))
-  at = text.writeUInt32BE(globals.length, at)
-  for (const value of globals) at = text.writeBigUInt64BE(value, at)
-  for (const [index, page] of pages) {
-    at = text.writeUInt32BE(index, at)
-    at += page.hash.copy(text, at)
-  }
-  return idFromBytes(sha256(text))
+function* hashesOf(pages: ReadonlyMap<number, ImagePage>): Generator<readonly [number, Uint8Array]> {
+  for (const [index, { hash }] of pages) yield [index, hash]
 }
+
+/**
+ * Makes the state of a fresh instance, grown to the image's length, equal to an image from elsewhere.
+ *
+ * @throws AoError `STORE_CORRUPT` if the image does not fit. Whether it is what its root says, its capture will tell.
+ */
+export function applyImage({ memory, globals }: State, image: VmImage): void {
+  const bytes = view(memory)
+  const last = image.pages.at(-1)?.index ?? 0
+  if (
+    bytes.length !== image.memoryBytes ||
+    globals.length !== image.globals.length ||
+    last * pageBytes >= bytes.length
+  ) {
+    throw notThisState('the image is not of this module')
+  }
+  const kept = new Set(image.pages.map(({ index }) => index))
+  for (const index of nonZeroPages(bytes, [])) {
+    if (!kept.has(index)) bytes.fill(0, index * pageBytes, (index + 1) * pageBytes)
+  }
+  for (const { index, bytes: page } of image.pages) bytes.set(page, index * pageBytes)
+  for (const [i, entry] of globals.entries()) setBits(entry, image.globals[i] ?? 0n)
+}
+
+export const notThisState = (message: string): AoError =>
+  new AoError('STORE_CORRUPT', message, {}, { hint: 'Open the Process from an older image, or replay its schedule.' })
 
 /** A global's value as 64 bits; floats by their own bits. */
 function bitsOf({ type, global }: StateGlobal): bigint {

@@ -1,13 +1,14 @@
 import { AoError } from '../lib/errors.ts'
-import type { Step, VmEnvironment, VmMessage } from '../ports/vm.ts'
+import type { Step, VmEnvironment, VmImage, VmMessage } from '../ports/vm.ts'
 import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
-import { Image } from './image.ts'
+import { applyImage, Image, notThisState } from './image.ts'
 import type { Answer, Machine, PreparedModule } from './machine.ts'
 
 export interface LiveSetup {
   readonly environment: VmEnvironment
   /** For one message. */
   readonly gas: bigint
+  readonly image?: VmImage | undefined
 }
 
 /**
@@ -25,7 +26,7 @@ export class LiveProcess {
   readonly #gas: bigint
   #machine: Machine | undefined
   readonly #image: Image
-  #applied = 0
+  #applied: number
 
   private constructor(module: PreparedModule, setup: LiveSetup, machine: Machine) {
     this.#module = module
@@ -33,11 +34,22 @@ export class LiveProcess {
     this.#gas = setup.gas
     this.#machine = machine
     this.#image = new Image(machine)
+    this.#applied = setup.image?.applied ?? 0
   }
 
-  /** @throws AoError `UNSUPPORTED_MODULE` */
+  /** @throws AoError `UNSUPPORTED_MODULE`, or `STORE_CORRUPT` if the image is not what it says. */
   static async open(module: PreparedModule, setup: LiveSetup): Promise<LiveProcess> {
-    return new LiveProcess(module, setup, await module.instantiate(setup.environment))
+    const { environment, image } = setup
+    const machine = await module.instantiate(environment, image?.memoryBytes)
+    if (image === undefined) return new LiveProcess(module, setup, machine)
+    applyImage(machine, image)
+    const live = new LiveProcess(module, setup, machine)
+    if (live.#image.root === image.stateRoot) return live
+    throw notThisState('the image is not what its state root says')
+  }
+
+  snapshot(): VmImage {
+    return { ...this.#image.copy(), applied: this.#applied, counters: {} }
   }
 
   /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */

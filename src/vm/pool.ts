@@ -3,11 +3,11 @@ import { sha256, utf8 } from '../lib/bytes.ts'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Counter, Histogram, Telemetry } from '../lib/telemetry.ts'
-import type { LiveProcess, ProcessSetup, Step, VmMessage, VmPool } from '../ports/vm.ts'
+import type { LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmPool } from '../ports/vm.ts'
 import type { ProcessId } from '../protocol/ids.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { vmFormats } from './formats.ts'
-import type { OpenOutcome, WorkerRequest } from './worker-messages.ts'
+import type { PrepareOutcome, WorkerRequest } from './worker-messages.ts'
 import { type LossReason, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerVmPoolOptions {
@@ -110,11 +110,13 @@ export class WorkerVmPool implements VmPool, Component {
 }
 
 async function openIn(slot: WorkerSlot, live: number, setup: ProcessSetup, options: AbortOptions): Promise<void> {
-  const { module, format, environment, limits } = setup
-  const open = (bytes?: Uint8Array): Promise<unknown> =>
-    slot.call({ type: 'open', live, module, format, environment, limits, bytes }, options)
-  const outcome = (await open()) as OpenOutcome
-  if (outcome === 'module-needed') await open(await setup.loadModule(options))
+  const { module, format, environment, limits, image } = setup
+  const prepare = (bytes?: Uint8Array): Promise<unknown> =>
+    slot.call({ type: 'prepare', module, format, limits, bytes }, options)
+  // The image can be handed over only once: not before the worker has the module.
+  const outcome = (await prepare()) as PrepareOutcome
+  if (outcome === 'module-needed') await prepare(await setup.loadModule(options))
+  await slot.call({ type: 'open', live, module, format, environment, limits, image }, options)
 }
 
 /** A Process as this thread knows it: a number that its worker can resolve as long as it holds the instance. */
@@ -134,6 +136,10 @@ class RemoteProcess implements LiveProcess {
 
   async dryRun(message: VmMessage, options: AbortOptions = {}): Promise<Evaluation> {
     return (await this.#call({ type: 'dry-run', live: this.id, message }, options)) as Evaluation
+  }
+
+  async snapshot(options: AbortOptions = {}): Promise<VmImage> {
+    return (await this.#call({ type: 'snapshot', live: this.id }, options)) as VmImage
   }
 
   async close(): Promise<void> {

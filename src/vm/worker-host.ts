@@ -5,7 +5,7 @@ import { LiveProcess } from './live-process.ts'
 import type { PreparedModule, Vm } from './machine.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
-import type { OpenOutcome, WorkerOptions, WorkerRequest } from './worker-messages.ts'
+import type { ModuleKey, PrepareOutcome, WorkerOptions, WorkerRequest } from './worker-messages.ts'
 
 const vms: readonly Vm[] = [aosVm, wasmVm]
 
@@ -24,42 +24,48 @@ export class WorkerHost {
   /** @throws AoError `UNSUPPORTED_MODULE` | `NOT_READY` */
   async answer(request: WorkerRequest): Promise<unknown> {
     switch (request.type) {
+      case 'prepare':
+        return this.#prepare(request)
       case 'open':
         return this.#open(request)
       case 'handle':
         return this.#find(request.live).handle(request.message)
       case 'dry-run':
         return this.#find(request.live).dryRun(request.message)
+      case 'snapshot':
+        return this.#find(request.live).snapshot()
       case 'close':
         this.#live.delete(request.live)
         return undefined
     }
   }
 
-  async #open(request: Extract<WorkerRequest, { type: 'open' }>): Promise<OpenOutcome> {
-    const { live, module, format, bytes, environment, limits } = request
-    const key = `${module} ${format} ${limits.memoryBytes}`
-    let prepared = this.#modules.get(key)
-    if (prepared === undefined) {
-      if (bytes === undefined) return 'module-needed'
-      prepared = vmFor(format).prepare(bytes, format, limits)
-      this.#modules.set(key, prepared)
-    }
-    this.#live.set(live, await LiveProcess.open(prepared, { environment, gas: limits.gas }))
-    return 'opened'
+  #prepare(request: Extract<WorkerRequest, { type: 'prepare' }>): PrepareOutcome {
+    const { format, bytes, limits } = request
+    if (this.#modules.get(keyOf(request)) !== undefined) return 'prepared'
+    if (bytes === undefined) return 'module-needed'
+    this.#modules.set(keyOf(request), vmFor(format).prepare(bytes, format, limits))
+    return 'prepared'
+  }
+
+  async #open(request: Extract<WorkerRequest, { type: 'open' }>): Promise<void> {
+    const { live, environment, limits, image } = request
+    const prepared = this.#modules.get(keyOf(request))
+    if (prepared === undefined) throw dropped('the compiled module was dropped')
+    this.#live.set(live, await LiveProcess.open(prepared, { environment, gas: limits.gas, image }))
   }
 
   #find(live: number): LiveProcess {
     const process = this.#live.get(live)
     if (process !== undefined) return process
-    throw new AoError(
-      'NOT_READY',
-      'the live instance of the Process was dropped',
-      {},
-      { hint: 'Open it again and replay.' },
-    )
+    throw dropped('the live instance of the Process was dropped')
   }
 }
+
+const keyOf = ({ module, format, limits }: ModuleKey): string => `${module} ${format} ${limits.memoryBytes}`
+
+const dropped = (what: string): AoError =>
+  new AoError('NOT_READY', what, {}, { hint: 'Open the Process again and replay.' })
 
 function vmFor(format: string): Vm {
   const vm = vms.find(({ formats }) => formats.includes(format))

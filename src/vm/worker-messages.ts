@@ -1,23 +1,37 @@
 import { AoError, type ErrorCode, type ErrorFacts } from '../lib/errors.ts'
-import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { VmEnvironment, VmImage, VmLimits, VmMessage } from '../ports/vm.ts'
 
 /** What the pool asks of a worker, one at a time, `close` apart, which has no reply. `live` names an instance for as long as the worker holds it. */
 export type WorkerRequest =
-  | {
-      readonly type: 'open'
-      readonly live: number
-      readonly module: string
-      readonly format: string
+  | (ModuleKey & {
+      readonly type: 'prepare'
       /** Absent at the first try: the worker may hold the compiled module. */
       readonly bytes?: Uint8Array | undefined
+    })
+  | (ModuleKey & {
+      readonly type: 'open'
+      readonly live: number
       readonly environment: VmEnvironment
-      readonly limits: VmLimits
-    }
+      readonly image: VmImage | undefined
+    })
   | { readonly type: 'handle' | 'dry-run'; readonly live: number; readonly message: VmMessage }
+  | { readonly type: 'snapshot'; readonly live: number }
   | { readonly type: 'close'; readonly live: number }
 
-/** The answer to `open`. */
-export type OpenOutcome = 'opened' | 'module-needed'
+/** What a compiled module is kept under. */
+export interface ModuleKey {
+  readonly module: string
+  readonly format: string
+  readonly limits: VmLimits
+}
+
+/** The answer to `prepare`. */
+export type PrepareOutcome = 'prepared' | 'module-needed'
+
+/** The buffers of an image, to be handed over instead of copied. */
+export const buffersOf = (image: VmImage | undefined): ArrayBuffer[] => [
+  ...new Set(image?.pages.map(({ bytes }) => bytes.buffer)),
+]
 
 export type WorkerReply =
   | { readonly type: 'ready' }

@@ -3,7 +3,13 @@ import type { Worker } from 'node:worker_threads'
 import { type AbortOptions, raceSignal, throwIfAborted } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import { startThread } from './thread.ts'
-import { fromPlainError, type WorkerOptions, type WorkerReply, type WorkerRequest } from './worker-messages.ts'
+import {
+  buffersOf,
+  fromPlainError,
+  type WorkerOptions,
+  type WorkerReply,
+  type WorkerRequest,
+} from './worker-messages.ts'
 
 export interface SlotOptions extends WorkerOptions {
   readonly maxQueued: number
@@ -117,7 +123,8 @@ export class WorkerSlot {
     this.#startedAt = performance.now()
     this.#timer = setTimeout(() => this.#onTimeUp(this.#thread), this.#options.wallClockMs)
     try {
-      this.#thread?.postMessage(this.#running?.request)
+      const request = this.#running?.request
+      this.#thread?.postMessage(request, request?.type === 'open' ? buffersOf(request.image) : [])
     } catch (error) {
       this.#settle(job => job.reject(error)) // something in the request cannot be copied
       this.#next()

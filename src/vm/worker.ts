@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import type { VmImage } from '../ports/vm.ts'
 import { WorkerHost } from './worker-host.ts'
-import { toPlainError, type WorkerOptions, type WorkerReply, type WorkerRequest } from './worker-messages.ts'
+import { buffersOf, toPlainError, type WorkerOptions, type WorkerReply, type WorkerRequest } from './worker-messages.ts'
 
 // The thread's entry: one request at a time, in the order they come.
 
@@ -8,7 +9,7 @@ const port = parentPort
 if (port === null) throw new TypeError('vm/worker.ts runs in a worker thread only')
 
 const host = new WorkerHost(workerData as WorkerOptions)
-const reply = (message: WorkerReply): void => port.postMessage(message)
+const reply = (message: WorkerReply, handedOver: ArrayBuffer[] = []): void => port.postMessage(message, handedOver)
 
 let last: Promise<void> = Promise.resolve()
 port.on('message', (request: WorkerRequest) => {
@@ -16,7 +17,8 @@ port.on('message', (request: WorkerRequest) => {
     .then(() => host.answer(request))
     .then(
       value => {
-        if (request.type !== 'close') reply({ type: 'done', value })
+        const handedOver = request.type === 'snapshot' ? buffersOf(value as VmImage) : []
+        if (request.type !== 'close') reply({ type: 'done', value }, handedOver)
       },
       (error: unknown) => reply({ type: 'failed', error: toPlainError(error) }),
     )

@@ -2,10 +2,11 @@ import { raceSignal } from '../../src/lib/abort.ts'
 import { sha256, toUtf8, utf8 } from '../../src/lib/bytes.ts'
 import { AoError } from '../../src/lib/errors.ts'
 import { canonicalJson, type Json } from '../../src/lib/json.ts'
-import type { LiveProcess, ProcessSetup, Step, VmEnvironment, VmMessage, VmPool } from '../../src/ports/vm.ts'
-import { idFromBytes } from '../../src/protocol/ids.ts'
+import type { LiveProcess, ProcessSetup, Step, VmEnvironment, VmImage, VmMessage, VmPool } from '../../src/ports/vm.ts'
+import { idFromBytes, idToBytes } from '../../src/protocol/ids.ts'
 import type { Signer } from '../../src/protocol/keys.ts'
 import { type Evaluation, parseEvaluation } from '../../src/protocol/result.ts'
+import { pageHash, statePageBytes, stateRootOf } from '../../src/protocol/state-root.ts'
 import { tagsOf } from '../../src/protocol/tags.ts'
 import { anItem } from './builders.ts'
 
@@ -48,7 +49,7 @@ export class ScriptPool implements VmPool {
     const script = this.#scripts[name]
     if (script === undefined) throw new AoError('UNSUPPORTED_MODULE', 'no such script', { name })
     this.setups.push(setup)
-    const instance = new ScriptProcess(script, setup.environment, this)
+    const instance = new ScriptProcess(script, setup, this)
     this.#instances.add(instance)
     return instance
   }
@@ -62,10 +63,14 @@ class ScriptProcess implements LiveProcess {
   #applied = 0
   evicted = false
 
-  constructor(script: Script, env: VmEnvironment, pool: ScriptPool) {
+  constructor(script: Script, { environment, image }: ProcessSetup, pool: ScriptPool) {
     this.#script = script
-    this.#env = env
+    this.#env = environment
     this.#pool = pool
+    if (image === undefined) return
+    this.#state = JSON.parse(toUtf8(Buffer.concat(image.pages.map(({ bytes }) => bytes)))) as Json
+    this.#applied = image.applied
+    if (this.#image().stateRoot !== image.stateRoot) throw new AoError('STORE_CORRUPT', 'not that state')
   }
 
   async handle(message: VmMessage): Promise<Step> {
@@ -73,8 +78,28 @@ class ScriptProcess implements LiveProcess {
     if (evaluation.error === undefined) this.#state = state
     this.#applied++
     this.#pool.handled.push(message)
-    const stateRoot = idFromBytes(sha256(utf8(this.#pool.salt + canonicalJson(this.#state))))
-    return { evaluation, stateRoot, applied: this.#applied }
+    return { evaluation, stateRoot: this.#image().stateRoot, applied: this.#applied }
+  }
+
+  async snapshot(): Promise<VmImage> {
+    if (this.evicted) throw new AoError('NOT_READY', 'the instance was evicted')
+    return this.#image()
+  }
+
+  /** The state as JSON in the first pages of a memory, and the salt as its only global. */
+  #image(): VmImage {
+    const json = utf8(canonicalJson(this.#state))
+    const memoryBytes = Math.ceil(json.length / statePageBytes) * statePageBytes
+    const memory = new Uint8Array(memoryBytes).fill(0x20)
+    memory.set(json)
+    const pages = Array.from({ length: memoryBytes / statePageBytes }, (_, index) => {
+      const bytes = memory.subarray(index * statePageBytes, (index + 1) * statePageBytes)
+      return { index, bytes, hash: idFromBytes(pageHash(bytes)) }
+    })
+    const globals = [Buffer.from(sha256(utf8(this.#pool.salt))).readBigUInt64BE()]
+    const hashes = pages.map(({ index, hash }) => [index, idToBytes(hash)] as const)
+    const stateRoot = stateRootOf({ memoryBytes, globals, pages: hashes })
+    return { memoryBytes, globals, pages, stateRoot, applied: this.#applied, counters: {} }
   }
 
   async dryRun(message: VmMessage): Promise<Evaluation> {

@@ -183,6 +183,26 @@ describe('aos in the pool', function () {
     assert.equal(after.applied, before.applied + 1)
   })
 
+  for (const name of ['aos2_0_4_32', 'aos2_0_6'] as const) {
+    it(`goes on from a snapshot in another worker as one that never stopped: ${name}`, async () => {
+      const setup = setupOf(process_, { ...(await aosModule(name)), module: name, memoryBytes: mebibytes(256) })
+      const messages = mixedMessages().slice(0, 50)
+      const all = await replay(await pool.open(setup), messages)
+      const elsewhere = await startPool()
+      for (const stop of [1, 24, 31]) {
+        const live = await pool.open(setup)
+        await replay(live, messages.slice(0, stop))
+        const waiting = live.handle(messages[stop] as VmMessage)
+        const image = await live.snapshot() // of the state after the call that was made before
+        await waiting
+        await live.close()
+        const restored = await elsewhere.open({ ...setup, image })
+        assert.deepEqual(await replay(restored, messages.slice(stop + 1)), all.slice(stop + 1), `after ${stop}`)
+        assert.equal(image.pages[0]?.bytes.length, 0, 'the image was copied instead of handed over')
+      }
+    })
+  }
+
   it('refuses a Process less memory than its Module starts with', async () => {
     const setup = setupOf(process_, { ...aos, memoryBytes: mebibytes(16) })
     await assert.rejects(pool.open(setup), { code: 'UNSUPPORTED_MODULE' })
