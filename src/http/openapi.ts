@@ -7,10 +7,12 @@ export type Schema = { readonly [key: string]: Json }
 /** What the API's description says of a route; it stands beside the route as `config: { doc }`. */
 export interface RouteDoc {
   readonly summary: string
-  readonly tag: 'MU' | 'SU' | 'CU' | 'Node'
+  readonly tag: 'MU' | 'SU' | 'CU' | 'HyperBEAM' | 'Node'
   readonly query?: Readonly<
     Record<string, { readonly description: string; readonly schema: Schema; readonly required?: boolean }>
   >
+  /** Parts of the path that are no ids. */
+  readonly path?: Readonly<Record<string, Schema>>
   readonly body?: Content
   /** By status. Failures are described once for all routes. */
   readonly answers: Readonly<Record<number, Content>>
@@ -49,7 +51,10 @@ export function serveOpenApi(server: FastifyInstance, { version }: { readonly ve
   server.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
     const doc = config?.doc
     if (doc === undefined) return
-    const path = url.replace(/(?<=.)\/$/, '').replace(/:([A-Za-z]+)/g, '{$1}')
+    const path = url
+      .replace(/(?<=.)\/$/, '')
+      .replace(/:([A-Za-z]+)/g, '{$1}')
+      .replace('*', '{rest}')
     const operations = paths[path] ?? {}
     paths[path] = operations
     for (const name of [method].flat().filter(name => name !== 'HEAD'))
@@ -63,9 +68,9 @@ export function serveOpenApi(server: FastifyInstance, { version }: { readonly ve
   }))
 }
 
-function operation(path: string, { summary, tag, query = {}, body, answers }: RouteDoc): Json {
+function operation(path: string, { summary, tag, query = {}, path: parts = {}, body, answers }: RouteDoc): Json {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
-    ...{ name, in: 'path', required: true, schema: idSchema },
+    ...{ name, in: 'path', required: true, schema: parts[name] ?? idSchema },
   }))
   const inQuery = Object.entries(query).map(([name, { description, schema, required = false }]) => ({
     ...{ name, in: 'query', description, required, schema },

@@ -1,5 +1,6 @@
 import { GatewayClient } from '../arweave/gateway-client.ts'
 import { cuRoutes } from '../http/cu-routes.ts'
+import { hyperbeamRoutes } from '../http/hyperbeam-routes.ts'
 import { muRoutes } from '../http/mu-routes.ts'
 import { opsRoutes } from '../http/ops-routes.ts'
 import { recent } from '../http/recent.ts'
@@ -16,6 +17,7 @@ import { Libp2pDirectory, type OwnRecord } from '../network/libp2p/directory.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
+import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
@@ -197,6 +199,7 @@ export function wireNode(input: WireInput): WiredNode {
           options,
         ),
         cuRoutes({ compute: units.compute, address, clock }),
+        hyperbeamRoutes({ ...units, address: () => allInOne(record(), directory) }, options),
       ],
     },
     { host: options.httpHost, port: options.httpPort, version },
@@ -238,4 +241,14 @@ export function wireNode(input: WireInput): WiredNode {
       log.debug('node-ready')
     },
   }
+}
+
+/**
+ * Who is named where a client knows one address for everything: this node, else another that orders and pushes both, so
+ * that what is spawned believes what is pushed to it; else a unit that orders.
+ */
+function allInOne(own: UnitRecord, directory: Libp2pDirectory): Address {
+  const orders = directory.find('SU')
+  const both = [own, ...orders].find(({ roles }) => roles.includes('SU') && roles.includes('MU'))
+  return (both ?? orders[0] ?? own).address
 }
