@@ -3,6 +3,7 @@ import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import { allowAllOrigins } from './cors.ts'
+import { serveDocsPage } from './docs-page.ts'
 import { httpFailure } from './http-status.ts'
 import { serveOpenApi } from './openapi.ts'
 
@@ -53,6 +54,7 @@ export class HttpServer implements Component {
     server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     allowAllOrigins(server)
     serveOpenApi(server, this.#options)
+    serveDocsPage(server)
     server.setErrorHandler((error, request, reply) => {
       const failure = httpFailure(coded(error))
       if (failure.status === 500)
@@ -65,7 +67,7 @@ export class HttpServer implements Component {
         error: `there is nothing at ${request.method} ${request.url.slice(0, 200)}`,
         code: 'INVALID_ARGUMENT',
         facts: {},
-        hint: 'GET /openapi.json lists what this port answers.',
+        hint: 'GET /openapi.json lists what this port answers; /docs shows it.',
       }),
     )
     for (const register of this.#routes) register(server)

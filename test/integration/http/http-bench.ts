@@ -1,4 +1,5 @@
 import { cuRoutes } from '../../../src/http/cu-routes.ts'
+import { hyperbeamRoutes } from '../../../src/http/hyperbeam-routes.ts'
 import { muRoutes } from '../../../src/http/mu-routes.ts'
 import { HttpServer, type Routes } from '../../../src/http/server.ts'
 import { suRoutes } from '../../../src/http/su-routes.ts'
@@ -48,6 +49,7 @@ export class HttpBench {
           muRoutes(node, { maxItemBytes }),
           suRoutes({ scheduler, address: () => address, head, clock: systemClock }, { maxItemBytes }),
           cuRoutes({ compute: compute(node.compute), address, clock: systemClock }),
+          hyperbeamRoutes({ ...node, compute: compute(node.compute), address: () => address }, { maxItemBytes }),
           ...more,
         ],
       },

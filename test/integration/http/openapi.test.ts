@@ -52,14 +52,24 @@ describe('http: the description of the API', () => {
       'GET /su/timestamp',
       'GET /su/{id}',
       'GET /su/{id}/latest',
+      'GET /{process}/as=execution/{rest}',
+      'GET /{process}/compute/{results}',
+      'GET /{process}/slot/current',
+      'GET /~meta@1.0/info/address',
       'POST /cu/dry-run',
       'POST /mu',
       'POST /mu/monitor/{id}',
+      'POST /push',
       'POST /su',
+      'POST /{process}/as=execution/{rest}',
+      'POST /{process}/compute/{results}',
+      'POST /{process}/push',
+      'POST /{process}/slot/current',
     ])
     // Methods in the server's own list, HEAD apart, are as many as are described.
     const methods = [...(routes[0] ?? '').matchAll(/\(([A-Z, ]+)\)/g)].flatMap(([, list = '']) => list.split(', '))
-    assert.equal(methods.filter(method => method !== 'HEAD').length, described.length)
+    const pages = 2 // the page that shows the description, and its script
+    assert.equal(methods.filter(method => method !== 'HEAD').length, described.length + pages)
   })
 
   it('describes parameters of the path, of the query, bodies and failures', async () => {
@@ -79,5 +89,16 @@ describe('http: the description of the API', () => {
         assert.ok(responses['default']?.content)
       }
     }
+  })
+
+  it('is shown as a page that needs nothing from elsewhere', async () => {
+    const page = await bench.get('/docs')
+    assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
+    const html = await page.text()
+    assert.doesNotMatch(html, /https?:/)
+    const [, src = ''] = /<script src="([^"]+)">/.exec(html) ?? []
+    const script = await (await bench.get(src)).text()
+    assert.doesNotThrow(() => new Function(script))
+    assert.doesNotMatch(script, /innerHTML|https?:/)
   })
 })

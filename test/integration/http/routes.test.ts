@@ -263,7 +263,10 @@ describe('http faces of the units', () => {
 
     it('say where the description is to whoever is lost', async () => {
       const lost = await refusal(await bench.get('/cu/nowhere'))
-      assert.deepEqual([lost.status, lost.hint], [404, 'GET /openapi.json lists what this port answers.'])
+      assert.deepEqual(
+        [lost.status, lost.hint],
+        [404, 'GET /openapi.json lists what this port answers; /docs shows it.'],
+      )
     })
 
     it('refuse a parameter that is given twice', async () => {
