@@ -8,7 +8,7 @@ import { randomAnchor } from './client.ts'
 
 export interface ModuleOptions {
   readonly bytes: Uint8Array
-  /** Module-Format, such as `wasm32-unknown-emscripten4` or `ao-abi-1`. */
+  /** Module-Format, such as `wasm32-unknown-emscripten4`, `ao-abi-1` or `js-quickjs-1`. */
   readonly format: string
   readonly name?: string | undefined
   /** Like `512-mb`. */
@@ -38,7 +38,7 @@ export async function publishModule(
       ['Output-Encoding', 'JSON-1'],
       ['Memory-Limit', module.memoryLimit ?? '512-mb'],
       ['Compute-Limit', module.computeLimit ?? '500000000000'],
-      ['Content-Type', 'application/wasm'],
+      ['Content-Type', module.format.startsWith('js-') ? 'text/javascript' : 'application/wasm'],
       ['Name', module.name],
     ),
     ...(module.tags ?? []),

@@ -12,5 +12,8 @@ export const aosFormats = [
 /** Plain Wasm with two functions: `wasm-vm.ts` describes it. */
 export const plainFormats = ['ao-abi-1'] as const
 
+/** JavaScript: `quickjs-vm.ts` describes it. */
+export const quickJsFormats = ['js-quickjs-1'] as const
+
 /** Every Module-Format this node evaluates. */
-export const vmFormats: readonly string[] = [...aosFormats, ...plainFormats]
+export const vmFormats: readonly string[] = [...aosFormats, ...plainFormats, ...quickJsFormats]

@@ -30,7 +30,8 @@ export interface Machine {
 /** A compiled module that has been checked against the rules of its format. */
 export interface PreparedModule {
   /**
-   * A fresh instance, its memory grown to `memoryBytes` if that is more than it starts with.
+   * A fresh instance. With `memoryBytes`, one for a state of that length to be written over: its memory is grown to
+   * that, and what it holds until then is not said.
    *
    * @throws AoError `UNSUPPORTED_MODULE` if the module cannot even start.
    */

@@ -3,11 +3,12 @@ import { AoError } from '../lib/errors.ts'
 import { aosVm } from './aos-vm.ts'
 import { LiveProcess } from './live-process.ts'
 import type { PreparedModule, Vm } from './machine.ts'
+import { quickJsVm } from './quickjs-vm.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
 import type { ModuleKey, PrepareOutcome, WorkerOptions, WorkerRequest } from './worker-messages.ts'
 
-const vms: readonly Vm[] = [aosVm, wasmVm]
+const vms: readonly Vm[] = [aosVm, wasmVm, quickJsVm]
 
 /** Compiled modules a worker keeps, a few MB each; most Processes of a network share a handful. */
 const maxModules = 16

@@ -24,9 +24,9 @@ export const moduleCommand = (): Command =>
 const publishCommand = (): Command =>
   new Command('publish')
     .description('Put a Module on Arweave and print its id.')
-    .argument('[file]', 'the Wasm file')
+    .argument('[file]', 'a Wasm or JavaScript file')
     .option('--aos', 'publish the aos module, taken from npm and checked by its SHA-256')
-    .option('--format <format>', 'Module-Format, such as wasm32-unknown-emscripten4 or ao-abi-1')
+    .option('--format <format>', 'Module-Format, such as wasm32-unknown-emscripten4; by default what the file shows')
     .option('--name <name>', 'tag Name')
     .option('--memory-limit <size>', 'such as 512-mb')
     .option('--compute-limit <gas>', 'gas for one message')
@@ -35,7 +35,7 @@ const publishCommand = (): Command =>
     .option('--testnet <directory>', 'directory of the testnet to look for')
     .addHelpText(
       'after',
-      '\nExample:\n  aonet module publish --aos\n  aonet module publish counter.wasm --format ao-abi-1',
+      '\nExample:\n  aonet module publish --aos\n  aonet module publish token.js --name token\n  aonet module publish counter.wasm --compute-limit 1000000000',
     )
     .action(async (file: string | undefined, options: PublishOptions) => {
       const testnet = runningTestnet(options)
@@ -89,13 +89,29 @@ async function moduleFile(
       },
     )
   }
-  if (file === undefined || options.format === undefined) {
+  if (file === undefined) {
     throw new AoError(
       'INVALID_ARGUMENT',
-      'name a Wasm file and its --format, or --aos',
+      'name a Wasm or JavaScript file, or --aos',
       {},
       { hint: 'See `aonet module publish --help`.' },
     )
   }
-  return { bytes: readUserFile(file), format: options.format, name: options.name }
+  const bytes = readUserFile(file)
+  return { bytes, format: options.format ?? formatOf(file, bytes), name: options.name }
+}
+
+/** What a file can be taken for: JavaScript by its name, plain Wasm by the two functions it exports. */
+function formatOf(file: string, bytes: Uint8Array): string {
+  if (/\.[cm]?js$/.test(file)) return 'js-quickjs-1'
+  const exported = WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)
+    ? WebAssembly.Module.exports(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>)).map(({ name }) => name)
+    : []
+  if (exported.includes('alloc') && exported.includes('handle') && !exported.includes('main')) return 'ao-abi-1'
+  throw new AoError(
+    'INVALID_ARGUMENT',
+    'the file does not show which Module-Format it is',
+    { file },
+    { hint: 'Name it with --format, such as wasm32-unknown-emscripten4 for aos.' },
+  )
 }
