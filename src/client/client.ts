@@ -4,8 +4,15 @@ import { toBase64Url, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import type { NodeConnection } from '../network/grpc/connect.ts'
 import type { Trace } from '../ports/trace.ts'
-import type { AttestedResult, CrankProgress, DryRunMessage } from '../ports/units.ts'
-import type { Assignment } from '../protocol/assignment.ts'
+import type {
+  AttestedResult,
+  CrankProgress,
+  DryRunMessage,
+  NonceRange,
+  ResultsPage,
+  ResultsQuery,
+} from '../ports/units.ts'
+import { type Assignment, checkFollows, type ScheduledMessage } from '../protocol/assignment.ts'
 import { parseAttestation } from '../protocol/attestation.ts'
 import { type DataItem, verifyDataItem } from '../protocol/data-item.ts'
 import {
@@ -36,6 +43,13 @@ export interface SpawnOptions {
 export interface SendOptions {
   readonly tags?: readonly Tag[]
   readonly data?: string
+}
+
+/** What became of a message. */
+export interface CallOutcome extends AttestedResult {
+  readonly assignment: Assignment
+  /** The messages that it set off, one by one, as the MUs that pushed them have it in the end. */
+  readonly children: readonly CrankProgress[]
 }
 
 /** What an AO developer does with a network, through any one node of it. Every item gets a random anchor. */
@@ -98,6 +112,47 @@ export class Client {
     throw new AoError('INVALID_RECORD', 'the result is signed by no Compute Unit of this network', { compute })
   }
 
+  /**
+   * Signs a Message, has it ordered, and waits for its result and for all that it sets off.
+   *
+   * @throws AoError `DEADLINE` | `ABORTED` when the signal fires first; the message goes on all the same.
+   */
+  async call(process: ProcessId, message: SendOptions, options: AbortOptions = {}): Promise<CallOutcome> {
+    const assignment = await this.send(process, message, options)
+    const { result, attestation } = await this.result(process, assignment.nonce, options)
+    const steps = new Map<string, CrankProgress>()
+    for await (const step of this.follow(process, assignment.message, options)) steps.set(step.message, step)
+    steps.delete(assignment.message)
+    return { assignment, result, attestation, children: [...steps.values()] }
+  }
+
+  /** Results of the messages that did not fail, a page at a time, each attested. */
+  results(process: ProcessId, query: ResultsQuery, options: AbortOptions = {}): Promise<ResultsPage> {
+    return this.#node.units.compute.results(process, query, options)
+  }
+
+  /**
+   * The schedule in order, every signature and every link of the hash chain checked. With `follow` it goes on as more
+   * is ordered, until the signal fires.
+   *
+   * @throws AoError `INVALID_ASSIGNMENT` where it is not the honest log of its scheduler.
+   */
+  async *schedule(
+    process: ProcessId,
+    { to, follow }: Omit<NonceRange, 'from'> = {},
+    options: AbortOptions = {},
+  ): AsyncIterable<ScheduledMessage> {
+    const { scheduler: reader } = this.#node.units
+    const { scheduler } = parseProcessSpec((await reader.process(process, options)).tags)
+    let previous: Assignment | undefined
+    for await (const row of reader.read(process, { from: 0 as Nonce, to, follow }, options)) {
+      if (row.assignment.scheduler !== scheduler) throw notOfScheduler(process, row.assignment.scheduler)
+      checkFollows(process, previous, row.assignment)
+      previous = row.assignment
+      yield row
+    }
+  }
+
   dryRun(process: ProcessId, message: Omit<DryRunMessage, 'owner'>, options: AbortOptions = {}): Promise<Evaluation> {
     return this.#node.units.compute.dryRun(process, { ...message, owner: this.address }, options)
   }
@@ -151,10 +206,7 @@ export class Client {
     const { process, scheduler } = assignment
     const item = (process as Id) === sent.id ? sent : await this.#node.units.scheduler.process(process, options)
     if (parseProcessSpec(item.tags).scheduler === scheduler) return
-    throw new AoError('INVALID_ASSIGNMENT', 'the Assignment is not signed by the scheduler of the Process', {
-      process,
-      scheduler,
-    })
+    throw notOfScheduler(process, scheduler)
   }
 
   async #anySchedulerAddress(options: AbortOptions): Promise<Address> {
@@ -170,6 +222,12 @@ export class Client {
     )
   }
 }
+
+const notOfScheduler = (process: ProcessId, scheduler: Address): AoError =>
+  new AoError('INVALID_ASSIGNMENT', 'the Assignment is not signed by the scheduler of the Process', {
+    process,
+    scheduler,
+  })
 
 /** 32 bytes of text, so that equal items of one key do not share an id. */
 export const randomAnchor = (): string => toBase64Url(randomBytes(24))

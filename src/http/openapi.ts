@@ -7,7 +7,7 @@ export type Schema = { readonly [key: string]: Json }
 /** What the API's description says of a route; it stands beside the route as `config: { doc }`. */
 export interface RouteDoc {
   readonly summary: string
-  readonly tag: 'MU' | 'SU' | 'CU' | 'HyperBEAM' | 'Node'
+  readonly tag: 'MU' | 'SU' | 'CU' | 'HyperBEAM' | 'gRPC-Web' | 'Node'
   readonly query?: Readonly<
     Record<string, { readonly description: string; readonly schema: Schema; readonly required?: boolean }>
   >

@@ -1,5 +1,6 @@
 import { GatewayClient } from '../arweave/gateway-client.ts'
 import { cuRoutes } from '../http/cu-routes.ts'
+import { grpcWebRoutes } from '../http/grpc-web-routes.ts'
 import { hyperbeamRoutes } from '../http/hyperbeam-routes.ts'
 import { muRoutes } from '../http/mu-routes.ts'
 import { opsRoutes } from '../http/ops-routes.ts'
@@ -199,6 +200,13 @@ export function wireNode(input: WireInput): WiredNode {
           options,
         ),
         cuRoutes({ compute: units.compute, address, clock }),
+        grpcWebRoutes(
+          remote.webBridge(() => ({
+            address,
+            grpc: `${reachable(options.grpcHost)}:${grpc.port}`,
+            certificate: certificate.der,
+          })),
+        ),
         hyperbeamRoutes({ ...units, address: () => allInOne(record(), directory) }, options),
       ],
     },
@@ -242,6 +250,9 @@ export function wireNode(input: WireInput): WiredNode {
     },
   }
 }
+
+/** Where this machine reaches a server that listens on all its addresses. */
+const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
 
 /**
  * Who is named where a client knows one address for everything: this node, else another that orders and pushes both, so

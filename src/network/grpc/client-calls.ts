@@ -4,6 +4,10 @@ import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { ChannelPool, Peer } from './channel-pool.ts'
 import { fromServiceError, unreachableHint } from './status.ts'
+import { WebCalls } from './web-calls.ts'
+
+/** What carries calls: pinned gRPC channels, or HTTP to one node. */
+export type Carrier = ChannelPool | WebCalls
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
@@ -12,13 +16,14 @@ export interface CallOptions {
 
 /** One question, one answer. @throws AoError as the other side threw it, or `PEER_UNREACHABLE` | `DEADLINE` | `ABORTED`. */
 export async function unaryCall<Req, Res>(
-  pool: ChannelPool,
+  pool: Carrier,
   peer: Peer,
   method: MethodDefinition<Req, Res>,
   request: Req,
   { signal, deadlineMs }: CallOptions,
 ): Promise<Res> {
   throwIfAborted(signal)
+  if (pool instanceof WebCalls) return pool.unary(method, request, { signal, deadlineMs })
   const lease = pool.lease(peer)
   return new Promise<Res>((resolve, reject) => {
     const { path, requestSerialize, responseDeserialize } = method
@@ -51,13 +56,14 @@ export interface StreamOptions {
 
 /** The rows of a server's stream, taken in only as fast as they are read. Leaving the loop cancels the call. */
 export async function* streamCall<Req, Res>(
-  pool: ChannelPool,
+  pool: Carrier,
   peer: Peer,
   method: MethodDefinition<Req, Res>,
   request: Req,
   { signal, idleMs }: StreamOptions,
 ): AsyncGenerator<Res, void, undefined> {
   throwIfAborted(signal)
+  if (pool instanceof WebCalls) return yield* pool.stream(method, request, { signal, idleMs })
   const lease = pool.lease(peer)
   const call = lease.client.makeServerStreamRequest(
     method.path,

@@ -6,6 +6,7 @@ import { type ComputeDeadlines, RemoteCompute } from './remote-compute.ts'
 import { type MessengerDeadlines, RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler, type SchedulerDeadlines } from './remote-scheduler.ts'
 import { type SubmitStreamOptions, SubmitStreams } from './submit-streams.ts'
+import { WebBridge } from './web-bridge.ts'
 
 export type Deadlines = SchedulerDeadlines & ComputeDeadlines & MessengerDeadlines
 
@@ -65,6 +66,11 @@ export class GrpcUnits implements RemoteUnits, Component {
 
   compute(record: Peer): Compute {
     return new RemoteCompute(this.#pool, record, this.#deadlines)
+  }
+
+  /** Answers gRPC-Web by calling this node's own services. */
+  webBridge(self: () => Peer): WebBridge {
+    return new WebBridge(this.#pool, self, defaultPool)
   }
 
   messenger(record: Peer): Messenger {

@@ -9,17 +9,19 @@ import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts
 import { parseUnitRecord, type UnitRecord } from '../../protocol/unit-record.ts'
 import { certificateName } from './certificate.ts'
 import { ChannelPool, type Peer } from './channel-pool.ts'
-import { unaryCall } from './client-calls.ts'
+import { type Carrier, unaryCall } from './client-calls.ts'
 import { defaultDeadlines, defaultPool, defaultSubmitStreams } from './clients.ts'
 import { atToWire, itemFromWire, jsonFromWire, readable } from './convert.ts'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
 import { type GetInfoResponse, NodeService } from './generated/ao/v1/node.ts'
+import { SchedulerService } from './generated/ao/v1/scheduler.ts'
 import { RemoteCompute } from './remote-compute.ts'
 import { RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler } from './remote-scheduler.ts'
 import { unreachableHint } from './status.ts'
 import { SubmitStreams } from './submit-streams.ts'
 import { traceFromWire } from './trace-wire.ts'
+import { WebCalls } from './web-calls.ts'
 
 export interface ConnectOptions extends AbortOptions {
   /** Whose node it must be; also written as `<address>@host:port`. */
@@ -54,10 +56,12 @@ export interface NodeConnection {
  * Connects to a node known only by where it is: takes the certificate it shows, pins it, and has the node's signed unit
  * record vouch for it. Without an expected address that proves one identity, not which.
  *
- * @param endpoint `host:port` or `<address>@host:port`.
+ * @param endpoint `host:port` or `<address>@host:port` of its gRPC services, or the URL of its HTTP server. Over HTTP no
+ * certificate vouches for the node: only what is signed in its answers counts.
  * @throws AoError `INVALID_ARGUMENT` | `PEER_UNREACHABLE` | `UNAUTHENTICATED` if it is not who it should be.
  */
 export async function connectNode(endpoint: string, options: ConnectOptions = {}): Promise<NodeConnection> {
+  if (/^https?:\/\//.test(endpoint)) return connectOverHttp(endpoint, options)
   const { timeoutMs = 5_000, signal } = options
   const at = parseEndpoint(endpoint)
   const certificate = await shownCertificate(at, { timeoutMs, signal })
@@ -76,9 +80,18 @@ export async function connectNode(endpoint: string, options: ConnectOptions = {}
   }
 }
 
-function connection(pool: ChannelPool, at: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
+async function connectOverHttp(url: string, options: ConnectOptions): Promise<NodeConnection> {
+  const { timeoutMs = 5_000, signal, expectedAddress } = options
+  const calls = new WebCalls(url, defaultPool)
+  const stranger: Peer = { address: expectedAddress ?? ('' as Address), grpc: url, certificate: new Uint8Array(0) }
+  const answer = await unaryCall(calls, stranger, NodeService.getInfo, {}, { signal, deadlineMs: timeoutMs })
+  const record = await expectedRecord(answer.record, expectedAddress)
+  return connection(calls, { ...stranger, address: record.address }, record, infoOf(answer))
+}
+
+function connection(pool: Carrier, at: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
   const peer: Peer = { ...at, forwards: true }
-  const streams = new SubmitStreams(pool, defaultSubmitStreams)
+  const streams = pool instanceof WebCalls ? singleSubmits(pool) : new SubmitStreams(pool, defaultSubmitStreams)
   return {
     record,
     info,
@@ -100,6 +113,11 @@ function connection(pool: ChannelPool, at: Peer, record: UnitRecord, info: NodeI
     close: () => pool.close(),
   }
 }
+
+/** HTTP carries no stream upwards: each submission is a call of its own. */
+const singleSubmits = (calls: WebCalls): Pick<SubmitStreams, 'submit'> => ({
+  submit: async (_peer, item, options) => (await calls.unary(SchedulerService.schedule, { item }, options)).assignment,
+})
 
 /** A long conversation is many questions to many units. */
 const traceMs = 90_000
@@ -148,18 +166,22 @@ async function provenRecord(
   certificate: Uint8Array,
   expected: Address | undefined,
 ): Promise<UnitRecord> {
-  const record = parseUnitRecord(await itemFromWire(bytes))
+  const record = await expectedRecord(bytes, expected)
   const facts = { address: record.address, expected }
   if (!equalBytes(record.certificate, certificate)) {
     throw new AoError('UNAUTHENTICATED', 'the node shows another certificate than its signed record', facts, {
       hint: 'Something stands between you and the node, or it answers with the record of another.',
     })
   }
-  if (expected !== undefined && record.address !== expected) {
-    const hint = 'Check the address, or leave it out to see who answers there.'
-    throw new AoError('UNAUTHENTICATED', 'another node than the expected one answers there', facts, { hint })
-  }
   return record
+}
+
+async function expectedRecord(bytes: Uint8Array, expected: Address | undefined): Promise<UnitRecord> {
+  const record = parseUnitRecord(await itemFromWire(bytes))
+  if (expected === undefined || record.address === expected) return record
+  const facts = { address: record.address, expected }
+  const hint = 'Check the address, or leave it out to see who answers there.'
+  throw new AoError('UNAUTHENTICATED', 'another node than the expected one answers there', facts, { hint })
 }
 
 const infoOf = ({ version, network, arweave, status }: GetInfoResponse): NodeInfo => ({

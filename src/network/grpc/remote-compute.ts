@@ -8,8 +8,8 @@ import { type Attestation, checkAttests, parseAttestation } from '../../protocol
 import { verifyDataItem } from '../../protocol/data-item.ts'
 import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Evaluation, Result } from '../../protocol/result.ts'
-import type { ChannelPool, Peer } from './channel-pool.ts'
-import { streamCall, unaryCall } from './client-calls.ts'
+import type { Peer } from './channel-pool.ts'
+import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import {
   assignmentFromWire,
   atToWire,
@@ -28,11 +28,11 @@ export interface ComputeDeadlines {
 
 /** A Compute on another node. A result without this unit's matching signature under it does not get past here. */
 export class RemoteCompute implements Compute {
-  readonly #pool: ChannelPool
+  readonly #pool: Carrier
   readonly #peer: Peer
   readonly #deadlines: ComputeDeadlines
 
-  constructor(pool: ChannelPool, peer: Peer, deadlines: ComputeDeadlines) {
+  constructor(pool: Carrier, peer: Peer, deadlines: ComputeDeadlines) {
     this.#pool = pool
     this.#peer = peer
     this.#deadlines = deadlines

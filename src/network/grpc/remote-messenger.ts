@@ -5,8 +5,8 @@ import type { Assignment } from '../../protocol/assignment.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
 import type { MessageId, ProcessId } from '../../protocol/ids.ts'
 import { parseAoItem } from '../../protocol/message.ts'
-import type { ChannelPool, Peer } from './channel-pool.ts'
-import { streamCall, unaryCall } from './client-calls.ts'
+import type { Peer } from './channel-pool.ts'
+import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, progressFromWire } from './convert.ts'
 import { MessengerService } from './generated/ao/v1/messenger.ts'
 
@@ -17,11 +17,11 @@ export interface MessengerDeadlines {
 
 /** A Messenger on another node. The Assignment it brings is some Scheduler's, and must be of the message handed in. */
 export class RemoteMessenger implements Messenger {
-  readonly #pool: ChannelPool
+  readonly #pool: Carrier
   readonly #peer: Peer
   readonly #deadlines: MessengerDeadlines
 
-  constructor(pool: ChannelPool, peer: Peer, deadlines: MessengerDeadlines) {
+  constructor(pool: Carrier, peer: Peer, deadlines: MessengerDeadlines) {
     this.#pool = pool
     this.#peer = peer
     this.#deadlines = deadlines

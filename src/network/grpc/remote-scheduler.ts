@@ -6,8 +6,8 @@ import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { parseAoItem } from '../../protocol/message.ts'
 import { claimedOrigin } from '../../protocol/origin.ts'
-import type { ChannelPool, Peer } from './channel-pool.ts'
-import { streamCall, unaryCall } from './client-calls.ts'
+import type { Peer } from './channel-pool.ts'
+import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
 import { SchedulerService } from './generated/ao/v1/scheduler.ts'
 import type { SubmitStreams } from './submit-streams.ts'
@@ -26,13 +26,13 @@ const maxStreamedBytes = 64 * 1024
  * That rows link to each other is for the reader of a schedule to check, who knows the row before.
  */
 export class RemoteScheduler implements Scheduler {
-  readonly #pool: ChannelPool
-  readonly #streams: SubmitStreams
+  readonly #pool: Carrier
+  readonly #streams: Pick<SubmitStreams, 'submit'>
   readonly #peer: Peer
   readonly #deadlines: SchedulerDeadlines
 
   constructor(
-    { pool, streams }: { readonly pool: ChannelPool; readonly streams: SubmitStreams },
+    { pool, streams }: { readonly pool: Carrier; readonly streams: Pick<SubmitStreams, 'submit'> },
     peer: Peer,
     deadlines: SchedulerDeadlines,
   ) {

@@ -12,7 +12,6 @@ interface Request {
   readonly body: Buffer
 }
 
-
 const rounds = 10_000
 
 describe('http faces under malformed requests', function () {
