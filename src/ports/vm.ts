@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import type { Json } from '../lib/json.ts'
-import type { Id, ProcessId } from '../protocol/ids.ts'
+import type { Id, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import type { Tag } from '../protocol/tags.ts'
 
@@ -42,7 +42,10 @@ export interface VmImage {
   readonly stateRoot: Id
   /** How many messages led to it. */
   readonly applied: number
-  /** What the VM itself counts from message to message. Only the VM reads it. */
+  /**
+   * What the VM itself counts from message to message: where the Process stands with its roots
+   * (`rootProgressToJson`), without which an opened copy would name other roots than a run from nonce 0.
+   */
   readonly counters: Json
 }
 
@@ -54,10 +57,12 @@ export interface VmPage {
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
-/** One evaluated message: what it gave, and the commitment to the state after it. */
+/** One evaluated message: what it gave, and the newest commitment to the state. */
 export interface Step {
   readonly evaluation: Evaluation
+  /** The state after message `stateNonce`: the newest at which a root was due (`protocol/root-rule.ts`), this one included. */
   readonly stateRoot: Id
+  readonly stateNonce: Nonce
   /** How many messages the live instance has applied, this one included. */
   readonly applied: number
 }

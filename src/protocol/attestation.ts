@@ -26,8 +26,12 @@ export interface Attestation {
   readonly hashChain: string
   readonly module: ModuleId
   readonly meter: string
+  /** The `stateRoot` of the nonce before. */
   readonly previousStateRoot: Id
+  /** The newest state root that was due, which need not be of this nonce: `root-rule.ts` has the rule. */
   readonly stateRoot: Id
+  /** The nonce after which the state had that root. */
+  readonly stateNonce: Nonce
   readonly outboxRoot: Id
   readonly outboxCount: number
   readonly outputHash: Id
@@ -53,6 +57,7 @@ export const attestationOf = (
   meter: at.meter,
   previousStateRoot: at.previousStateRoot,
   stateRoot: result.stateRoot,
+  stateNonce: result.stateNonce,
   outboxRoot: outboxRoot(result.outbox),
   outboxCount: outboxSize(result.outbox),
   outputHash: outputHash(result),
@@ -75,6 +80,7 @@ export const draftAttestation = (fields: AttestationFields): Draft => ({
     ['Meter', fields.meter],
     ['Previous-State-Root', fields.previousStateRoot],
     ['State-Root', fields.stateRoot],
+    ['State-Nonce', String(fields.stateNonce)],
     ['Outbox-Root', fields.outboxRoot],
     ['Outbox-Count', String(fields.outboxCount)],
     ['Output-Hash', fields.outputHash],
@@ -102,6 +108,7 @@ export function parseAttestation(item: DataItem): Attestation {
       meter: requireTag(tags, 'Meter'),
       previousStateRoot: id('Previous-State-Root'),
       stateRoot: id('State-Root'),
+      stateNonce: number('State-Nonce') as Nonce,
       outboxRoot: id('Outbox-Root'),
       outboxCount: number('Outbox-Count'),
       outputHash: id('Output-Hash'),
@@ -125,6 +132,7 @@ export function checkAttests(attestation: Attestation, result: Result): void {
     process: result.process,
     nonce: result.nonce,
     stateRoot: result.stateRoot,
+    stateNonce: result.stateNonce,
     outboxRoot: outboxRoot(result.outbox),
     outboxCount: outboxSize(result.outbox),
     outputHash: outputHash(result),

@@ -39,8 +39,12 @@ export interface Evaluation {
 export interface Result extends Evaluation {
   readonly process: ProcessId
   readonly nonce: Nonce
-  /** Commitment to the state after this message: memory pages, memory length and mutable globals. */
+  /**
+   * Commitment to the state after message `stateNonce`, the newest up to this one at which a root was due
+   * (`root-rule.ts`): memory pages, memory length and mutable globals.
+   */
   readonly stateRoot: Id
+  readonly stateNonce: Nonce
 }
 
 export const emptyOutbox: Outbox = { messages: [], spawns: [], assignments: [] }
@@ -90,19 +94,22 @@ export function resultToJson(result: Evaluation): { readonly [key: string]: Json
 
 /** Canonical bytes of a Result, for the store and the wire between units. */
 export const encodeResult = (result: Result): Uint8Array => {
-  const { process, nonce, stateRoot, gasUsed } = result
-  return utf8(canonicalJson({ process, nonce, stateRoot, gas: String(gasUsed), answer: resultToJson(result) }))
+  const { process, nonce, stateRoot, stateNonce, gasUsed } = result
+  return utf8(
+    canonicalJson({ process, nonce, stateRoot, stateNonce, gas: String(gasUsed), answer: resultToJson(result) }),
+  )
 }
 
 /** @throws AoError `INVALID_RECORD` for bytes that `encodeResult` did not write. */
 export function decodeResult(bytes: Uint8Array): Result {
   try {
-    const { process, nonce, stateRoot, gas, answer } = record(JSON.parse(toUtf8(bytes)))
+    const { process, nonce, stateRoot, stateNonce, gas, answer } = record(JSON.parse(toUtf8(bytes)))
     const result = {
       ...parseEvaluation(answer, BigInt(text(gas))),
       process: parseId<ProcessId>(process, 'process'),
       nonce: parseNonce(nonce),
       stateRoot: parseId(stateRoot, 'stateRoot'),
+      stateNonce: parseNonce(stateNonce, 'stateNonce'),
     }
     if (!equalBytes(encodeResult(result), bytes)) throw new AoError('INVALID_ARGUMENT', 'the bytes are not canonical')
     return result

@@ -22,7 +22,10 @@ export const aosVm: Vm = {
     const limitBytes = Math.min(limits.memoryBytes, maxMemoryBytes)
     const metered = prepareMetered(bytes, format, limitBytes)
     const prepared: Prepared = { metered, format: format.replace(/-metering$/, ''), limitBytes }
-    return { instantiate: (environment, memoryBytes = 0) => AosMachine.start(prepared, environment, memoryBytes) }
+    return {
+      rootRule: metered.rootRule,
+      instantiate: (environment, memoryBytes = 0) => AosMachine.start(prepared, environment, memoryBytes),
+    }
   },
 }
 

@@ -20,13 +20,18 @@ export class Image {
   #memoryBytes = 0
   #pages: ReadonlyMap<number, ImagePage> = new Map()
   #globals: readonly bigint[] = []
-  #root: Id
+  #root: Id | undefined
 
   constructor(state: State) {
-    this.#root = this.#capture(state)
+    this.capture(state)
   }
 
+  /** Costs a hash of each block that changed since it was asked for last. */
   get root(): Id {
+    this.#root ??= stateRootOf({
+      ...{ memoryBytes: this.#memoryBytes, globals: this.#globals },
+      pages: hashesOf(this.#pages),
+    })
     return this.#root
   }
 
@@ -34,9 +39,19 @@ export class Image {
     return this.#memoryBytes
   }
 
-  /** Makes the image equal to the state. Costs a scan of the memory, and a copy and a hash of the blocks that differ. */
-  capture(state: State): void {
-    this.#root = this.#capture(state)
+  /** Makes the image equal to the state. Costs a scan of the memory, and a copy of the blocks that differ. */
+  capture({ memory, globals }: State): void {
+    const bytes = view(memory)
+    const pages = new Map<number, ImagePage>()
+    for (const index of nonZeroPages(bytes, this.#pages.keys())) {
+      const page = this.#pages.get(index) ?? new ImagePage()
+      page.capture(bytes, index * pageBytes)
+      pages.set(index, page)
+    }
+    this.#memoryBytes = bytes.length
+    this.#pages = pages
+    this.#globals = globals.map(bitsOf)
+    this.#root = undefined
   }
 
   /** Makes a state of the same memory length equal to the image. */
@@ -59,21 +74,7 @@ export class Image {
       page.restore(Buffer.from(buffer), pages.length * pageBytes)
       pages.push({ index, hash: idFromBytes(page.hash), bytes })
     }
-    return { memoryBytes: this.#memoryBytes, globals: this.#globals, pages, stateRoot: this.#root }
-  }
-
-  #capture({ memory, globals }: State): Id {
-    const bytes = view(memory)
-    const pages = new Map<number, ImagePage>()
-    for (const index of nonZeroPages(bytes, this.#pages.keys())) {
-      const page = this.#pages.get(index) ?? new ImagePage()
-      page.capture(bytes, index * pageBytes)
-      pages.set(index, page)
-    }
-    this.#memoryBytes = bytes.length
-    this.#pages = pages
-    this.#globals = globals.map(bitsOf)
-    return stateRootOf({ memoryBytes: bytes.length, globals: this.#globals, pages: hashesOf(pages) })
+    return { memoryBytes: this.#memoryBytes, globals: this.#globals, pages, stateRoot: this.root }
   }
 }
 

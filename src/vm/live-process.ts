@@ -1,8 +1,11 @@
 import { AoError } from '../lib/errors.ts'
 import type { Step, VmEnvironment, VmImage, VmMessage } from '../ports/vm.ts'
+import type { Nonce } from '../protocol/ids.ts'
 import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
+import { isRootDue, noRoots, parseRootProgress, type RootProgress, rootProgressToJson } from '../protocol/root-rule.ts'
 import { applyImage, Image, notThisState } from './image.ts'
 import type { Answer, Machine, PreparedModule } from './machine.ts'
+import { Tail } from './tail.ts'
 
 export interface LiveSetup {
   readonly environment: VmEnvironment
@@ -14,10 +17,10 @@ export interface LiveSetup {
 /**
  * One Process on a live instance, whatever its format: a message changes the memory in place instead of copying it.
  *
- * Invariant: between calls the state is `#image`. A message that fails, and every dry-run, is undone by copying back the
- * pages that differ; an instance that trapped or grew is thrown away, for neither can be undone in place.
- *
- * A state root is due after every message, so the image is always of now and there is no tail to replay.
+ * Invariant: between calls the state is `#base` and then the messages of `#tail`, in their order. A message that fails, and
+ * every dry-run, is undone by copying back the pages of the base that differ and evaluating the tail again; an instance
+ * that trapped or grew is thrown away first, for neither can be undone in place. The base is taken anew whenever a state
+ * root is due, which bounds the tail, and whenever an undoing would become, or has been, more costly than that.
  */
 export class LiveProcess {
   readonly #module: PreparedModule
@@ -25,16 +28,19 @@ export class LiveProcess {
   /** For one message. */
   readonly #gas: bigint
   #machine: Machine | undefined
-  readonly #image: Image
+  readonly #base: Image
+  readonly #tail = new Tail()
   #applied: number
+  #roots: RootProgress
 
   private constructor(module: PreparedModule, setup: LiveSetup, machine: Machine) {
     this.#module = module
     this.#environment = setup.environment
     this.#gas = setup.gas
     this.#machine = machine
-    this.#image = new Image(machine)
+    this.#base = new Image(machine)
     this.#applied = setup.image?.applied ?? 0
+    this.#roots = setup.image === undefined ? noRoots : parseRootProgress(setup.image.counters)
   }
 
   /** @throws AoError `UNSUPPORTED_MODULE`, or `STORE_CORRUPT` if the image is not what it says. */
@@ -44,50 +50,97 @@ export class LiveProcess {
     if (image === undefined) return new LiveProcess(module, setup, machine)
     applyImage(machine, image)
     const live = new LiveProcess(module, setup, machine)
-    if (live.#image.root === image.stateRoot) return live
+    if (live.#base.root === image.stateRoot) return live
     throw notThisState('the image is not what its state root says')
   }
 
-  snapshot(): VmImage {
-    return { ...this.#image.copy(), applied: this.#applied, counters: {} }
+  /** @throws AoError `NOT_READY` as `handle`. */
+  async snapshot(): Promise<VmImage> {
+    await this.#rebase()
+    return { ...this.#base.copy(), applied: this.#applied, counters: rootProgressToJson(this.#roots) }
   }
 
   /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */
   async handle(message: VmMessage): Promise<Step> {
+    const start = performance.now()
     const { machine, answer } = await this.#call(message)
     const evaluation = parseEvaluation(answer.response, answer.gasUsed)
-    if (answer.trapped || evaluation.error !== undefined) this.#undo(machine, answer)
-    else this.#image.capture(machine)
+    if (answer.trapped || evaluation.error !== undefined) await this.#undo(machine, answer)
+    else this.#tail.add({ message, gasUsed: evaluation.gasUsed }, performance.now() - start)
     this.#applied++
-    return { evaluation, stateRoot: this.#image.root, applied: this.#applied }
+    await this.#count(evaluation.gasUsed)
+    const { root, nonce } = this.#roots
+    return { evaluation, stateRoot: root, stateNonce: nonce ?? (0 as Nonce), applied: this.#applied }
   }
 
   /** @throws AoError `NOT_READY` as `handle`. */
   async dryRun(message: VmMessage): Promise<Evaluation> {
+    await this.#rebase()
     const { machine, answer } = await this.#call(message)
-    this.#undo(machine, answer)
+    await this.#undo(machine, answer)
     return parseEvaluation(answer.response, answer.gasUsed)
   }
 
-  async #call(message: VmMessage): Promise<{ machine: Machine; answer: Answer }> {
-    try {
-      this.#machine ??= await this.#reopen()
-      return { machine: this.#machine, answer: await this.#machine.call(message, this.#gas) }
-    } catch (error) {
-      this.#machine = undefined // nothing is known of its memory
-      throw AoError.from(error)
-    }
+  async #count(gas: bigint): Promise<void> {
+    const { root, nonce, gasSince, messagesSince } = this.#roots
+    this.#roots = { root, nonce, gasSince: gasSince + gas, messagesSince: messagesSince + 1 }
+    if (isRootDue(this.#module.rootRule, this.#roots)) {
+      await this.#rebase()
+      this.#roots = { root: this.#base.root, nonce: (this.#applied - 1) as Nonce, gasSince: 0n, messagesSince: 0 }
+    } else if (this.#tail.isCostly) await this.#rebase()
   }
 
-  async #reopen(): Promise<Machine> {
-    const machine = await this.#module.instantiate(this.#environment, this.#image.memoryBytes)
-    this.#image.restore(machine)
+  async #call(message: VmMessage): Promise<{ machine: Machine; answer: Answer }> {
+    const machine = await this.#current()
+    return { machine, answer: await this.#guarded(machine.call(message, this.#gas)) }
+  }
+
+  /** The instance, at the state it should have. */
+  async #current(): Promise<Machine> {
+    if (this.#machine !== undefined) return this.#machine
+    const machine = await this.#guarded(this.#module.instantiate(this.#environment, this.#base.memoryBytes))
+    await this.#restore(machine)
+    this.#machine = machine
     return machine
   }
 
   // A trap leaves the stack pointer and other hidden globals where they were; a memory never shrinks.
-  #undo(machine: Machine, { trapped }: Answer): void {
-    if (trapped || machine.memory.buffer.byteLength !== this.#image.memoryBytes) this.#machine = undefined
-    else this.#image.restore(machine)
+  async #undo(machine: Machine, { trapped }: Answer): Promise<void> {
+    if (trapped || machine.memory.buffer.byteLength !== this.#base.memoryBytes) this.#machine = undefined
+    else await this.#restore(machine)
+  }
+
+  async #restore(machine: Machine): Promise<void> {
+    this.#base.restore(machine)
+    if (this.#tail.length === 0) return
+    for (const { message, gasUsed } of this.#tail.applied) {
+      const again = await this.#guarded(machine.call(message, this.#gas))
+      if (again.gasUsed !== gasUsed) throw this.#lost(new Error('evaluating a message again took another way'))
+    }
+    this.#takeBase(machine) // so that the next failure in a row has nothing to evaluate again
+  }
+
+  async #rebase(): Promise<void> {
+    if (this.#tail.length > 0) this.#takeBase(await this.#current())
+  }
+
+  #takeBase(machine: Machine): void {
+    const start = performance.now()
+    this.#base.capture(machine)
+    this.#tail.clear(performance.now() - start)
+  }
+
+  async #guarded<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      throw this.#lost(error)
+    }
+  }
+
+  /** Nothing is known of the instance's memory any more. */
+  #lost(error: unknown): AoError {
+    this.#machine = undefined
+    return AoError.from(error)
   }
 }

@@ -1,4 +1,5 @@
 import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { RootRule } from '../protocol/root-rule.ts'
 
 /** What a module answered to one message. `trapped`: the instance is beyond use, whatever its memory holds. */
 export interface Answer {
@@ -29,6 +30,7 @@ export interface Machine {
 
 /** A compiled module that has been checked against the rules of its format. */
 export interface PreparedModule {
+  readonly rootRule: RootRule
   /**
    * A fresh instance. With `memoryBytes`, one for a state of that length to be written over: its memory is grown to
    * that, and what it holds until then is not said.

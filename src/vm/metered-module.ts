@@ -1,4 +1,5 @@
 import { AoError } from '../lib/errors.ts'
+import { type RootRule, rootRules } from '../protocol/root-rule.ts'
 import { compile } from './engine.ts'
 import type { StateGlobal, TrapWord } from './machine.ts'
 import { meterModule } from './meter/meter.ts'
@@ -10,6 +11,7 @@ import { capMemory, pageBytes, unsupported } from './wasm-binary.ts'
 /** A module that pays for its work, counts how deep it calls, and shows all of its state. */
 export interface MeteredModule {
   readonly module: WebAssembly.Module
+  readonly rootRule: RootRule
   /** Of the module as it was published. */
   readonly shape: ModuleShape
   readonly gasExport: string
@@ -30,7 +32,13 @@ export function prepareMetered(bytes: Uint8Array, format: string, limitBytes: nu
   const { bytes: metered, shape, exportsAdded } = meterModule(bytes, { prices, strict: true, maxInitialPages })
   if (shape.memory === undefined || shape.memory.imported) throw unsupported('a module must have one memory of its own')
   const module = compile(capMemory(metered, shape.memory, limitBytes))
-  return { module, shape, gasExport: exportsAdded.gas, depthExport: exportsAdded.depth }
+  return {
+    module,
+    rootRule: rootRules[prices.identity],
+    shape,
+    gasExport: exportsAdded.gas,
+    depthExport: exportsAdded.depth,
+  }
 }
 
 /** The meter of one running instance. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { sha256 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
+import { rootRules } from '../protocol/root-rule.ts'
 import { compile } from './engine.ts'
 import { meterModule } from './meter/meter.ts'
 import { gas1Prices } from './meter/prices.ts'
@@ -58,7 +59,13 @@ function load(): MeteredModule {
   const found = Buffer.from(sha256(bytes)).toString('hex')
   if (found !== engineSha256) throw noEngine('the QuickJS that is installed is another build', { found })
   const { bytes: metered, shape, exportsAdded } = meterModule(bytes, { prices: gas1Prices, strict: true })
-  return { module: compile(metered), shape, gasExport: exportsAdded.gas, depthExport: exportsAdded.depth }
+  return {
+    module: compile(metered),
+    rootRule: rootRules['gas-1'],
+    shape,
+    gasExport: exportsAdded.gas,
+    depthExport: exportsAdded.depth,
+  }
 }
 
 function readEngine(): Uint8Array {

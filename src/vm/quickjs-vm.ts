@@ -27,6 +27,7 @@ export const quickJsVm: Vm = {
     }
     const module = { engine: quickJsEngine(), source: Uint8Array.from(bytes), limitBytes }
     return {
+      rootRule: module.engine.rootRule,
       instantiate: async (environment, memoryBytes) =>
         memoryBytes === undefined
           ? QuickJsMachine.boot(module, environment)

@@ -18,7 +18,10 @@ export const wasmVm: Vm = {
   prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
     const metered = prepareMetered(bytes, format, Math.min(limits.memoryBytes, maxMemoryBytes))
     checkShape(metered.shape)
-    return { instantiate: async (environment, memoryBytes) => start(metered, environment, memoryBytes) }
+    return {
+      rootRule: metered.rootRule,
+      instantiate: async (environment, memoryBytes) => start(metered, environment, memoryBytes),
+    }
   },
 }
 

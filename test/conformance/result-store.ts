@@ -107,7 +107,8 @@ async function aRow(assignment: StoredResult['assignment'], output: string, erro
     ...emptyOutbox,
     messages: [{ target: anId('target'), anchor: '', tags: [{ name: 'Action', value: 'Pong' }], data: output }],
   }
-  const result = { process, nonce, outbox, output, error, gasUsed: 7n, stateRoot: anId(`state ${nonce}`) }
+  const root = { stateRoot: anId(`state ${nonce}`), stateNonce: nonce }
+  const result = { process, nonce, outbox, output, error, gasUsed: 7n, ...root }
   const at = { assignment, module: anId<never>('module'), meter: 'none-1', previousStateRoot: anId('before') }
   const attestation = await testSigner('cu').sign(draftAttestation(attestationOf(result, at)))
   return { assignment, result, attestation: attestation.raw }

@@ -3,7 +3,7 @@ import { sha256, toUtf8, utf8 } from '../../src/lib/bytes.ts'
 import { AoError } from '../../src/lib/errors.ts'
 import { canonicalJson, type Json } from '../../src/lib/json.ts'
 import type { LiveProcess, ProcessSetup, Step, VmEnvironment, VmImage, VmMessage, VmPool } from '../../src/ports/vm.ts'
-import { idFromBytes, idToBytes } from '../../src/protocol/ids.ts'
+import { idFromBytes, idToBytes, type Nonce } from '../../src/protocol/ids.ts'
 import type { Signer } from '../../src/protocol/keys.ts'
 import { type Evaluation, parseEvaluation } from '../../src/protocol/result.ts'
 import { pageHash, statePageBytes, stateRootOf } from '../../src/protocol/state-root.ts'
@@ -78,7 +78,9 @@ class ScriptProcess implements LiveProcess {
     if (evaluation.error === undefined) this.#state = state
     this.#applied++
     this.#pool.handled.push(message)
-    return { evaluation, stateRoot: this.#image().stateRoot, applied: this.#applied }
+    // A root is due after every message.
+    const stateNonce = (this.#applied - 1) as Nonce
+    return { evaluation, stateRoot: this.#image().stateRoot, stateNonce, applied: this.#applied }
   }
 
   async snapshot(): Promise<VmImage> {

@@ -132,6 +132,7 @@ export const resultFromWire = (bytes: Uint8Array): Result =>
     parseId(result.process)
     parseNonce(result.nonce)
     parseId<Id>(result.stateRoot)
+    parseNonce(result.stateNonce)
     return result
   })
 

@@ -101,6 +101,7 @@ export async function checkAttested(
       ['nonce', signed.nonce, result.nonce],
       ['nonce', signed.nonce, typeof asked.at === 'number' ? asked.at : result.nonce],
       ['state root', signed.stateRoot, result.stateRoot],
+      ['nonce of the state root', signed.stateNonce, result.stateNonce],
       ['outbox', signed.outboxRoot, outboxRoot(result.outbox)],
       ['output', signed.outputHash, outputHash(result)],
     ]
@@ -113,4 +114,4 @@ export async function checkAttested(
 }
 
 const sayings = (result: Result): string =>
-  `${result.stateRoot} ${outboxRoot(result.outbox)} ${outputHash(result)} ${result.error ?? ''}`
+  `${result.stateRoot} ${result.stateNonce} ${outboxRoot(result.outbox)} ${outputHash(result)} ${result.error ?? ''}`

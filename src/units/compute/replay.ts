@@ -163,12 +163,14 @@ export class Replica {
     const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at })
     await this.#assertFirstTime(checked)
     const { assignment } = checked
-    const { evaluation, stateRoot, applied } = await evaluate(live.vm, checked, { signal: this.#deps.stopped })
+    const { evaluation, stateRoot, stateNonce, applied } = await evaluate(live.vm, checked, {
+      signal: this.#deps.stopped,
+    })
     if (applied !== assignment.nonce + 1) {
       // It went ahead of the record: a result could not be stored, or an answer was lost.
       throw new AoError('NOT_READY', 'the instance is not where it should be', { applied, nonce: assignment.nonce })
     }
-    const result = { ...evaluation, process: this.process, nonce: assignment.nonce, stateRoot }
+    const result = { ...evaluation, process: this.process, nonce: assignment.nonce, stateRoot, stateNonce }
     await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root })
     live.at = assignment
     live.root = stateRoot

@@ -142,6 +142,7 @@ export class SmallCompute implements Compute {
       process,
       nonce: assignment.nonce,
       stateRoot: someId(assignment.nonce),
+      stateNonce: assignment.nonce,
       outbox: { ...emptyOutbox, messages: [{ target: process, anchor: '', tags: [], data: 'on' }] },
       output: { data: `nonce ${assignment.nonce}` },
       error: undefined,

@@ -32,6 +32,7 @@ describe('protocol/attestation', () => {
         error,
         gasUsed: 12n,
         stateRoot: anId('s'),
+        stateNonce: 0 as Nonce,
       }
       const signed = await testSigner('cu').sign(draftAttestation(attestationOf(result, at)))
       const attestation = parseAttestation(await verifyDataItem(signed.raw))

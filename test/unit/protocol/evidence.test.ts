@@ -43,6 +43,7 @@ describe('protocol/evidence', () => {
         error: undefined,
         gasUsed: 1n,
         stateRoot: anId('s'),
+        stateNonce: 0 as Nonce,
       },
       { assignment: at(nonce), module: anId<ModuleId>('module'), meter: 'none-1', previousStateRoot: anId('p') },
     )

@@ -40,6 +40,7 @@ const resultOf = (from: unknown, gas = 7n): Result => ({
   process: anId<ProcessId>('process'),
   nonce: 3 as Nonce,
   stateRoot: anId('state'),
+  stateNonce: 0 as Nonce,
 })
 
 describe('protocol/result', () => {

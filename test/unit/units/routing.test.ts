@@ -153,6 +153,7 @@ describe('units/routing/routed-compute', () => {
       const result: Result = {
         ...{ process, nonce, outbox: emptyOutbox, output: 'true', error: undefined, gasUsed: 1n },
         stateRoot: anId('state'),
+        stateNonce: 0 as Nonce,
       }
       const fields = attestationOf(result, {
         assignment: row.assignment,

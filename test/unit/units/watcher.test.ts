@@ -35,6 +35,7 @@ describe('units/watcher', () => {
       draftAttestation({
         ...{ process: anId('p'), epoch: 0, nonce: 3 as Nonce, assignment: anId('a'), hashChain: anId('h') },
         ...{ module: anId('m'), meter: testnetParams.meter, previousStateRoot: anId('0'), stateRoot: anId('1') },
+        stateNonce: 0 as Nonce,
         ...{ outboxRoot: anId('o'), outboxCount: 0, outputHash: anId('out'), gasUsed: 1n, error: 'none' },
         ...changes,
       }),
