@@ -62,6 +62,7 @@ export const settings = {
   p2pAnnounce: setting(texts, [], 'libp2p addresses to tell others instead of those listened on'),
   bootstrap: setting(texts, [], 'libp2p addresses of nodes to join through'),
   mdns: setting(flag, false, 'find nodes on the local network by multicast DNS'),
+  dht: setting(flag, true, 'take part in the DHT: find units by their address, and keep a share of their records'),
   grpcHost: setting(text, '127.0.0.1', 'address the gRPC services listen on'),
   grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),
   grpcAdvertise: setting(z.string(), '', 'host:port told to others for gRPC; by default what is listened on'),

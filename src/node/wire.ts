@@ -14,15 +14,17 @@ import type { Json } from '../lib/json.ts'
 import type { Certificate } from '../network/grpc/certificate.ts'
 import { GrpcUnits } from '../network/grpc/clients.ts'
 import { GrpcServer } from '../network/grpc/server.ts'
-import { Libp2pDirectory, type OwnRecord } from '../network/libp2p/directory.ts'
+import { Libp2pDirectory } from '../network/libp2p/directory.ts'
+import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
-import type { UnitRecord } from '../protocol/unit-record.ts'
+import { maxWarm, type UnitRecord, warmPrefixLength } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
 import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
+import { LevelRecordStore } from '../storage/level-record-store.ts'
 import { LevelResultStore } from '../storage/level-result-store.ts'
 import { LevelRouteStore } from '../storage/level-route-store.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
@@ -37,6 +39,7 @@ import { LocationPublisher } from '../units/scheduler/location.ts'
 import { UnitTracer } from '../units/trace/trace.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
 import type { LoadedKey } from './keys.ts'
+import { LoadMeter } from './load.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { messengerUnit, networkParams, payerWallet, schedulerUnit, settlerUnit, vmPool } from './wire-units.ts'
@@ -77,6 +80,7 @@ export function wireNode(input: WireInput): WiredNode {
     announce: options.p2pAnnounce,
     bootstrap: options.bootstrap,
     mdns: options.mdns,
+    dht: options.dht,
     networkHash: network,
     allowSameIp: params.network === 'testnet',
     version,
@@ -84,6 +88,7 @@ export function wireNode(input: WireInput): WiredNode {
   })
   const gossip = new Libp2pGossip({ ...telemetry, host })
   const pool = vmPool(options, telemetry)
+  const load = new LoadMeter()
   const describe = (): OwnRecord => ({
     roles: options.roles,
     peer: host.peerId,
@@ -92,8 +97,13 @@ export function wireNode(input: WireInput): WiredNode {
     certificate: certificate.der,
     network,
     formats: pool?.formats ?? [],
+    load: load.percent(compute?.status().waiting ?? 0),
+    warm: compute?.warm(maxWarm).map(process => process.slice(0, warmPrefixLength)),
   })
-  const directory = new Libp2pDirectory({ ...telemetry, clock, host, gossip, signer }, { describe })
+  const directory = new Libp2pDirectory(
+    { ...telemetry, clock, host, gossip, signer, saved: new LevelRecordStore(store) },
+    { describe },
+  )
   const remote = new GrpcUnits(telemetry)
 
   const shared = { signer, arweave, clock, telemetry }

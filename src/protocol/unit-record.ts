@@ -26,6 +26,10 @@ export interface UnitRecord {
   readonly expiresAt: number
   /** Module-Formats that its CU evaluates. */
   readonly formats: readonly string[]
+  /** How busy it says it is, in percent. */
+  readonly load?: number | undefined
+  /** The first characters of the ids of some Processes that its CU has live: where asking is cheapest. A hint. */
+  readonly warm?: readonly string[] | undefined
   /** The exact signed bytes. */
   readonly raw: Uint8Array
 }
@@ -48,8 +52,29 @@ export const draftUnitRecord = (record: UnitRecordFields): Draft => ({
     ...record.roles.map((value): Tag => ({ name: 'Role', value })),
     ...record.multiaddrs.map((value): Tag => ({ name: 'Multiaddr', value })),
     ...record.formats.map((value): Tag => ({ name: 'Module-Format', value })),
+    ...(record.load === undefined ? [] : tagsOf(['Load', String(record.load)])),
+    ...(record.warm === undefined || record.warm.length === 0 ? [] : tagsOf(['Warm', record.warm.join(' ')])),
   ],
 })
+
+/** Characters of a Process id in `warm`: 48 bits, so that two Processes of one CU hardly ever share them. */
+export const warmPrefixLength = 8
+/** Processes named in `warm` at the most. */
+export const maxWarm = 64
+
+/** What a unit may say of itself and nobody relies on: what cannot be read counts as not said. */
+function parseHints(tags: readonly Tag[]): Pick<UnitRecord, 'load' | 'warm'> {
+  const load = tagValue(tags, 'Load')
+  const warm = tagValue(tags, 'Warm')?.split(' ') ?? []
+  return {
+    ...(load !== undefined && /^(?:[0-9]{1,2}|100)$/.test(load) ? { load: Number(load) } : {}),
+    ...(warm.length > 0 && warm.length <= maxWarm && warm.every(id => id.length === warmPrefixLength) ? { warm } : {}),
+  }
+}
+
+/** Whether the record says that the unit's CU has the Process live. */
+export const saysWarm = ({ warm }: Pick<UnitRecord, 'warm'>, process: string): boolean =>
+  warm?.includes(process.slice(0, warmPrefixLength)) === true
 
 /** @throws AoError `INVALID_RECORD` if the item is not a unit record. Says nothing about its age. */
 export function parseUnitRecord(item: DataItem): UnitRecord {
@@ -69,6 +94,7 @@ export function parseUnitRecord(item: DataItem): UnitRecord {
       issuedAt: parseNonce(requireTag(tags, 'Issued-At'), 'Issued-At'),
       expiresAt: parseNonce(requireTag(tags, 'Expires-At'), 'Expires-At'),
       formats: tagValues(tags, 'Module-Format'),
+      ...parseHints(tags),
       raw: item.raw,
     }
   } catch (cause) {

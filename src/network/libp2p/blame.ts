@@ -16,13 +16,15 @@ const minCrowd = 3
 export class BlameLimiter {
   readonly #clock: Clock
   readonly #neighbours: () => number
+  readonly #maxPerPeer: number
   readonly #blamed = new Map<string, number>()
   #windowStart = 0
 
-  /** @param neighbours How many peers are connected now. */
-  constructor(clock: Clock, neighbours: () => number) {
+  /** @param neighbours How many peers are connected now. @param perPeer Rejections of one that count in a minute. */
+  constructor(clock: Clock, neighbours: () => number, perPeer = maxPerPeer) {
     this.#clock = clock
     this.#neighbours = neighbours
+    this.#maxPerPeer = perPeer
   }
 
   /** Whether a rejection of this neighbour may lower its score; counts it if so. */
@@ -33,7 +35,7 @@ export class BlameLimiter {
       this.#blamed.clear()
     }
     const count = this.#blamed.get(peer) ?? 0
-    if (count >= maxPerPeer) return false
+    if (count >= this.#maxPerPeer) return false
     const crowd = Math.max(minCrowd, Math.floor(this.#neighbours() / 2))
     if (count === 0 && this.#blamed.size >= crowd) return false
     this.#blamed.set(peer, count + 1)

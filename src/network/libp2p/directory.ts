@@ -1,44 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
-import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { Counter, Telemetry } from '../../lib/telemetry.ts'
+import type { Counter } from '../../lib/telemetry.ts'
 import type { PeerDirectory, Verdict } from '../../ports/peers.ts'
 import type { Address } from '../../protocol/ids.ts'
-import type { Signer } from '../../protocol/keys.ts'
-import { draftUnitRecord, type UnitRecord, type UnitRecordFields, type UnitRole } from '../../protocol/unit-record.ts'
+import { draftUnitRecord, type UnitRecord, type UnitRole } from '../../protocol/unit-record.ts'
 import { Connector } from './connector.ts'
-import type { Libp2pGossip } from './gossip.ts'
-import type { Libp2pHost } from './host.ts'
+import { DhtRecords } from './dht-records.ts'
+import type { Libp2pDirectoryDeps, Libp2pDirectoryOptions } from './directory-options.ts'
 import { RecordBook } from './record-book.ts'
 import { readRecords, sendRecords } from './record-exchange.ts'
+import { SavedRecords } from './saved-records.ts'
 import { verdictOf } from './verdict.ts'
-
-export interface Libp2pDirectoryDeps extends Telemetry {
-  readonly clock: Clock
-  readonly host: Libp2pHost
-  readonly gossip: Libp2pGossip
-  /** The unit key. */
-  readonly signer: Signer
-}
-
-/** What this node says of itself; when, the directory adds. */
-export type OwnRecord = Omit<UnitRecordFields, 'issuedAt' | 'expiresAt'>
-
-export interface Libp2pDirectoryOptions {
-  /** Asked before each publication, so that roles and addresses may change while the node lives. */
-  describe(): OwnRecord
-  /** How often the own record is signed and published anew. Default 20 s. */
-  readonly refreshMs?: number
-  /** How long a record is believed: a node may miss three refreshes. Default 90 s, at the most 10 minutes. */
-  readonly lifetimeMs?: number
-  /** Units known at once. */
-  readonly maxRecords?: number
-  /** Connections that this node opens by itself to peers it knows from records. */
-  readonly targetConnections?: number
-}
 
 /** Milliseconds for one exchange of records, and for an unforced publication after another. */
 const exchangeMs = 10_000
@@ -51,8 +26,9 @@ const maxExchanges = 8
 const verifyBatch = 16
 
 /**
- * The units of the network, from signed records that travel two ways: gossip spreads each refresh, and peers that
- * connect hand each other all they hold, for gossip never shows a newcomer what was said before.
+ * The units of the network, from signed records that travel three ways: gossip spreads each refresh; peers that connect
+ * hand each other all they hold, for gossip never shows a newcomer what was said before; and each unit's record lies in
+ * the DHT under its address, where who knows that address finds it whoever its neighbours are.
  */
 export class Libp2pDirectory implements PeerDirectory, Component {
   readonly name = 'libp2p-directory'
@@ -60,6 +36,8 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   readonly #options: Libp2pDirectoryOptions
   readonly #book: RecordBook
   readonly #connector: Connector
+  readonly #dht: DhtRecords
+  readonly #saved: SavedRecords | undefined
   readonly #judged: Counter
   /** Records that gossip has carried through here: the first time an exchanged record comes by gossip, it goes on. */
   readonly #spread = new WeakSet<UnitRecord>()
@@ -78,10 +56,17 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     this.#deps = deps
     this.#options = options
     const { maxRecords = 4096, targetConnections = 12 } = options
-    this.#book = new RecordBook(clock, { network: host.networkHash, seed: host.peerId, maxRecords })
+    const latencyOf = (peer: string): number | undefined => host.latencyOf(peer)
+    this.#book = new RecordBook(clock, {
+      ...{ network: host.networkHash, seed: host.peerId, self: deps.signer.address },
+      ...{ maxRecords, latencyOf },
+    })
+    this.#dht = new DhtRecords({ ...deps, take: async bytes => void (await this.#judge(bytes)) })
+    const { saved: store } = deps
+    this.#saved = store && new SavedRecords({ log, clock, store, network: host.networkHash })
     const connected = (): ReadonlySet<string> => host.peers
     const dial = (peer: string, addresses: readonly string[]): Promise<void> => host.dial(peer, addresses)
-    const records = (): readonly UnitRecord[] => this.#book.all()
+    const records = (): readonly UnitRecord[] => [...this.#book.all(), ...this.#remembered()]
     this.#connector = new Connector({ log, clock, self: host.peerId, connected, records, dial }, targetConnections)
     this.#judged = metrics.counter('aonet_network_records_total', 'Unit records judged', ['outcome'])
     metrics.gauge('aonet_network_units', 'Living units known', () => this.#book.all().length)
@@ -103,7 +88,9 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     this.#book.report(address, outcome)
   }
 
+  /** Looks into the DHT too. */
   waitFor(address: Address, options: AbortOptions = {}): Promise<UnitRecord> {
+    if (this.#started && this.#book.get(address) === undefined) this.#dht.look(address)
     return this.#book.waitFor(address, options)
   }
 
@@ -123,12 +110,18 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     const { host, gossip } = this.#deps
     this.#stopping = new AbortController()
     await this.#sign()
+    await this.#saved?.load()
     this.#started = true
     host.serveRecords(stream => this.#serve(stream))
     const refreshMs = this.#options.refreshMs ?? 20_000
     // A tenth of chance, so that nodes started together do not speak together for ever.
     const refresh = setInterval(() => this.#publishSoon(), refreshMs * (0.95 + 0.1 * Math.random()))
-    const connect = setInterval(() => this.#connector.tick(), connectMs)
+    const connect = setInterval(() => {
+      this.#connector.tick()
+      this.#saved?.tick(() => this.#others())
+      // Twice in a life, so that one that is lost leaves no gap.
+      this.#dht.tick(() => this.#book.get(this.#deps.signer.address), this.#lifetimeMs / 2)
+    }, connectMs)
     this.#stops = [
       () => clearInterval(refresh),
       () => clearInterval(connect),
@@ -139,6 +132,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     ]
     for (const peer of host.peers) this.#joined(peer)
     this.#publishSoon()
+    this.#connector.tick()
   }
 
   /** Publishes nothing more; resolves when nothing is under way. What is known stays readable. */
@@ -152,7 +146,21 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     for (const stop of this.#stops) stop()
     this.#stops = []
     this.#stopping.abort(new AoError('STOPPING', 'the directory is shutting down'))
-    await Promise.allSettled([...this.#exchanges, this.#publishing, this.#connector.settled()])
+    await Promise.allSettled([...this.#exchanges, this.#publishing, this.#connector.settled(), this.#dht.stop()])
+    await this.#saved?.save(this.#others())
+  }
+
+  #others(): readonly UnitRecord[] {
+    return this.#book.all().filter(({ peer }) => peer !== this.#deps.host.peerId)
+  }
+
+  /** Peers known before a restart and not heard of since. */
+  #remembered(): readonly UnitRecord[] {
+    return this.#saved?.records.filter(({ address }) => this.#book.get(address) === undefined) ?? []
+  }
+
+  get #lifetimeMs(): number {
+    return this.#options.lifetimeMs ?? 90_000
   }
 
   /** Signs a new own record and takes it into the book. */
@@ -160,7 +168,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     const { clock, signer } = this.#deps
     const last = this.#book.get(signer.address)?.issuedAt ?? 0
     const issuedAt = Math.max(clock.now(), last + 1)
-    const expiresAt = issuedAt + (this.#options.lifetimeMs ?? 90_000)
+    const expiresAt = issuedAt + this.#lifetimeMs
     const item = await signer.sign(draftUnitRecord({ ...this.#options.describe(), issuedAt, expiresAt }))
     return (await this.#book.judge(item.raw)).record
   }
@@ -257,7 +265,9 @@ export class Libp2pDirectory implements PeerDirectory, Component {
         await this.#judge(bytes)
       } catch (error) {
         // What gossip would reject ends the conversation; what is nobody's fault does not.
-        if (verdictOf(error) === 'reject') throw error
+        if (verdictOf(error) !== 'reject') continue
+        this.#deps.host.ledger.blame(peer, 'record-invalid')
+        throw error
       }
     }
     this.#connector.tick()

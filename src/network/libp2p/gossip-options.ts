@@ -1,7 +1,7 @@
 import { type GossipSub, type GossipsubOpts, StrictSign } from '@libp2p/gossipsub'
 import { sha256, toHex, utf8 } from '../../lib/bytes.ts'
 import { topicNames } from './names.ts'
-import { scoreParams, scoreThresholds } from './scoring.ts'
+import { type ScoreOptions, scoreParams, scoreThresholds } from './scoring.ts'
 
 /** What gossipsub has at run time and its exported interface lacks. */
 export interface GossipRouter extends GossipSub {
@@ -15,7 +15,7 @@ export interface GossipRouter extends GossipSub {
 export const maxGossipBytes = 256 * 1024
 
 /** Every limit of gossipsub set by hand: its defaults have been unbounded before (features.md section 3.7). */
-export function gossipOptions(networkHash: string, options: { allowSameIp: boolean }): Partial<GossipsubOpts> {
+export function gossipOptions(networkHash: string, options: ScoreOptions): Partial<GossipsubOpts> {
   return {
     globalSignaturePolicy: StrictSign,
     fallbackToFloodsub: false,

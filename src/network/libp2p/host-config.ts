@@ -1,13 +1,16 @@
 import '../../lib/polyfill.ts'
 import { gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
+import type { KadDHT } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Libp2pOptions } from 'libp2p'
+import { systemClock } from '../../lib/clock.ts'
 import type { PrivateJwk } from '../../protocol/keys.ts'
+import { type DhtHooks, dhtService } from './dht.ts'
 import { type GossipRouter, gossipOptions } from './gossip-options.ts'
 import { mdnsServiceTag } from './names.ts'
 import { libp2pKeyOf } from './peer-key.ts'
@@ -31,6 +34,8 @@ export interface Libp2pHostOptions {
   readonly bootstrap: readonly string[]
   /** Look for nodes on the local net. */
   readonly mdns: boolean
+  /** Take part in the DHT. Default true. */
+  readonly dht?: boolean | undefined
   /** `paramsHash`: peers of another network are refused. */
   readonly networkHash: string
   /** Many nodes share an IP address (a testnet on one machine): no penalty and no rate limit for that. */
@@ -42,19 +47,24 @@ export interface Libp2pHostOptions {
   readonly transports?: Libp2pOptions['transports'] | undefined
 }
 
-export type HostServices = { pubsub: GossipRouter; identify: Identify; ping: Ping }
+export type HostServices = { pubsub: GossipRouter; identify: Identify; ping: Ping; dht?: KadDHT }
+
+export interface HostHooks extends DhtHooks {
+  /** Whether to talk to a peer at all. */
+  isRefused(peer: string): boolean
+  /** Zero or less: what this node has against a peer beyond its gossip. */
+  scoreOf(peer: string): number
+}
 
 /** Milliseconds that one attempt to connect may take. */
 export const dialTimeoutMs = 10_000
 const pingTimeoutMs = 30_000
 
-/** How we run libp2p. @param isRefused Whether to talk to a peer at all. */
-export function hostConfig(
-  options: Libp2pHostOptions,
-  isRefused: (peer: string) => boolean,
-): Libp2pOptions<HostServices> {
+/** How we run libp2p. */
+export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2pOptions<HostServices> {
   const { listen, announce = [], limits, allowSameIp, networkHash, version, transports } = options
-  const deny = (peer: { toString(): string }): boolean => isRefused(peer.toString())
+  const scoreOf = (peer: string): number => hooks.scoreOf(peer)
+  const deny = (peer: { toString(): string }): boolean => hooks.isRefused(peer.toString())
   return {
     start: false,
     privateKey: libp2pKeyOf(options.privateKey),
@@ -80,7 +90,10 @@ export function hostConfig(
       identify: identify(),
       ping: ping(),
       // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.
-      pubsub: components => gossipsub(gossipOptions(networkHash, { allowSameIp }))(components) as GossipRouter,
+      pubsub: components => gossipsub(gossipOptions(networkHash, { allowSameIp, scoreOf }))(components) as GossipRouter,
+      ...(options.dht === false
+        ? {}
+        : { dht: dhtService({ networkHash, clock: systemClock, privateAddresses: allowSameIp }, hooks) }),
     },
   }
 }

@@ -1,5 +1,6 @@
 import '../../lib/polyfill.ts'
 import type { IdentifyResult, Libp2p, PeerInfo, Stream } from '@libp2p/interface'
+import type { KadDHT } from '@libp2p/kad-dht'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
@@ -14,6 +15,7 @@ import type { GossipRouter } from './gossip-options.ts'
 import { dialTimeoutMs, type HostServices, hostConfig, type Libp2pHostOptions } from './host-config.ts'
 import { recordsProtocol } from './names.ts'
 import { peerIdOf } from './peer-key.ts'
+import { PeerLedger } from './peer-ledger.ts'
 import { sendNoRecords } from './record-exchange.ts'
 import { Refusals } from './refusals.ts'
 
@@ -28,6 +30,9 @@ export interface PeerListener {
 
 /** A refused peer keeps its connection this long, in milliseconds, so that it can learn why from our protocols. */
 const farewellMs = 500
+/** With so many neighbours, peers that are merely heard of are not dialed; and so many dials of them at once. */
+const enoughPeers = 8
+const maxDiscoveryDials = 4
 /** How often lost bootstrap peers are looked for, in milliseconds. */
 const tickMs = 250
 /** A connection older than this whose peer did not say who it is gets asked again, in milliseconds. */
@@ -42,6 +47,8 @@ export class Libp2pHost implements Component {
   readonly name = 'libp2p-host'
   readonly peerId: string
   readonly networkHash: string
+  /** What this node has against its peers. Whom it bans is hung up on and not talked to until the ban ends. */
+  readonly ledger: PeerLedger
   readonly #deps: Telemetry
   readonly #options: Libp2pHostOptions
   readonly #listeners = new Set<PeerListener>()
@@ -51,6 +58,7 @@ export class Libp2pHost implements Component {
   readonly #otherNetwork: Counter
   #serve: (stream: Stream) => Promise<void> = sendNoRecords
   #libp2p: Libp2p<HostServices> | undefined
+  #dialing = 0
   #tickers: readonly NodeJS.Timeout[] = []
   readonly #farewells = new Set<NodeJS.Timeout>()
 
@@ -70,6 +78,13 @@ export class Libp2pHost implements Component {
       'aonet_network_other_network_peers_total',
       'Peers of other networks refused',
     )
+    this.ledger = new PeerLedger(systemClock, () => this.#peers.size)
+    const banned = deps.metrics.counter('aonet_network_peers_banned_total', 'Peers banned, by reason', ['reason'])
+    this.ledger.onBan((peer, reason) => {
+      banned.add(1, { reason })
+      deps.log.warn('peer-banned', { peer, reason })
+      void this.hangUp(peer)
+    })
     deps.metrics.gauge('aonet_network_peers', 'Connected peers of our network', () => this.#peers.size)
   }
 
@@ -91,6 +106,18 @@ export class Libp2pHost implements Component {
   /** @throws AoError `NOT_READY` before start and after stop. */
   get pubsub(): GossipRouter {
     return this.#running().services.pubsub
+  }
+
+  /** Undefined where the node takes no part. */
+  get dht(): KadDHT | undefined {
+    return this.#libp2p?.services.dht
+  }
+
+  /** Round trip to a connected peer in milliseconds, as last measured. */
+  latencyOf(peer: string): number | undefined {
+    if (!this.#peers.has(peer)) return undefined
+    const connections = this.#libp2p?.getConnections(peerIdFromString(peer)) ?? []
+    return connections.map(({ rtt }) => rtt).find(rtt => rtt !== undefined)
   }
 
   /** Tells of peers that come and go. Returns how to stop listening. */
@@ -130,7 +157,13 @@ export class Libp2pHost implements Component {
   async start({ signal }: AbortOptions = {}): Promise<void> {
     if (this.#libp2p !== undefined) return
     throwIfAborted(signal)
-    const libp2p = await createLibp2p(hostConfig(this.#options, peer => this.#refused.has(peer)))
+    const libp2p = await createLibp2p(
+      hostConfig(this.#options, {
+        isRefused: peer => this.#refused.has(peer) || this.ledger.isBanned(peer),
+        scoreOf: peer => this.ledger.scoreOf(peer),
+        blame: (peer, reason) => this.ledger.blame(peer, reason),
+      }),
+    )
     libp2p.addEventListener('peer:identify', event => {
       // The news can be late: a connection that is gone would never be told to have left.
       if (libp2p.getConnections(event.detail.peerId).length > 0) this.#identified(event.detail)
@@ -218,10 +251,17 @@ export class Libp2pHost implements Component {
   }
 
   #discovered({ id, multiaddrs }: PeerInfo): void {
-    if (multiaddrs.length === 0 || this.#peers.has(id.toString())) return
-    this.#dial(multiaddrs).catch((error: unknown) =>
-      this.#deps.log.debug('discovered-peer-unreachable', { peer: id.toString(), reason: String(error) }),
-    )
+    // The DHT tells of every peer it hears of: enough neighbours are enough. mDNS then has nothing to add either.
+    if (multiaddrs.length === 0 || this.#peers.has(id.toString()) || this.#peers.size >= enoughPeers) return
+    if (this.#dialing >= maxDiscoveryDials) return
+    this.#dialing += 1
+    this.#dial(multiaddrs)
+      .catch((error: unknown) =>
+        this.#deps.log.debug('discovered-peer-unreachable', { peer: id.toString(), reason: String(error) }),
+      )
+      .finally(() => {
+        this.#dialing -= 1
+      })
   }
 
   #running(): Libp2p<HostServices> {

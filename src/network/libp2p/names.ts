@@ -16,3 +16,6 @@ export const recordsProtocol = (networkHash: string): string => `/aonet/${hashPa
 
 /** mDNS answers are seen by every program on the local net: only those of our network are asked for. */
 export const mdnsServiceTag = (networkHash: string): string => `_aonet-${hashPart(networkHash)}._udp.local`
+
+/** The DHT of our network: nodes of another never answer each other. */
+export const dhtProtocol = (networkHash: string): string => `/aonet/${hashPart(networkHash)}/kad/1`

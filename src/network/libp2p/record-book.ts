@@ -12,6 +12,10 @@ export interface RecordBookOptions {
   /** Makes equals rank in another order on each node, so that not all of them call the same unit. */
   readonly seed: string
   readonly maxRecords?: number
+  /** This node's own unit: its record never makes room. */
+  readonly self?: Address
+  /** Round trip to a peer in milliseconds, as far as it is known. */
+  readonly latencyOf?: (peer: string) => number | undefined
 }
 
 /**
@@ -28,12 +32,15 @@ const maxCoolDownMs = 60_000
 /** Failures are forgotten this long after the last, in milliseconds. */
 const failureMemoryMs = 5 * 60_000
 const maxWaiting = 1024
+const unknownLatencyMs = 50
 
 interface Entry {
   record: UnitRecord
   /** What this node has seen of it. */
   failures: number
   failedAt: number
+  /** When a call to it last worked. */
+  workedAt: number
   /** When its connection broke, if nothing that is later was heard of it. */
   lostAt: number | undefined
   readonly order: string
@@ -51,6 +58,8 @@ export class RecordBook {
   readonly #maxRecords: number
   readonly #entries = new Map<Address, Entry>()
   readonly #listeners = new Set<(record: UnitRecord, outcome: 'new' | 'renewed') => void>()
+  /** Who is waited for, by how many. */
+  readonly #wanted = new Map<Address, number>()
   #waiting = 0
 
   constructor(clock: Clock, options: RecordBookOptions) {
@@ -67,12 +76,15 @@ export class RecordBook {
   async judge(bytes: Uint8Array): Promise<{ readonly outcome: RecordOutcome; readonly record: UnitRecord }> {
     const record = await verifyRecord(bytes, this.#options.network)
     const outcome = this.#compare(record)
-    if (outcome === 'new') this.#makeRoom()
+    if (outcome === 'new') this.#makeRoom(record.address)
     if (outcome === 'new' || outcome === 'renewed') this.#take(record, outcome)
     return { outcome, record }
   }
 
-  /** Living units of a role, best first: neither lost nor cooling down, then fewest failures, then any fixed order. */
+  /**
+   * Living units of a role, best first: neither lost nor cooling down, then fewest failures, then near and idle ones,
+   * then any fixed order.
+   */
   find(role: UnitRole): readonly UnitRecord[] {
     return this.all().filter(record => record.roles.includes(role))
   }
@@ -93,7 +105,7 @@ export class RecordBook {
   report(address: Address, outcome: 'ok' | 'failed'): void {
     const entry = this.#entries.get(address)
     if (entry === undefined) return
-    if (outcome === 'ok') Object.assign(entry, { failures: 0, lostAt: undefined })
+    if (outcome === 'ok') Object.assign(entry, { failures: 0, lostAt: undefined, workedAt: this.#clock.now() })
     else Object.assign(entry, { failures: this.#failures(entry) + 1, failedAt: this.#clock.now() })
   }
 
@@ -120,6 +132,7 @@ export class RecordBook {
     if (known !== undefined) return known
     if (this.#waiting >= maxWaiting) throw new AoError('OVERLOADED', 'too many wait for units', { waiting: maxWaiting })
     this.#waiting += 1
+    this.#wanted.set(address, (this.#wanted.get(address) ?? 0) + 1)
     let stop = (): void => undefined
     const found = new Promise<UnitRecord>(resolve => {
       stop = this.onChange(record => record.address === address && resolve(record))
@@ -127,6 +140,9 @@ export class RecordBook {
     return raceSignal(found, { signal }).finally(() => {
       stop()
       this.#waiting -= 1
+      const others = (this.#wanted.get(address) ?? 1) - 1
+      if (others > 0) this.#wanted.set(address, others)
+      else this.#wanted.delete(address)
     })
   }
 
@@ -140,21 +156,36 @@ export class RecordBook {
   }
 
   // Newcomers are refused rather than let them drive out units that are in use: a flood of fresh keys costs nothing.
-  #makeRoom(): void {
+  // Only whom somebody here waits for takes the place of the last one, or a full book would hide it for good.
+  #makeRoom(newcomer: Address): void {
     if (this.#entries.size < this.#maxRecords) return
     for (const [address, { record }] of this.#entries) if (!this.#lives(record)) this.#entries.delete(address)
-    if (this.#entries.size >= this.#maxRecords) {
+    if (this.#entries.size < this.#maxRecords) return
+    const last = this.#wanted.has(newcomer)
+      ? this.all().findLast(({ address }) => !this.#usedLately(address))
+      : undefined
+    if (last === undefined || !this.#entries.delete(last.address)) {
       throw new AoError('OVERLOADED', 'the book of unit records is full', { limit: this.#maxRecords })
     }
   }
 
   #take(record: UnitRecord, outcome: 'new' | 'renewed'): void {
-    const { failures = 0, failedAt = 0, lostAt } = this.#entries.get(record.address) ?? {}
+    const {
+      failures = 0,
+      failedAt = 0,
+      workedAt = Number.NEGATIVE_INFINITY,
+      lostAt,
+    } = this.#entries.get(record.address) ?? {}
     // A record signed before the loss, still on its way through others, is no sign of life.
     const stillLostAt = lostAt !== undefined && record.issuedAt <= lostAt ? lostAt : undefined
     const order = toHex(sha256(utf8(this.#options.seed), utf8(record.address)))
-    this.#entries.set(record.address, { record, failures, failedAt, lostAt: stillLostAt, order })
+    this.#entries.set(record.address, { record, failures, failedAt, workedAt, lostAt: stillLostAt, order })
     for (const listener of this.#listeners) listener(record, outcome)
+  }
+
+  #usedLately(address: Address): boolean {
+    const workedAt = this.#entries.get(address)?.workedAt ?? Number.NEGATIVE_INFINITY
+    return address === this.#options.self || this.#clock.now() - workedAt < failureMemoryMs
   }
 
   #living(): Entry[] {
@@ -170,12 +201,22 @@ export class RecordBook {
     const failures = this.#failures(entry)
     const coolDownMs = Math.min(maxCoolDownMs, firstCoolDownMs * 2 ** (failures - 1))
     const cooling = failures > 0 && this.#clock.now() < entry.failedAt + coolDownMs
-    return failures + (entry.lostAt !== undefined || cooling ? 1_000_000 : 0)
+    const sunk = entry.lostAt !== undefined || cooling
+    return (sunk ? 1_000_000 : 0) + 1_000 * failures + this.#distance(entry) + loadClass(entry)
+  }
+
+  // In classes of twice the time, so that equals stay equals whatever the last ping took. Not measured counts as 50 ms.
+  #distance({ record }: Entry): number {
+    const ms = this.#options.latencyOf?.(record.peer) ?? unknownLatencyMs
+    return Math.min(10, Math.floor(Math.log2(1 + ms / 25)))
   }
 
   #failures({ failures, failedAt }: Entry): number {
     return this.#clock.now() - failedAt < failureMemoryMs ? failures : 0
   }
 }
+
+/** 0 to 4: what a unit says of itself moves it no further than a few hops of latency do. */
+const loadClass = ({ record }: Entry): number => Math.floor((record.load ?? 0) / 25)
 
 const sameBytes = (a: UnitRecord, b: UnitRecord): boolean => Buffer.compare(a.raw, b.raw) === 0

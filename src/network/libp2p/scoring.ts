@@ -37,19 +37,25 @@ const topicScore: TopicScoreParams = {
   invalidMessageDeliveriesDecay: 0.97,
 }
 
-/**
- * Peer scores for the five topics of a network.
- *
- * @param allowSameIp Many nodes behind one address (testnets, tests): the penalty for that is off.
- */
-export const scoreParams = (networkHash: string, { allowSameIp }: { allowSameIp: boolean }): PeerScoreParams => ({
+export interface ScoreOptions {
+  /** Many nodes behind one address (testnets, tests): the penalty for that is off. */
+  readonly allowSameIp: boolean
+  /** Zero or less: what this node has against a peer beyond its gossip. */
+  readonly scoreOf?: (peer: string) => number
+}
+
+/** Peer scores for the five topics of a network. */
+export const scoreParams = (
+  networkHash: string,
+  { allowSameIp, scoreOf = () => 0 }: ScoreOptions,
+): PeerScoreParams => ({
   topics: Object.fromEntries([...topicNames(networkHash).keys()].map(name => [name, topicScore])),
   // Good conduct can offset one bad message (-10), never two.
   topicScoreCap: 10,
 
-  // P5: nothing yet that an application knows better than gossip does.
-  appSpecificScore: () => 0,
-  appSpecificWeight: 0,
+  // P5: floods and lies elsewhere (DHT, gRPC, exchanges). At most 15 points, less than any threshold below.
+  appSpecificScore: scoreOf,
+  appSpecificWeight: 1,
 
   // P6: a home or an office has a few nodes; the square of those above 8 makes a crowd expensive.
   IPColocationFactorWeight: allowSameIp ? 0 : -5,

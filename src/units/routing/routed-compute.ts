@@ -14,6 +14,7 @@ import type {
 } from '../../ports/units.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Evaluation } from '../../protocol/result.ts'
+import { saysWarm } from '../../protocol/unit-record.ts'
 import { checkAttested } from '../compute/attest.ts'
 import { type Candidate, firstAnswer, isUnitsFault } from './failover.ts'
 
@@ -32,7 +33,8 @@ export const defaultRoutedComputeOptions: RoutedComputeOptions = { avoidMs: 5_00
 
 /**
  * Answers for any Process of the network. Rendezvous hashing over the living CUs keeps a Process warm on one of them
- * whoever asks, and moves only the Processes of a CU that leaves. A remote answer counts only as that CU signed it.
+ * whoever asks, and moves only the Processes of a CU that leaves. CUs whose record says that they have the Process live
+ * come before the rest, so that one who joins takes new Processes only. A remote answer counts only as that CU signed it.
  */
 export class RoutedCompute implements Compute {
   readonly #deps: RoutedComputeDeps
@@ -85,7 +87,17 @@ export class RoutedCompute implements Compute {
       .filter(({ address }) => address !== local.address)
       .map(record => ({ address: record.address, unit: remote.compute(record), local: false }))
     if (local.compute !== undefined) candidates.push({ address: local.address, unit: local.compute, local: true })
-    const ranked = rendezvous(process, candidates)
+    const warm = new Set(
+      directory
+        .find('CU')
+        .filter(record => saysWarm(record, process))
+        .map(record => record.address),
+    )
+    const byHash = rendezvous(process, candidates)
+    const ranked = [
+      ...byHash.filter(({ address }) => warm.has(address)),
+      ...byHash.filter(({ address }) => !warm.has(address)),
+    ]
     const avoided = (address: Address): boolean =>
       this.#deps.clock.now() - (this.#failedAt.get(address) ?? Number.NEGATIVE_INFINITY) < this.#options.avoidMs
     return [...ranked.filter(({ address }) => !avoided(address)), ...ranked.filter(({ address }) => avoided(address))]

@@ -29,7 +29,7 @@ describe('gossip along a line of three nodes', function () {
     nodes = []
     for (const name of ['a', 'b', 'c']) {
       const bootstrap = nodes.slice(-1).map(previous => previous.multiaddr)
-      nodes.push(await new TestNode(name, { bootstrap, directory: { targetConnections: 0 } }).start())
+      nodes.push(await new TestNode(name, { bootstrap, dht: false, directory: { targetConnections: 0 } }).start())
     }
     heard = []
     judge = () => 'accept'

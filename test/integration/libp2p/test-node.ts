@@ -1,10 +1,12 @@
 import { systemClock } from '../../../src/lib/clock.ts'
 import { ComponentList } from '../../../src/lib/component.ts'
 import { type LogFacts, type Logger, silentMetrics } from '../../../src/lib/telemetry.ts'
-import { Libp2pDirectory, type Libp2pDirectoryOptions } from '../../../src/network/libp2p/directory.ts'
+import { Libp2pDirectory } from '../../../src/network/libp2p/directory.ts'
+import type { Libp2pDirectoryOptions } from '../../../src/network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../../../src/network/libp2p/gossip.ts'
 import { Libp2pHost } from '../../../src/network/libp2p/host.ts'
 import { defaultHostLimits, type Libp2pHostOptions } from '../../../src/network/libp2p/host-config.ts'
+import type { RecordStore } from '../../../src/ports/record-store.ts'
 import type { Address } from '../../../src/protocol/ids.ts'
 import { type PrivateJwk, signerFromJwk } from '../../../src/protocol/keys.ts'
 import type { UnitRole } from '../../../src/protocol/unit-record.ts'
@@ -16,6 +18,7 @@ export interface TestNodeOptions extends Partial<Omit<Libp2pHostOptions, 'privat
   readonly jwk?: PrivateJwk
   readonly roles?: readonly UnitRole[]
   readonly directory?: Partial<Libp2pDirectoryOptions>
+  readonly saved?: RecordStore
 }
 
 /** Host, gossip and directory of one node on loopback, as the composition root puts them together. */
@@ -30,7 +33,7 @@ export class TestNode {
 
   constructor(name: string, options: TestNodeOptions = {}) {
     this.name = name
-    const { jwk = testJwk(name), roles = ['CU'], directory = {}, ...host } = options
+    const { jwk = testJwk(name), roles = ['CU'], directory = {}, saved, ...host } = options
     const telemetry = { log: this.#logger(), metrics: silentMetrics }
     const signer = signerFromJwk(jwk)
     this.address = signer.address
@@ -55,7 +58,7 @@ export class TestNode {
       network: this.host.networkHash,
       formats: [],
     })
-    const deps = { ...telemetry, clock: systemClock, host: this.host, gossip: this.gossip, signer }
+    const deps = { ...telemetry, clock: systemClock, host: this.host, gossip: this.gossip, signer, saved }
     this.directory = new Libp2pDirectory(deps, { describe, ...directory })
     this.#all = new ComponentList(name, [this.host, this.gossip, this.directory])
   }

@@ -197,6 +197,15 @@ describe('units/routing/routed-compute', () => {
     assert.equal(calls[0], calls[1])
   })
 
+  it('asks first whoever says that it has the Process live, and last whoever does not', async () => {
+    for (const name of names) join(name)
+    const last = order().at(-1) ?? ''
+    const { address } = testSigner(last)
+    network.join({ ...aRecord(address, ['CU']), warm: [process.slice(0, 8)] }, { compute: aCompute(last) })
+    await routed().result(process, 0 as Nonce)
+    assert.deepEqual(calls, [address])
+  })
+
   it('moves only the Processes of a CU that leaves, and spreads them', () => {
     const units = names.map(name => ({ address: testSigner(name).address }))
     const keys = Array.from({ length: 400 }, (_, i) => `process ${i}`)

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../../src/lib/errors.ts'
+import { peerIdOf } from '../../../../src/network/libp2p/peer-key.ts'
 import { RecordBook } from '../../../../src/network/libp2p/record-book.ts'
 import type { Address } from '../../../../src/protocol/ids.ts'
 import { generateKey } from '../../../../src/protocol/keys.ts'
-import { testSigner } from '../../../support/builders.ts'
+import { testJwk, testSigner } from '../../../support/builders.ts'
 import { aRecord, mutated, network, type RecordOptions, StillClock } from './records.ts'
 
 describe('network/libp2p/record-book', () => {
@@ -107,6 +108,19 @@ describe('network/libp2p/record-book', () => {
       await assert.rejects(book.judge(ethereum), { code: 'INVALID_RECORD', message: /RSA or Ed25519/ })
     })
 
+    it('makes room in a full book only for whom somebody waits, and not from what is in use', async () => {
+      book = new RecordBook(clock, { network, seed: 'me', maxRecords: 2 })
+      await judge('a')
+      await judge('b')
+      book.report(addressOf('b'), 'ok')
+      await assert.rejects(judge('c'), { code: 'OVERLOADED' })
+      const found = book.waitFor(addressOf('c'), { signal: AbortSignal.timeout(1000) })
+      assert.equal(await judge('c'), 'new')
+      assert.equal((await found).address, addressOf('c'))
+      assert.deepEqual([...names()].sort(), ['b', 'c'])
+      await assert.rejects(judge('d'), { code: 'OVERLOADED' })
+    })
+
     it('makes room for newcomers from what has expired, never from what lives', async () => {
       book = new RecordBook(clock, { network, seed: 'me', maxRecords: 2 })
       await judge('a')
@@ -173,6 +187,19 @@ describe('network/libp2p/record-book', () => {
       clock.pass(20_000)
       book.report(addressOf(second), 'failed')
       assert.deepEqual(names(), [third, first, second])
+    })
+
+    it('ranks near and idle units first, after those that fail less', async () => {
+      const latency = new Map<string, number>()
+      book = new RecordBook(clock, { network, seed: 'me', latencyOf: peer => latency.get(peer) })
+      for (const seed of ['a', 'b', 'c']) await judge(seed, { load: seed === 'b' ? 90 : 0 })
+      latency.set(peerIdOf(testJwk('a')), 400)
+      latency.set(peerIdOf(testJwk('b')), 1)
+      latency.set(peerIdOf(testJwk('c')), 1)
+      assert.deepEqual(names(), ['c', 'b', 'a'])
+      book.report(addressOf('c'), 'failed')
+      clock.pass(5_000)
+      assert.deepEqual(names(), ['b', 'a', 'c'])
     })
 
     it('forgets failures after five minutes', async () => {

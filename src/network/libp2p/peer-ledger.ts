@@ -1,0 +1,129 @@
+import type { Clock } from '../../lib/clock.ts'
+import { BlameLimiter } from './blame.ts'
+
+/** What a peer can be blamed for, with the points each time costs. A peer is banned at `banPoints`. */
+const offences = {
+  /** A gossip message that proves itself wrong. */
+  'gossip-invalid': 5,
+  /** More gossip of its own than its topic allows. */
+  'gossip-rate': 0.2,
+  /** A unit record that proves itself wrong, handed over in an exchange or through the DHT. */
+  'record-invalid': 10,
+  /** More questions to our part of the DHT than allowed, or questions that nobody here asks. */
+  'dht-rate': 1,
+  'dht-misuse': 10,
+  /** More gRPC calls than allowed. */
+  'grpc-rate': 0.2,
+} as const
+export type Offence = keyof typeof offences
+
+/** Half of the points are forgiven in this many milliseconds. */
+const halfLifeMs = 30_000
+/** Points that lead to a ban: ten lies, or a flood of 500 beyond its limits. */
+const banPoints = 100
+/** Milliseconds of a ban. Long enough to starve a flood, short enough that a mended node is soon back. */
+const banMs = 120_000
+/** What offences take off the gossip score at the most: less than any of its thresholds, so that a ban stays this ledger's decision. */
+const maxPenalty = 15
+/** Peers remembered at once; the one longest quiet is forgotten first. */
+const maxPeers = 1024
+
+export interface PeerConduct {
+  readonly peer: string
+  /** How often, by reason. */
+  readonly offences: Readonly<Partial<Record<Offence, number>>>
+  readonly points: number
+  readonly lastOffence: Offence
+  readonly lastOffenceAt: number
+  /** Milliseconds since the Unix epoch; 0 if it is not banned. */
+  readonly bannedUntil: number
+}
+
+interface Entry {
+  readonly offences: Partial<Record<Offence, number>>
+  points: number
+  at: number
+  last: Offence
+  bannedUntil: number
+}
+
+/**
+ * What this node has against its peers, and whom it bans for it.
+ *
+ * Invariant: at most half of the neighbours (never less than three) are blamed within a minute: when more seem to
+ * misbehave, it is likelier that this node is wrong, and it must not cut itself off.
+ */
+export class PeerLedger {
+  readonly #clock: Clock
+  readonly #crowd: BlameLimiter
+  readonly #entries = new Map<string, Entry>()
+  readonly #listeners = new Set<(peer: string, reason: Offence) => void>()
+
+  /** @param neighbours How many peers are connected now. */
+  constructor(clock: Clock, neighbours: () => number) {
+    this.#clock = clock
+    this.#crowd = new BlameLimiter(clock, neighbours, Number.POSITIVE_INFINITY)
+  }
+
+  /** Counts an offence, and bans whoever has too many. */
+  blame(peer: string, reason: Offence): void {
+    if (!this.#crowd.mayBlame(peer)) return
+    const now = this.#clock.now()
+    const entry = this.#entries.get(peer) ?? { offences: {}, points: 0, at: now, last: reason, bannedUntil: 0 }
+    entry.points = this.#points(entry) + offences[reason]
+    entry.offences[reason] = (entry.offences[reason] ?? 0) + 1
+    Object.assign(entry, { at: now, last: reason })
+    this.#entries.delete(peer)
+    this.#entries.set(peer, entry)
+    if (this.#entries.size > maxPeers) this.#forgetOldest()
+    if (entry.points >= banPoints && entry.bannedUntil <= now) this.#ban(peer, entry)
+  }
+
+  isBanned(peer: string): boolean {
+    return (this.#entries.get(peer)?.bannedUntil ?? 0) > this.#clock.now()
+  }
+
+  /** Zero or less: what gossip adds to the score of the peer. */
+  scoreOf(peer: string): number {
+    const entry = this.#entries.get(peer)
+    return entry === undefined ? 0 : -Math.min(maxPenalty, this.#points(entry))
+  }
+
+  /** Worst first. */
+  list(): readonly PeerConduct[] {
+    const now = this.#clock.now()
+    return [...this.#entries]
+      .map(([peer, entry]) => ({
+        peer,
+        offences: { ...entry.offences },
+        points: Math.round(this.#points(entry)),
+        lastOffence: entry.last,
+        lastOffenceAt: entry.at,
+        bannedUntil: entry.bannedUntil > now ? entry.bannedUntil : 0,
+      }))
+      .sort((a, b) => b.bannedUntil - a.bannedUntil || b.points - a.points)
+  }
+
+  /** Tells of each ban. Returns how to stop. */
+  onBan(listener: (peer: string, reason: Offence) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #ban(peer: string, entry: Entry): void {
+    entry.bannedUntil = this.#clock.now() + banMs
+    for (const listener of this.#listeners) listener(peer, entry.last)
+  }
+
+  #points({ points, at }: Entry): number {
+    return points * 2 ** (-Math.max(0, this.#clock.now() - at) / halfLifeMs)
+  }
+
+  #forgetOldest(): void {
+    for (const [peer] of this.#entries) {
+      if (this.isBanned(peer)) continue
+      this.#entries.delete(peer)
+      return
+    }
+  }
+}
