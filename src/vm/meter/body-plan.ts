@@ -16,6 +16,10 @@ export const edit = {
   payEntries: 8,
   payPages32: 9,
   payPages64: 10,
+  /** A callee has paid: what is left is read anew. */
+  reload: 11,
+  /** Both: at the head of a handler. */
+  reloadAndPay: 12,
   /** Plus the kind of NaN. */
   nan: 16,
 } as const
@@ -61,7 +65,10 @@ export interface BodyPlan {
   /** Words of call stack that a frame of this function counts for. */
   readonly frameWords: number
   readonly calls: boolean
-  readonly paysOnStack: boolean
+  /** Whether it pays more than once: then what is left is kept in a local. */
+  readonly paysOften: boolean
+  /** Whether it pays for lengths that it finds on the stack. */
+  readonly paysLengths: boolean
   /** Which kinds of `nanKind` are needed, as bits. */
   readonly nanKinds: number
   readonly edits: Edits

@@ -39,11 +39,14 @@ export class BodyScanner {
   #calls = false
   /** Most values that go to and come from one callee: engines keep room for them apart from the operands. */
   #passed = 0
-  #paysOnStack = false
+  /** Places where it pays. */
+  #pays = 0
+  #paysLengths = false
   #nanKinds = 0
   #run = 0
   #runCost = 0
   #runIsHead = true
+  #runIsHandler = false
 
   constructor(facts: ModuleFacts, prices: PriceTable, strict: boolean) {
     this.#facts = facts
@@ -74,7 +77,8 @@ export class BodyScanner {
       locals: count,
       frameWords: frame,
       calls: this.#calls || frame > smallFrameWords,
-      paysOnStack: this.#paysOnStack,
+      paysOften: this.#pays > 1,
+      paysLengths: this.#paysLengths,
       nanKinds: this.#nanKinds,
       edits: this.#edits,
     }
@@ -86,7 +90,8 @@ export class BodyScanner {
     this.#vectors = false
     this.#calls = false
     this.#passed = 0
-    this.#paysOnStack = false
+    this.#pays = 0
+    this.#paysLengths = false
     this.#nanKinds = 0
   }
 
@@ -120,10 +125,17 @@ export class BodyScanner {
     else if (opcode === op.catchAll) this.#stack.restart(0)
     else if (opcode === op.end || opcode === op.delegate) this.#stack.leave()
     const cost = this.#runCost === 0 ? 0 : this.#runCost + this.#prices.perRun
-    const kind = this.#runIsHead ? (cost === 0 ? edit.check : edit.payAndCheck) : cost === 0 ? edit.none : edit.pay
-    if (kind === edit.payAndCheck) this.#paysOnStack = true
+    const kind = this.#kindOfRun(cost)
+    if (kind !== edit.none && kind !== edit.reload) this.#pays++
     this.#edits.set(this.#run, kind, cost)
     this.#startRun(reader.at, opcode === op.loop)
+    this.#runIsHandler = opcode === op.catch || opcode === op.catchAll
+  }
+
+  #kindOfRun(cost: number): number {
+    if (this.#runIsHead) return cost === 0 ? edit.check : edit.payAndCheck
+    if (this.#runIsHandler) return cost === 0 ? edit.reload : edit.reloadAndPay
+    return cost === 0 ? edit.none : edit.pay
   }
 
   /** Its cost is known only at its end, but it is taken here. */
@@ -131,6 +143,7 @@ export class BodyScanner {
     this.#run = this.#edits.add(at, edit.none)
     this.#runCost = 0
     this.#runIsHead = head
+    this.#runIsHandler = false
   }
 
   #readImmediate(reader: BinaryReader, opcode: number, at: number): void {
@@ -192,6 +205,7 @@ export class BodyScanner {
     this.#passed = Math.max(this.#passed, type.params.length + type.results.length)
     const host = !indirect && index < this.#facts.importedFunctions
     this.#edits.add(at, host ? edit.callHost : edit.call)
+    if (opcode === op.call || opcode === op.callIndirect) this.#edits.add(reader.at, edit.reload)
     // What the host computes may hold the bits of its machine as well.
     if (host && opcode === op.call && type.results.length === 1) {
       const nan = nanKindOfType(type.results[0])
@@ -248,7 +262,7 @@ export class BodyScanner {
   }
 
   #payLength(at: number, kind: number): void {
-    this.#paysOnStack = true
+    this.#paysLengths = true
     this.#edits.add(at, kind)
   }
 

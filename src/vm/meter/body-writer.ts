@@ -26,7 +26,10 @@ export class BodyWriter {
   readonly #maxDepthWords: number
   // Indices of the locals that the current function is given.
   #gasLocal = 0
+  #lengthLocal = 0
   #depthLocal = 0
+  /** Whether the current function keeps in a local what is left: then a run pays without waiting for the memory. */
+  #keeps = false
   readonly #nanLocals: number[] = [0, 0, 0, 0, 0]
 
   constructor(writer: BinaryWriter, globals: MeterGlobals, prices: PriceTable, maxDepthWords: number) {
@@ -38,6 +41,7 @@ export class BodyWriter {
 
   /** Writes the body without its size. */
   write(bytes: Uint8Array, plan: BodyPlan): void {
+    this.#keeps = plan.paysOften
     this.#writeLocals(bytes, plan)
     if (plan.calls) this.#enter(plan.frameWords)
     const { positions, kinds, values } = plan.edits
@@ -48,7 +52,8 @@ export class BodyWriter {
       const at = positions[i] ?? from
       this.#writer.copy(bytes, from, at)
       from = at
-      this.#insert(kind, values[i] ?? 0)
+      if (i === 0) this.#payFirst(values[i] ?? 0)
+      else this.#insert(kind, values[i] ?? 0)
     }
     this.#writer.copy(bytes, from, plan.end)
   }
@@ -56,7 +61,9 @@ export class BodyWriter {
   #writeLocals(bytes: Uint8Array, plan: BodyPlan): void {
     const added: number[] = []
     const add = (type: number): number => plan.locals + added.push(type) - 1
-    if (plan.paysOnStack) this.#gasLocal = add(valueType.i64)
+    // Also where it pays once: the check wants the difference twice.
+    this.#gasLocal = add(valueType.i64)
+    if (plan.paysLengths) this.#lengthLocal = add(valueType.i64)
     if (plan.calls) this.#depthLocal = add(valueType.i32)
     for (let kind = 1; kind < nanLocalType.length; kind++) {
       if ((plan.nanKinds & (1 << kind)) !== 0) this.#nanLocals[kind] = add(nanLocalType[kind] ?? valueType.v128)
@@ -71,6 +78,8 @@ export class BodyWriter {
     if (kind === edit.pay || kind === edit.payAndCheck) this.#pay(cost, kind === edit.payAndCheck)
     else if (kind === edit.call || kind === edit.callHost) this.#tellDepth(kind === edit.callHost)
     else if (kind === edit.check) this.#check()
+    else if (kind === edit.reload) this.#reload()
+    else if (kind === edit.reloadAndPay) this.#reloadAndPay(cost)
     else if (kind === edit.payBytes32) this.#payLength({ wide: false, shift: 6, price: per64Bytes })
     else if (kind === edit.payBytes64) this.#payLength({ wide: true, most: mostBytes, shift: 6, price: per64Bytes })
     else if (kind === edit.payEntries) this.#payLength({ wide: false, shift: 0, price: perTableEntry })
@@ -101,44 +110,65 @@ export class BodyWriter {
     this.#op(op.globalSet, this.#globals.depth)
   }
 
+  /** At the head of the function: from here on `#gasLocal` holds what is left, in a function that keeps it. */
+  #payFirst(cost: number): void {
+    if (cost > 0) this.#reloadAndPay(cost)
+    else this.#load()
+    this.#check()
+  }
+
+  // What is left is written back at once, so that the host reads the truth after any trap; but it is not read again.
   #pay(cost: number, check: boolean): void {
+    this.#op(op.localGet, this.#gasLocal)
+    this.#subtract(cost)
+    if (check) this.#check()
+  }
+
+  #reloadAndPay(cost: number): void {
     this.#op(op.globalGet, this.#globals.gas)
+    this.#subtract(cost)
+  }
+
+  #subtract(cost: number): void {
     this.#constant(op.i64Const, cost)
     this.#writer.byte(op.i64Sub)
-    if (check) this.#op(op.localTee, this.#gasLocal)
+    this.#op(op.localTee, this.#gasLocal)
     this.#op(op.globalSet, this.#globals.gas)
-    if (!check) return
-    this.#op(op.localGet, this.#gasLocal)
-    this.#trapIfNegative()
+  }
+
+  #reload(): void {
+    if (this.#keeps) this.#load()
+  }
+
+  #load(): void {
+    this.#op(op.globalGet, this.#globals.gas)
+    this.#op(op.localSet, this.#gasLocal)
   }
 
   /** Stack: …, length. Takes price * (min(length, most) >> shift), traps before the work when it is too much. */
   #payLength({ wide, most, shift, price }: LengthPrice): void {
     if (!wide) this.#writer.byte(op.i64ExtendI32U)
-    this.#op(op.localSet, this.#gasLocal)
+    this.#op(op.localSet, this.#lengthLocal)
     this.#op(op.globalGet, this.#globals.gas)
-    this.#op(op.localGet, this.#gasLocal)
+    this.#op(op.localGet, this.#lengthLocal)
     if (most !== undefined) {
       this.#constant(op.i64Const, most)
-      this.#op(op.localGet, this.#gasLocal)
+      this.#op(op.localGet, this.#lengthLocal)
       this.#constant(op.i64Const, most)
       this.#writer.bytes(op.i64LtU, op.select)
     }
     if (shift > 0) this.#writer.bytes(op.i64Const, shift, op.i64ShrU)
     this.#constant(op.i64Const, price)
     this.#writer.bytes(op.i64Mul, op.i64Sub)
+    this.#op(op.localTee, this.#gasLocal)
     this.#op(op.globalSet, this.#globals.gas)
     this.#check()
-    this.#op(op.localGet, this.#gasLocal)
+    this.#op(op.localGet, this.#lengthLocal)
     if (!wide) this.#writer.byte(op.i32WrapI64)
   }
 
   #check(): void {
-    this.#op(op.globalGet, this.#globals.gas)
-    this.#trapIfNegative()
-  }
-
-  #trapIfNegative(): void {
+    this.#op(op.localGet, this.#gasLocal)
     this.#writer.copy(trapIfNegative, 0, trapIfNegative.length)
   }
 
