@@ -140,7 +140,8 @@ async function stock({ bytes, format, environment }: EvalSetup): Promise<Way> {
 
 const way = await { ours, bare, stock }[setup.way](setup)
 const plain = (result: unknown): string => {
-  const { gasUsed: _, ...evaluation } = setup.way === 'ours' ? (result as { gasUsed: bigint }) : parseEvaluation(result, 0n)
+  const { gasUsed: _, ...evaluation } =
+    setup.way === 'ours' ? (result as { gasUsed: bigint }) : parseEvaluation(result, 0n)
   return JSON.stringify(evaluation)
 }
 
