@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import '../lib/polyfill.ts'
 import { Command, CommanderError } from 'commander'
+import { aosCommand } from './commands/aos.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { initCommand } from './commands/init.ts'
 import { moduleCommand } from './commands/module.ts'
@@ -41,6 +42,7 @@ for (const command of [
   traceCommand(),
   crankCommand(),
   moduleCommand(),
+  aosCommand(),
   signGuardCommand(),
   testnetCommand(),
   devnetCommand(),

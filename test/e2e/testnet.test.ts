@@ -50,6 +50,12 @@ describe('a newcomer', function () {
     const { process } = (await json('spawn', '--name', 'counter')) as { process: string }
     const first = await json('eval', process, 'N = (N or 0) + 1; return N')
     assert.deepEqual(first['nonce'], 1)
+    const aos = (await json('aos', 'me', '--print', '--module', process)) as {
+      env: Record<string, string>
+      command: string[]
+    }
+    assert.match(aos.env['MU_URL'] ?? '', /^http:\/\/127\.0\.0\.1:\d+\/mu$/)
+    assert.equal(aos.command.filter(word => word === 'Authority').length, 2, 'one for each MU')
     await json('testnet', 'down')
     await runCli(['testnet', 'up', '--detach'], { cwd, timeoutMs: 120_000 })
     const again = await json('result', process, '1')

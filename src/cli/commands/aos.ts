@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { AoError } from '../../lib/errors.ts'
+import type { NodeConnection } from '../../network/grpc/connect.ts'
+import { createKey, loadKey } from '../../node/keys.ts'
+import { defaultTestnetDirectory } from '../../testnet/layout.ts'
+import { endpointOf } from '../../testnet/testnet.ts'
+import { type ConnectOptions, runningTestnet } from '../connect.ts'
+import { type OutputOptions, printResult } from '../output.ts'
+
+interface AosOptions extends ConnectOptions, OutputOptions {
+  readonly module?: string
+  readonly print?: boolean
+}
+
+/** How the aos command line has to be started to reach this network and no other. */
+interface AosSetup {
+  readonly env: Readonly<Record<string, string>>
+  readonly args: readonly string[]
+}
+
+export const aosCommand = (): Command =>
+  new Command('aos')
+    .description('Start the aos command line on this network, or print how to.')
+    .argument('[name]', 'name of the Process, found or spawned', 'default')
+    .argument('[aos-arguments...]', 'handed to aos as they are; write -- before them')
+    .option('--print', 'only print the environment and the command')
+    .option(
+      '--node <endpoint>',
+      'gRPC endpoint or URL of a node; by default the first MU of the testnet that runs here',
+    )
+    .option('--module <id>', "the aos module; by default the running testnet's")
+    .option('--wallet <file>', 'RSA wallet (JWK); by default one made for aos')
+    .option('--testnet <directory>', 'directory of the testnet to look for')
+    .addHelpText(
+      'after',
+      `
+aos keeps what it knows of Processes in its home, so it gets one of this network's own.
+Pushed messages are believed only if a Process names the MU: every MU of the network becomes an Authority tag.
+
+Examples:
+  aonet aos my-process
+  aonet aos my-process -- --load chat.lua
+  aonet aos --print`,
+    )
+    .action(async (name: string, rest: readonly string[], options: AosOptions) => {
+      const setup = await aosSetup(name, options)
+      const command = ['aos', ...setup.args, ...rest]
+      const isInstalled = onPath('aos')
+      if (options.print === true || options.json === true || !isInstalled) {
+        const exports = Object.entries(setup.env).map(([key, value]) => `export ${key}=${quoted(value)}`)
+        printResult([...exports, command.map(quoted).join(' ')].join('\n'), { env: setup.env, command }, options)
+        if (!isInstalled && options.print !== true && options.json !== true) throw notInstalled()
+        return
+      }
+      process.exitCode = await run(command, setup.env)
+    })
+
+async function aosSetup(name: string, options: AosOptions): Promise<AosSetup> {
+  const testnet = runningTestnet(options)
+  const near = testnet?.nodes.find(({ roles }) => roles.includes('MU'))
+  const endpoint = options.node ?? process.env['AONET_NODE'] ?? (near && endpointOf(near))
+  const module = options.module ?? testnet?.modules['aos']
+  if (endpoint === undefined)
+    throw missing(
+      'no node is named and no testnet is running here',
+      'Start one with `npm start`, or name a node with --node.',
+    )
+  if (module === undefined)
+    throw missing(
+      'no aos module is known here',
+      'Publish it with `aonet module publish --aos`, or name one with --module.',
+    )
+  const home = resolve(options.testnet ?? defaultTestnetDirectory, 'aos-home')
+  mkdirSync(home, { recursive: true })
+  const { connectNode } = await import('../../network/grpc/connect.ts')
+  const node = await connectNode(endpoint, {})
+  try {
+    return await setupAt(node, { name, module, home, wallet: options.wallet })
+  } finally {
+    await node.close()
+  }
+}
+
+async function setupAt(
+  node: NodeConnection,
+  { name, module, home, wallet }: { name: string; module: string; home: string; wallet: string | undefined },
+): Promise<AosSetup> {
+  const units = await node.listUnits()
+  const scheduler = units.find(({ roles }) => roles.includes('SU'))
+  if (scheduler === undefined)
+    throw missing('this node knows no Scheduler Unit', 'Wait until it has found its network: `aonet status`.')
+  const messengers = units.filter(({ roles }) => roles.includes('MU'))
+  const http = String(node.info.status['http'])
+  return {
+    env: {
+      HOME: home,
+      MU_URL: `${http}/mu`,
+      CU_URL: `${http}/cu`,
+      GATEWAY_URL: node.info.arweave,
+      ARWEAVE_GRAPHQL: `${node.info.arweave}/graphql`,
+    },
+    args: [
+      ...[name, '--legacy', '--wallet', rsaWallet(wallet ?? join(home, 'wallet.json'), wallet === undefined)],
+      ...['--module', module, '--scheduler', scheduler.address],
+      ...messengers.flatMap(({ address }) => ['--tag-name', 'Authority', '--tag-value', address]),
+    ],
+  }
+}
+
+/** aos signs as Arweave wallets do. @throws AoError `INVALID_ARGUMENT` for a wallet of another kind. */
+function rsaWallet(file: string, make: boolean): string {
+  if (make && !existsSync(file)) createKey(file, 'rsa')
+  const { jwk } = loadKey(file, 'Name an RSA wallet with --wallet.')
+  if (jwk['kty'] === 'RSA') return file
+  throw missing('aos needs an RSA wallet', 'Leave out --wallet: one is made for it.')
+}
+
+async function run([command = 'aos', ...args]: readonly string[], env: AosSetup['env']): Promise<number> {
+  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...env } })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return code ?? 1
+}
+
+const onPath = (command: string): boolean =>
+  (process.env['PATH'] ?? '').split(delimiter).some(folder => folder !== '' && existsSync(join(folder, command)))
+
+/** For a POSIX shell. */
+const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
+const missing = (what: string, hint: string): AoError => new AoError('INVALID_ARGUMENT', what, {}, { hint })
+const notInstalled = (): AoError =>
+  missing(
+    'the aos command line is not installed',
+    'Install it as its documentation says, or run the lines above where it is.',
+  )

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { eventually } from '../support/eventually.ts'
+import { type AoEdge, AoUser, outputText, readCursor } from './ao-client.ts'
+import { doors, LocalNetwork } from './local-network.ts'
+
+interface FoundProcess {
+  readonly id: string
+  readonly tags: readonly { readonly name: string; readonly value: string }[]
+}
+
+/** Each request that the aos command line 2.0.16 makes, in its order: compat.md section G. */
+describe('the requests of the aos command line', function () {
+  this.timeout(120_000)
+  let network: LocalNetwork
+  before(async () => {
+    network = await LocalNetwork.start()
+  })
+  after(() => network?.stop())
+
+  /** How aos looks for a Process of a name; one of the owners is an empty text. */
+  const findByName = async (name: string): Promise<readonly FoundProcess[]> => {
+    const query = `query ($owners: [String!]!, $name: String!) {
+      transactions(
+        first: 10,
+        owners: $owners,
+        tags: [
+          { name: "Data-Protocol", values: ["ao"] },
+          { name: "Type", values: ["Process"] },
+          { name: "Name", values: [$name] }
+        ]
+      ) { edges { node { id tags { name value } } } }
+    }`
+    const owners = [network.wallet.signer.address, '']
+    const body = JSON.stringify({ query, variables: { owners, name } })
+    const answer = await fetch(`${network.gateway}/graphql`, {
+      ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body },
+    })
+    const { data } = (await answer.json()) as {
+      data: { transactions: { edges: readonly { readonly node: FoundProcess }[] } }
+    }
+    return data.transactions.edges.map(({ node }) => node)
+  }
+
+  for (const door of doors) {
+    it(`boot, evaluate, load a file, print live and find the Process again, through ${door}`, async () => {
+      const user = await AoUser.of('0.0.98', { network, door })
+      const name = `aos through ${door}`
+      assert.deepEqual(await findByName(name), [])
+      const process = await user.spawn('aos', [
+        { name: 'App-Name', value: 'aos' },
+        { name: 'Name', value: name },
+        { name: 'aos-Version', value: '2.0.16' },
+      ])
+
+      const version = await user.message(process, 'Eval', { data: "require('.process')._version" })
+      const { Output } = await user.ao.result({ process, message: version })
+      assert.match((Output as { prompt: string }).prompt, /aos-2\.0\.4.*Inbox:/)
+      assert.equal(outputText({ Output } as never), '2.0.4')
+
+      const file = 'local M = {} M.answer = function() return 42 end _G.package.loaded["m"] = M return M.answer()'
+      assert.equal(await user.evaluate(process, file), '42')
+      await assert.rejects(user.evaluate(process, 'error("on purpose")'), /on purpose/)
+
+      // The first look at what was printed goes backwards; its cursor is where the live print begins.
+      const { edges } = await user.ao.results({ process, limit: 5, sort: 'DESC' })
+      const newest = edges[0] as AoEdge
+      assert.equal(Number(readCursor(newest).ordinate), 2)
+      await user.evaluate(process, 'Handlers.add("hi", "Hi", function(m) print("got " .. m.Data) end)')
+      await user.evaluate(process, 'Send({ Target = ao.id, Action = "Hi", Data = "a greeting" })')
+      await eventually(
+        'the live print',
+        async () => {
+          const live = await user.ao.results({ process, limit: 1000, from: newest.cursor })
+          return live.edges.some(({ node }) => {
+            const output = node.Output as { print?: boolean; data?: unknown }
+            return output.print === true && JSON.stringify(output.data).includes('got a greeting')
+          })
+        },
+        30_000,
+      )
+
+      const [found] = await findByName(name)
+      assert.equal(found?.id, process)
+      assert.equal(await user.evaluate(process, 'return 6 * 7'), '42')
+    })
+  }
+})
