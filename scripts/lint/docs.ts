@@ -1,8 +1,9 @@
 // Holds the documentation to the code: the README's table of settings, its links, and the commands it names.
-// `--write` brings the table up to date.
+// `--write` brings the table and the page of the wire's calls up to date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { environmentName, settingNames, settings } from '../../src/node/settings.ts'
+import { protoDocs } from './proto-docs.ts'
 
 const pages = ['README.md', 'src/README.md', 'proto/README.md', 'test/README.md']
 const mark = '<!-- settings -->'
@@ -12,6 +13,11 @@ const readme = readFileSync('README.md', 'utf8')
 const updated = withSettings(readme)
 if (process.argv.includes('--write')) writeFileSync('README.md', updated)
 else if (updated !== readme) mistakes.push('README.md: the table of settings is stale; run: npm run docs')
+
+const api = 'proto/API.md'
+const calls = protoDocs('proto/ao/v1')
+if (process.argv.includes('--write')) writeFileSync(api, calls)
+else if (!existsSync(api) || readFileSync(api, 'utf8') !== calls) mistakes.push(`${api} is stale; run: npm run docs`)
 
 for (const page of pages) {
   const text = readFileSync(page, 'utf8')
