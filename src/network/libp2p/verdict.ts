@@ -15,6 +15,7 @@ const verdicts = {
   UNAUTHENTICATED: 'reject',
   NOT_ALLOWED: 'ignore',
   INSUFFICIENT_STAKE: 'ignore',
+  INSUFFICIENT_BALANCE: 'ignore',
   UNKNOWN_PROCESS: 'ignore',
   UNKNOWN_MESSAGE: 'ignore',
   UNKNOWN_MODULE: 'ignore',

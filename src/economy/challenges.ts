@@ -1,0 +1,107 @@
+import { AoError } from '../lib/errors.ts'
+import type { Address, AssignmentId, MessageId, ProcessId } from '../protocol/ids.ts'
+import type { UnitRole } from '../protocol/unit-record.ts'
+import type { Account } from './account.ts'
+import { schedule } from './agenda.ts'
+import { unhost } from './hosts.ts'
+import { addFunds, forfeit, lock, unlock } from './ledger.ts'
+import { operatorOf } from './operators.ts'
+import { parseQuantity } from './quantity.ts'
+import { payFee } from './rewards.ts'
+import type { ChallengeRow } from './rows.ts'
+import { changeDisputes, convict } from './slashing.ts'
+import type { EconomyState } from './state.ts'
+
+export interface ChallengeRequest {
+  readonly kind: ChallengeRow['kind']
+  readonly challenger: Account
+  readonly accused: Address
+  readonly process: ProcessId
+  readonly epoch: number
+  /** F2: where the Assignment stands. */
+  readonly nonce?: number | undefined
+  readonly message: MessageId
+  /** F2: the acknowledgement that is not to be found. F8: none. */
+  readonly assignment?: AssignmentId | undefined
+  /** Height that the acknowledgement or the promise names: the challenge may come only some time after. */
+  readonly notBefore?: number | undefined
+}
+
+const roleOf = { F2: 'SU', F3: 'SU', F8: 'MU' } as const satisfies Record<ChallengeRow['kind'], UnitRole>
+
+/**
+ * Asks a unit, in front of everybody, to show what it owes: it has `responseBlocks` to answer. The challenger locks a
+ * bond and the fee for the service.
+ *
+ * @param id of the message that carries the challenge.
+ * @throws AoError `NOT_ALLOWED` | `NOT_READY` | `INSUFFICIENT_BALANCE`
+ */
+export function openChallenge(state: EconomyState, id: string, request: ChallengeRequest): ChallengeRow {
+  const { kind, challenger, accused, notBefore, ...rest } = request
+  const { height } = state.clock.value
+  if (notBefore !== undefined && height < notBefore) {
+    throw new AoError('NOT_READY', 'the unit still has time of its own', { height, from: notBefore })
+  }
+  const pair = `${challenger} ${accused}`
+  const open = state.openChallenges.get(pair) ?? 0
+  const { maxOpenChallenges, responseBlocks } = state.params
+  if (open >= maxOpenChallenges) throw new AoError('NOT_ALLOWED', 'too many open challenges of this unit', { open })
+  const bond = parseQuantity(state.params.timeoutBond)
+  const fee = kind === 'F3' ? parseQuantity(state.params.schedulingFee) : 0n
+  lock(state, challenger, bond + fee)
+  const row: ChallengeRow = {
+    ...{ kind, challenger, accused, bond, fee, role: roleOf[kind], dueAt: height + responseBlocks },
+    process: rest.process,
+    epoch: rest.epoch,
+    nonce: rest.nonce,
+    message: rest.message,
+    assignment: rest.assignment,
+  }
+  state.challenges.set(id, row)
+  state.openChallenges.set(pair, open + 1)
+  changeDisputes(state, row.role, accused, 1)
+  schedule(state, { height: row.dueAt, kind: 'challenge', key: id })
+  return row
+}
+
+/** @throws AoError `NOT_ALLOWED` if there is none, or it is over. */
+export function openChallengeAt(state: EconomyState, id: string): ChallengeRow {
+  const row = state.challenges.get(id)
+  if (row === undefined) throw new AoError('NOT_ALLOWED', 'there is no such open challenge', { id })
+  return row
+}
+
+/** The unit has shown what was asked for: it gets the fee and half of the bond; the rest of it burns. */
+export function answerChallenge(state: EconomyState, id: string): ChallengeRow {
+  const row = openChallengeAt(state, id)
+  close(state, id, row)
+  forfeit(state, operatorOf(state, row.role, row.accused)?.owner ?? row.accused, row.bond)
+  if (row.fee > 0n) {
+    addFunds(state, { escrow: -row.fee })
+    payFee(state, row.role, row.accused, row.fee)
+  }
+  return row
+}
+
+/** No answer in time: guilty. @returns the row, if it was still open. */
+export function expireChallenge(state: EconomyState, id: string): ChallengeRow | undefined {
+  const row = state.challenges.get(id)
+  if (row === undefined) return undefined
+  close(state, id, row)
+  unlock(state, row.challenger, row.bond + row.fee)
+  const { kind, role, accused: operator, challenger: reporter, process } = row
+  convict(state, { kind, digest: `challenge ${id}`, role, operator, reporter, process })
+  if (role === 'SU') {
+    unhost(state, { process, scheduler: operator, queue: kind === 'F3' ? row.message : undefined })
+  }
+  return row
+}
+
+function close(state: EconomyState, id: string, row: ChallengeRow): void {
+  state.challenges.delete(id)
+  const pair = `${row.challenger} ${row.accused}`
+  const open = (state.openChallenges.get(pair) ?? 1) - 1
+  if (open === 0) state.openChallenges.delete(pair)
+  else state.openChallenges.set(pair, open)
+  changeDisputes(state, row.role, row.accused, -1)
+}

@@ -1,0 +1,239 @@
+import { sha256, toHex, utf8 } from '../lib/bytes.ts'
+import { AoError } from '../lib/errors.ts'
+import { nextLink } from '../protocol/hash-chain.ts'
+import type { Address, MessageId, ProcessId } from '../protocol/ids.ts'
+import type { Account } from './account.ts'
+import { schedule } from './agenda.ts'
+import { lock, unlock } from './ledger.ts'
+import { standingOf } from './operators.ts'
+import { poolOf } from './pools.ts'
+import { parseQuantity } from './quantity.ts'
+import type { HostBid, HostRow, LogHead } from './rows.ts'
+import type { EconomyState } from './state.ts'
+
+/** Bidders of one Process at one time. */
+const maxBids = 16
+/** Earlier hosts and challenged messages remembered of one Process. */
+const maxPast = 32
+const maxQueue = 64
+
+/** What a bid shows of the Process: its own item, and the last Assignment of its old SU that the bidder has. */
+export interface BidProof {
+  /** The `Scheduler` tag of the Process item: who hosted it in epoch 0. */
+  readonly firstScheduler: Address
+  /** `Fallback-Scheduler` tags of the Process item, in the owner's order. */
+  readonly fallbacks: readonly Address[]
+  /** Assignments signed by the old SU, one after the other; the last one is where the log is to go on. */
+  readonly chain: readonly SignedHead[]
+}
+export interface SignedHead extends LogHead {
+  readonly scheduler: Address
+  readonly epoch: number
+}
+
+/** Who hosts a Process now; undefined while nobody does. `first` is its `Scheduler` tag. */
+export function hostOf(
+  state: EconomyState,
+  process: ProcessId,
+  first: Address,
+): { readonly scheduler: Address; readonly epoch: number } | undefined {
+  const row = state.hosts.get(process)
+  if (row !== undefined && row.phase === 'bidding') return undefined
+  const host = row === undefined ? { scheduler: first, epoch: 0 } : { scheduler: row.scheduler, epoch: row.epoch }
+  return isBanned(state, host.scheduler) ? undefined : host
+}
+
+/** A tombstoned SU hosts nothing any more, without a row for each of its Processes. */
+const isBanned = (state: EconomyState, scheduler: Address): boolean =>
+  state.holds.get(`SU ${scheduler}`)?.tombstoned === true
+
+/** Takes a Process from its SU and opens the bidding. Nothing happens if another hosts it, or nobody. */
+export function unhost(
+  state: EconomyState,
+  at: {
+    process: ProcessId
+    scheduler: Address
+    fork?: HostRow['fork']
+    queue?: MessageId | undefined
+    fallbacks?: readonly Address[]
+  },
+): void {
+  const row = state.hosts.get(at.process)
+  if (row !== undefined && (row.phase === 'bidding' || row.scheduler !== at.scheduler)) {
+    if (row.phase === 'bidding' && at.queue !== undefined) keepQueued(state, at.process, row, at.queue)
+    return
+  }
+  const { height } = state.clock.value
+  const before = row ?? firstEpoch(at.scheduler)
+  const lost = before.winnerBond
+  state.hosts.set(at.process, {
+    ...before,
+    phase: 'bidding',
+    since: height,
+    head: undefined,
+    fork: at.fork,
+    bids: [],
+    fallbacks: at.fallbacks ?? before.fallbacks,
+    queue: at.queue === undefined ? [] : [at.queue],
+    past: [...before.past, { epoch: before.epoch, scheduler: at.scheduler, from: before.since, to: height }].slice(
+      -maxPast,
+    ),
+    winnerBond: undefined,
+    bounty: before.bounty + (lost?.bond ?? 0n),
+  })
+  schedule(state, { height: height + state.params.biddingBlocks, kind: 'bidding', key: at.process })
+}
+
+/**
+ * An SU offers to go on with a Process that nobody hosts. Whoever wins, the log goes on from the longest that any bid
+ * shows, on the selected branch: so whoever holds an acknowledgement can save it.
+ *
+ * @throws AoError `NOT_ALLOWED` | `INVALID_ARGUMENT` | `INSUFFICIENT_BALANCE`
+ */
+export function bid(
+  state: EconomyState,
+  at: { process: ProcessId; bidder: Address; account: Account; proof: BidProof },
+): void {
+  const { process, bidder, account, proof } = at
+  if (!state.hosts.has(process) && isBanned(state, proof.firstScheduler)) {
+    unhost(state, { process, scheduler: proof.firstScheduler, fallbacks: proof.fallbacks })
+  }
+  const known = state.hosts.get(process)
+  if (known?.phase === 'hosted' && isBanned(state, known.scheduler))
+    unhost(state, { process, scheduler: known.scheduler })
+  const row = state.hosts.get(process)
+  if (row === undefined || row.phase !== 'bidding')
+    throw new AoError('NOT_ALLOWED', 'the Process has a host', { process })
+  if (standingOf(state, 'SU', bidder) !== 'active') {
+    throw new AoError('INSUFFICIENT_STAKE', 'only an active SU may bid', { bidder })
+  }
+  if (row.bids.some(other => other.bidder === bidder))
+    throw new AoError('NOT_ALLOWED', 'this SU has bid already', { bidder })
+  if (row.bids.length >= maxBids) throw new AoError('OVERLOADED', 'there are enough bids for this Process', { maxBids })
+  const head = headOf(process, row, proof)
+  const bond = parseQuantity(state.params.bidBond)
+  lock(state, account, bond)
+  const longer = row.head === undefined || head.nonce > row.head.nonce
+  state.hosts.set(process, {
+    ...row,
+    bids: [...row.bids, { bidder, account, bond }],
+    head: longer ? head : row.head,
+    fallbacks: row.fallbacks.length === 0 ? proof.fallbacks : row.fallbacks,
+  })
+}
+
+/** The end of the bidding; without a bid it goes on until there is one. @returns whether there is a new host. */
+export function closeBidding(state: EconomyState, process: ProcessId): boolean {
+  const row = state.hosts.get(process)
+  if (row === undefined || row.phase !== 'bidding') return false
+  const { height } = state.clock.value
+  const { biddingBlocks, publicationBlocks, responseBlocks } = state.params
+  const standing = row.bids.filter(({ bidder }) => standingOf(state, 'SU', bidder) === 'active')
+  const winner = best(state, process, row, standing)
+  if (winner === undefined || row.head === undefined) {
+    for (const { account, bond } of row.bids) unlock(state, account, bond)
+    state.hosts.set(process, { ...row, bids: [] })
+    schedule(state, { height: height + biddingBlocks, kind: 'bidding', key: process })
+    return false
+  }
+  for (const { account, bond } of row.bids.filter(other => other !== winner)) unlock(state, account, bond)
+  if (row.bounty > 0n) unlock(state, winner.account, row.bounty)
+  const epoch = row.epoch + 1
+  state.hosts.set(process, {
+    ...row,
+    epoch,
+    scheduler: winner.bidder,
+    phase: 'hosted',
+    since: height,
+    fork: undefined,
+    bids: [],
+    winnerBond: winner,
+    bounty: 0n,
+  })
+  const key = `${process} ${epoch}`
+  schedule(state, { height: height + publicationBlocks + responseBlocks, kind: 'bid-bond', key })
+  return true
+}
+
+/** The winner has served long enough: its bond goes back. */
+export function returnBidBond(state: EconomyState, key: string): void {
+  const [process = '', epoch] = key.split(' ')
+  const row = state.hosts.get(process)
+  if (row?.winnerBond === undefined || String(row.epoch) !== epoch) return
+  unlock(state, row.winnerBond.account, row.winnerBond.bond)
+  state.hosts.set(process, { ...row, winnerBond: undefined })
+}
+
+/** The interval in which an SU was responsible for an epoch; undefined where the table does not tell. */
+export function hostedSince(
+  state: EconomyState,
+  process: ProcessId,
+  epoch: number,
+): { from: number; to: number | undefined } | undefined {
+  const row = state.hosts.get(process)
+  if (row === undefined) return undefined
+  if (row.epoch === epoch && row.phase === 'hosted') return { from: row.since, to: undefined }
+  return row.past.find(past => past.epoch === epoch)
+}
+
+/** The Assignment that the log is to go on from, if the proof is one of the selected branch. */
+function headOf(process: ProcessId, row: HostRow, { chain }: BidProof): LogHead {
+  const last = chain.at(-1)
+  if (last === undefined)
+    throw new AoError('INVALID_ARGUMENT', 'the bid shows no Assignment of the old SU', { process })
+  for (const [i, link] of chain.entries()) {
+    if (link.scheduler !== row.scheduler || link.epoch !== row.epoch) {
+      throw new AoError('INVALID_ARGUMENT', 'an Assignment is not of the old SU and epoch', { nonce: link.nonce })
+    }
+    if (i > 0 && !follows(chain[i - 1], link)) {
+      throw new AoError('INVALID_ARGUMENT', 'the Assignments do not follow each other', { nonce: link.nonce })
+    }
+  }
+  const { fork } = row
+  const passesFork = fork === undefined || chain.some(link => link.assignment === fork.assignment)
+  if (!passesFork && last.nonce >= (fork?.nonce ?? 0)) {
+    throw new AoError('INVALID_ARGUMENT', 'the bid is not on the branch that counts', { process })
+  }
+  const { nonce, assignment, hashChain } = last
+  return { nonce, assignment, hashChain }
+}
+
+const follows = (before: LogHead | undefined, next: LogHead): boolean =>
+  before !== undefined &&
+  next.nonce === before.nonce + 1 &&
+  next.hashChain === nextLink({ id: before.assignment, hashChain: before.hashChain })
+
+/** The owner's fallbacks first, in their order; else the largest stake, then a hash that nobody chose. */
+function best(state: EconomyState, process: ProcessId, row: HostRow, bids: readonly HostBid[]): HostBid | undefined {
+  const rank = ({ bidder }: HostBid): number => {
+    const at = row.fallbacks.indexOf(bidder)
+    return at < 0 ? Number.MAX_SAFE_INTEGER : at
+  }
+  const lot = ({ bidder }: HostBid): string => toHex(sha256(utf8(`${process} ${row.epoch + 1} ${bidder}`)))
+  const tokens = ({ bidder }: HostBid): bigint => poolOf(state, 'SU', bidder).tokens
+  return [...bids].sort((a, b) => {
+    if (rank(a) !== rank(b)) return rank(a) - rank(b)
+    if (tokens(a) !== tokens(b)) return tokens(a) > tokens(b) ? -1 : 1
+    return lot(a) < lot(b) ? -1 : 1
+  })[0]
+}
+
+function keepQueued(state: EconomyState, process: ProcessId, row: HostRow, message: MessageId): void {
+  if (row.queue.length >= maxQueue || row.queue.includes(message)) return
+  state.hosts.set(process, { ...row, queue: [...row.queue, message] })
+}
+
+const firstEpoch = (scheduler: Address): HostRow => ({
+  epoch: 0,
+  scheduler,
+  phase: 'hosted',
+  since: 0,
+  head: undefined,
+  fork: undefined,
+  bids: [],
+  fallbacks: [],
+  queue: [],
+  past: [],
+  winnerBond: undefined,
+  bounty: 0n,
+})
