@@ -39,7 +39,7 @@ export function stake(
 ): bigint {
   const { role, operator, holder, tokens } = at
   const row = operatorOf(state, role, operator)
-  if (row?.tombstoned || state.holds.get(poolKey(role, operator))?.tombstoned) {
+  if (isTombstoned(state, role, operator)) {
     throw new AoError('NOT_ALLOWED', 'the operator is tombstoned', { operator })
   }
   if (row === undefined && tokens < minStakeOf(state, role)) {
@@ -88,7 +88,7 @@ export function registerOperator(state: EconomyState, registration: Registration
     throw new AoError('INVALID_ARGUMENT', 'Commission is out of range', { commissionBps, maxCommissionBps })
   }
   const before = operatorOf(state, role, operator)
-  if (before?.tombstoned) throw new AoError('NOT_ALLOWED', 'the operator is tombstoned', { operator })
+  if (isTombstoned(state, role, operator)) throw new AoError('NOT_ALLOWED', 'the operator is tombstoned', { operator })
   if (before !== undefined && before.owner !== owner) {
     throw new AoError('NOT_ALLOWED', 'the operator has another owner', { operator, owner: before.owner })
   }
@@ -119,6 +119,10 @@ export function unjail(state: EconomyState, role: UnitRole, operator: Address, s
   }
   state.operators.set(poolKey(role, operator), { ...row, jailed: false, activeFrom: periodNow(state) + 1 })
 }
+
+/** Also of a key that never registered: it must not come back as somebody new. */
+const isTombstoned = (state: EconomyState, role: UnitRole, operator: Address): boolean =>
+  state.holds.get(poolKey(role, operator))?.tombstoned === true
 
 /** Lets the self-stake begin to count, or stop, after it changed. */
 export function updateActivity(state: EconomyState, role: UnitRole, operator: Address): void {

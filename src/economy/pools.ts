@@ -115,11 +115,10 @@ function withPeak(state: EconomyState, { peaks, tokens }: PoolRow): readonly Per
   const now = periodNow(state)
   const oldest = periodOf(state, state.clock.value.height - state.params.evidenceAgeBlocks) - 1
   const expired = peaks.findLastIndex(({ period }) => period <= oldest)
-  const kept = peaks.slice(Math.max(0, expired))
-  let period = now + 1 // within one period the larger stake counts: a smaller one begins with the next
-  while (kept.length > 0 && (kept.at(-1)?.value ?? 0n) <= tokens) period = Math.min(now, kept.pop()?.period ?? now)
-  if (kept.length === 0) period = Math.min(now, period)
-  if (kept.at(-1)?.period === period) kept.pop()
+  // Within one period the larger stake counts: a smaller one begins with the next, and goes if that is overtaken.
+  const kept = peaks.slice(Math.max(0, expired)).filter(({ period }) => period <= now)
+  let period = kept.length === 0 ? now : now + 1
+  while (kept.length > 0 && (kept.at(-1)?.value ?? 0n) <= tokens) period = kept.pop()?.period ?? period
   return [...kept, { period, value: tokens }]
 }
 
