@@ -3,12 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
+import { utf8 } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
+import { CheckThreads } from '../../src/node/check-threads.ts'
 import { type Assignment, draftAssignment, nextAssignment, parseAssignment } from '../../src/protocol/assignment.ts'
+import { encodeTags } from '../../src/protocol/avro-tags.ts'
 import { buildDataItem, type DataItem, signedDigest } from '../../src/protocol/data-item.ts'
-import type { Id, ProcessId } from '../../src/protocol/ids.ts'
+import { deepHash as hashDeeply } from '../../src/protocol/deep-hash.ts'
+import { type Id, idToBytes, type ProcessId } from '../../src/protocol/ids.ts'
 import { generateKey, type Signer, signerFromJwk } from '../../src/protocol/keys.ts'
 import { ed25519Key, rsaKey } from '../../src/protocol/public-keys.ts'
 import { tagsOf } from '../../src/protocol/tags.ts'
@@ -94,10 +98,13 @@ export async function benchUnit(signer: Signer): Promise<BenchUnit> {
     },
     { ...defaultSchedulerUnitOptions, headPollMs: 1_000 },
   )
+  const threads = new CheckThreads(silentTelemetry)
+  await threads.start()
   await unit.start()
   await new Promise(resolve => setTimeout(resolve, 50)) // the first block
   const close = async (): Promise<void> => {
     await unit.stop()
+    await threads.stop()
     await store.close()
     await rm(dir, { recursive: true, force: true })
   }
@@ -155,7 +162,9 @@ export async function measureParts(
       ? verify('sha256', digest, { key, padding, saltLength }, item.signature)
       : verify(null, digest, key, item.signature),
   )
-  const deepHash = await costOf(async () => signedDigest(item))
+  const parts8 = [...['dataitem', '1', String(item.signatureType)].map(utf8), item.ownerKey]
+  const rest = [idToBytes(item.target ?? ('' as Id)), item.anchor, encodeTags(item.tags), item.data]
+  const deepHash = await costOf(async () => hashDeeply([...parts8, ...rest])) // whole, as anybody's library does it
   const own = generateKeyPairSync('ed25519').privateKey
   const sign = await costOf(async () => edSign(null, digest, own))
   const value = randomBytes(2048)

@@ -38,6 +38,7 @@ import { RoutedScheduler } from '../units/routing/routed-scheduler.ts'
 import { LocationPublisher } from '../units/scheduler/location.ts'
 import { UnitTracer } from '../units/trace/trace.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
+import { CheckThreads } from './check-threads.ts'
 import type { LoadedKey } from './keys.ts'
 import { LoadMeter } from './load.ts'
 import type { NodeOptions } from './settings.ts'
@@ -230,6 +231,7 @@ export function wireNode(input: WireInput): WiredNode {
 
   // Doors and the advertisement open last and close first; the units behind them stop after.
   const parts: readonly (Component | undefined)[] = [
+    new CheckThreads(telemetry),
     remote,
     host,
     gossip,

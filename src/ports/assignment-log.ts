@@ -19,6 +19,8 @@ export interface AppendOptions {
    * store's writes before the promises' release.
    */
   readonly guarded?: boolean
+  /** The only one who appends has asked `findMany` for these rows since its last append, and found none. */
+  readonly lookedUp?: boolean
 }
 
 /** The SU's log: assignments and their messages, written together. The only memory of the last Nonce. */

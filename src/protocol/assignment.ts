@@ -109,6 +109,14 @@ export const draftAssignment = (fields: AssignmentFields): Draft => ({
   ],
 })
 
+/** What `parseAssignment` would read from the item that was just signed with these fields. */
+export const signedAssignment = (fields: AssignmentFields, { id, owner, raw }: DataItem): Assignment => ({
+  ...fields,
+  id: id as Id as AssignmentId,
+  scheduler: owner,
+  raw,
+})
+
 /** @throws AoError `INVALID_ASSIGNMENT` if the item's tags are not those of an Assignment. */
 export function parseAssignment(item: DataItem): Assignment {
   const { tags } = item

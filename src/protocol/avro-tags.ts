@@ -15,19 +15,15 @@ export const maxTagBytes = 4096
 export function encodeTags(tags: readonly Tag[]): Uint8Array {
   if (tags.length === 0) return new Uint8Array(0)
   if (tags.length > maxTags) throw invalid('too many tags', { tags: tags.length, limit: maxTags })
-  const parts: Uint8Array[] = [zigzag(tags.length)]
-  for (const { name, value } of tags) {
-    for (const text of [name, value]) {
-      const bytes = Buffer.from(text, 'utf8')
-      parts.push(zigzag(bytes.length), bytes)
-    }
-  }
-  parts.push(Uint8Array.of(0))
-  const encoded = Buffer.concat(parts)
-  if (encoded.length > maxTagBytes) {
-    throw invalid('tags take too many bytes', { bytes: encoded.length, limit: maxTagBytes })
-  }
-  return encoded
+  // Written into one buffer: a scheduler encodes twelve tags for every message it orders.
+  let bound = 4
+  for (const { name, value } of tags) bound += 6 + 3 * (name.length + value.length)
+  const bytes = Buffer.allocUnsafe(bound)
+  let at = writeLong(bytes, 0, tags.length)
+  for (const { name, value } of tags) at = writeString(bytes, writeString(bytes, at, name), value)
+  bytes[at++] = 0
+  if (at > maxTagBytes) throw invalid('tags take too many bytes', { bytes: at, limit: maxTagBytes })
+  return bytes.subarray(0, at)
 }
 
 /**
@@ -86,12 +82,19 @@ class AvroReader {
   }
 }
 
-function zigzag(value: number): Uint8Array {
-  const bytes: number[] = []
-  for (let rest = value * 2; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return Uint8Array.from([...bytes, rest])
-    bytes.push((rest % 128) | 0x80)
-  }
+/** Gives the place after what it wrote. */
+function writeString(bytes: Buffer, at: number, text: string): number {
+  const start = writeLong(bytes, at, Buffer.byteLength(text))
+  return start + bytes.write(text, start)
+}
+
+/** A zigzag varint of a length. */
+function writeLong(bytes: Buffer, at: number, value: number): number {
+  let rest = value * 2
+  let next = at
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes[next++] = (rest % 128) | 0x80
+  bytes[next++] = rest
+  return next
 }
 
 const invalid = (message: string, facts: Record<string, number> = {}): AoError =>

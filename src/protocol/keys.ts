@@ -1,13 +1,18 @@
 import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { fromBase64Url } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
-import { buildDataItem, type DataItem, type Draft } from './data-item.ts'
+import { buildDataItem, buildDataItemNow, type DataItem, type Draft } from './data-item.ts'
 import { type Address, addressOfKey } from './ids.ts'
 
 /** Makes signed items. Both kinds sign deterministically: the same draft gives the same id again after a crash. */
 export interface Signer {
   readonly address: Address
   sign(draft: Draft): Promise<DataItem>
+  /**
+   * Signs within this program and before it returns, so nobody has seen the signature until the caller shows it. A
+   * signer that asks anybody else, or needs long, is without.
+   */
+  readonly signNow?: ((draft: Draft) => DataItem) | undefined
 }
 
 /** A private key as JWK (RFC 7517): `kty` RSA with a 4096-bit modulus, or OKP with curve Ed25519. */
@@ -51,7 +56,8 @@ function rsaSigner(key: KeyObject): Signer {
 function ed25519Signer(key: KeyObject): Signer {
   const ownerKey = publicBytes(key, 'x')
   const material = { signatureType: 2, ownerKey, sign: (digest: Uint8Array) => sign(null, digest, key) } as const
-  return { address: addressOfKey(ownerKey), sign: draft => buildDataItem(draft, material) }
+  const signNow = (draft: Draft): DataItem => buildDataItemNow(draft, material)
+  return { address: addressOfKey(ownerKey), signNow, sign: async draft => signNow(draft) }
 }
 
 const publicBytes = (key: KeyObject, member: 'n' | 'x'): Uint8Array =>

@@ -42,13 +42,17 @@ export class KeySpace {
 
 /** A whole number that sorts as itself: 8 bytes, big-endian. */
 export function u64(value: number): Uint8Array {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64BE(BigInt(value))
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), 0)
+  bytes.writeUInt32BE(value >>> 0, 4)
   return bytes
 }
 
 /** @param bytes what `u64` made. */
-export const fromU64 = (bytes: Uint8Array): number => Number(asBuffer(bytes).readBigUInt64BE())
+export function fromU64(bytes: Uint8Array): number {
+  const buffer = asBuffer(bytes)
+  return buffer.readUInt32BE(0) * 2 ** 32 + buffer.readUInt32BE(4)
+}
 
 /** An id as its 32 bytes. */
 export const idPart: (id: Id) => Uint8Array = idToBytes

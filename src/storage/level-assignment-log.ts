@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
-import { sha256, utf8 } from '../lib/bytes.ts'
+import { copyOf, sha256, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import type { AppendOptions, AssignmentLog, LogEntry, Sought } from '../ports/assignment-log.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../protocol/assignment.ts'
 import { type DataItem, parseStoredItem } from '../protocol/data-item.ts'
-import type { Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Origin } from '../protocol/origin.ts'
 import { checkAppend } from './append-check.ts'
 import { decoding } from './decoding.ts'
@@ -20,8 +20,8 @@ const nonces = new KeySpace('log-nonce')
 /** position → process, nonce. */
 const positions = new KeySpace('log-position')
 
-/** Processes whose tail is kept at hand; one is about 2 KB. */
-const cachedTails = 4096
+/** Processes whose tail is kept at hand; one is about 2 KB. Beyond them each message costs one more look at the disk. */
+const cachedTails = 16_384
 
 /**
  * The AssignmentLog on disk.
@@ -31,8 +31,9 @@ const cachedTails = 4096
 export class LevelAssignmentLog implements AssignmentLog {
   readonly #store: Store
   readonly #lock = new KeyedLock()
-  /** Filled under the lock only: a reader that was overtaken by a writer must not put an old tail back. */
+  /** A reader that was overtaken by a writer must not put an old tail back: it compares `#appends`. */
   readonly #tails = new LRUCache<ProcessId, Assignment>({ max: cachedTails })
+  #appends = 0
   #size: number | undefined
 
   constructor(store: Store) {
@@ -42,8 +43,11 @@ export class LevelAssignmentLog implements AssignmentLog {
   async tail(process: ProcessId): Promise<Assignment | undefined> {
     const cached = this.#tails.get(process)
     if (cached !== undefined) return cached
+    const appends = this.#appends
     const last = await firstEntry(this.#store, { ...rows.range(idPart(process)), reverse: true })
-    return last === undefined ? undefined : decode(last[1]).assignment
+    const tail = last === undefined ? undefined : owned(decode(last[1]).assignment)
+    if (tail !== undefined && appends === this.#appends) this.#tails.set(process, tail)
+    return tail
   }
 
   async at(process: ProcessId, nonce: Nonce): Promise<Assignment | undefined> {
@@ -127,18 +131,25 @@ export class LevelAssignmentLog implements AssignmentLog {
     return last === undefined ? 0 : fromU64(positions.part(last[0], 0, 8))
   }
 
-  async #append(batch: readonly LogEntry[], { guarded = false }: AppendOptions): Promise<void> {
-    const size = await this.size()
-    checkAppend(batch, await this.#factsFor(batch))
-    const ops = batch.flatMap((entry, i) => opsFor(entry, size + i + 1))
+  async #append(batch: readonly LogEntry[], { guarded = false, lookedUp = false }: AppendOptions): Promise<void> {
+    const size = this.#size ?? (await this.size())
+    checkAppend(batch, await this.#factsFor(batch, lookedUp))
+    const ops: WriteOp[] = []
+    for (const [i, entry] of batch.entries()) addOps(ops, entry, size + i + 1)
     await this.#store.write(ops, { sync: !guarded })
     this.#size = size + batch.length
+    this.#appends++
     for (const { assignment } of batch) this.#tails.set(assignment.process, assignment)
   }
 
-  async #factsFor(batch: readonly LogEntry[]): Promise<Parameters<typeof checkAppend>[1]> {
-    const processes = [...new Set(batch.map(({ assignment }) => assignment.process))]
-    const tails = new Map(await Promise.all(processes.map(async id => [id, (await this.tail(id))?.nonce] as const)))
+  async #factsFor(batch: readonly LogEntry[], lookedUp: boolean): Promise<Parameters<typeof checkAppend>[1]> {
+    const tails = new Map<ProcessId, Nonce | undefined>()
+    for (const { assignment } of batch) {
+      const { process } = assignment
+      if (!tails.has(process)) tails.set(process, (this.#tails.get(process) ?? (await this.tail(process)))?.nonce)
+    }
+    const tail = (id: ProcessId): Nonce | undefined => tails.get(id)
+    if (lookedUp) return { tail, nonceOf: () => undefined }
     const names = batch.flatMap(({ assignment: { process, message }, origin }) => [
       { text: `${process} ${message}`, key: nonceKey(process, message) },
       ...(origin === undefined ? [] : [{ text: `${process} ${origin}`, key: originKey(process, origin) }]),
@@ -149,7 +160,7 @@ export class LevelAssignmentLog implements AssignmentLog {
       const nonce = found[i]
       if (nonce !== undefined) taken.set(text, fromU64(nonce) as Nonce)
     }
-    return { tail: id => tails.get(id), nonceOf: (process, name) => taken.get(`${process} ${name}`) }
+    return { tail, nonceOf: (process, name) => taken.get(`${process} ${name}`) }
   }
 }
 
@@ -159,16 +170,23 @@ const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.
 /** An origin is text of any length, so its hash stands for it. No id is such a hash but by design. */
 const originKey = (process: ProcessId, origin: Origin): Uint8Array => nonces.key(idPart(process), sha256(utf8(origin)))
 
-function opsFor({ assignment, message, origin }: LogEntry, position: number): readonly WriteOp[] {
+/** The ids are read once for all of an entry's keys. */
+function addOps(ops: WriteOp[], { assignment, message, origin }: LogEntry, position: number): void {
   const { process, nonce } = assignment
-  return [
-    put(rowKey(process, nonce), joinParts(assignment.raw, message?.raw ?? new Uint8Array(0))),
-    put(nonceKey(process, assignment.message), u64(nonce)),
-    ...(origin === undefined ? [] : [put(originKey(process, origin), u64(nonce))]),
-    put(nonceKey(process, assignment.id as Id as MessageId), u64(nonce)),
-    put(positions.key(u64(position)), Buffer.concat([idPart(process), u64(nonce)])),
-  ]
+  const [of, at] = [idPart(process), u64(nonce)]
+  ops.push(
+    put(rows.key(of, at), joinParts(assignment.raw, message?.raw ?? none)),
+    put(nonces.key(of, idPart(assignment.message)), at),
+    put(nonces.key(of, idPart(assignment.id)), at),
+    put(positions.key(u64(position)), Buffer.concat([of, at])),
+  )
+  if (origin !== undefined) ops.push(put(nonces.key(of, sha256(utf8(origin))), at))
 }
+
+const none = new Uint8Array(0)
+
+/** Without the message that its bytes came with. */
+const owned = (assignment: Assignment): Assignment => ({ ...assignment, raw: copyOf(assignment.raw) })
 
 const decode = (value: Uint8Array): ScheduledMessage =>
   decoding('log', () => {

@@ -55,7 +55,8 @@ export class LevelStore implements Store {
 
   async write(ops: readonly WriteOp[], { sync = true }: { readonly sync?: boolean } = {}): Promise<void> {
     if (this.#closed !== undefined) throw stopping()
-    const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0)
+    let bytes = 0
+    for (const op of ops) bytes += sizeOf(op)
     if (this.#waiting.length > 0 && this.#waitingBytes + bytes > maxWaitingBytes) {
       throw new AoError('OVERLOADED', 'too much waits for the disk', { bytes: this.#waitingBytes })
     }

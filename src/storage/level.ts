@@ -14,7 +14,7 @@ import { firstEntry, put, type Store } from './store.ts'
  */
 export async function openStore(dir: string, { log }: { readonly log: Logger }): Promise<Store> {
   await prepareDirectory(dir)
-  const db: BinaryLevel = new Level(dir, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
+  const db: BinaryLevel = new Level(dir, { keyEncoding: 'buffer', valueEncoding: 'buffer', ...memory })
   try {
     await db.open()
   } catch (error) {
@@ -30,6 +30,9 @@ export async function openStore(dir: string, { log }: { readonly log: Logger }):
   log.info('store opened', { dir })
   return store
 }
+
+/** Bytes. Fewer and larger tables: a log is written once and read in order, and what is merged less costs less. */
+const memory = { writeBufferSize: 16 * 1024 * 1024, cacheSize: 16 * 1024 * 1024 } as const
 
 /** Of the keys and values in a Store. A change of either that older programs cannot read adds one. */
 const format = 1

@@ -12,7 +12,7 @@ import { failureFacts } from '../failure.ts'
 import { type BatchLimits, FairQueue, type QueueLimits } from './fair-queue.ts'
 import { type Planned, planBatch, type Request } from './plan.ts'
 import { stopping, writeFailed } from './refusals.ts'
-import { writePromised } from './write-promised.ts'
+import { type WriteHow, writePromised } from './write-promised.ts'
 
 export interface SequencerDeps {
   readonly signer: Signer
@@ -109,31 +109,39 @@ export class Sequencer {
 
   async #order(batch: readonly Request[]): Promise<void> {
     if (batch.length === 0) return
-    const { log, guard, clock, block } = this.#deps
+    const { log, guard, clock, block, signer } = this.#deps
     const planned = await planBatch(batch, { log, guard, now: () => clock.now(), block: block() })
     if (planned.length === 0) return
     this.#batches.observe(planned.length)
     const promises = planned.map(({ promise }) => promise)
+    // A signature that leaves this program only in its row needs no promise ahead: see writePromised.
+    const sealed = signer.signNow !== undefined
+    if (!sealed) await this.#promise(promises)
+    await this.#write(promises, planned, { guarded: !sealed, lookedUp: true })
+  }
+
+  async #promise(promises: readonly SignPromise[]): Promise<void> {
     try {
-      await guard.promise(promises)
+      await this.#deps.guard.promise(promises)
     } catch (cause) {
       this.#unwritten = [...this.#unwritten, ...promises]
       this.#deps.telemetry.log.error('sign guard write failed', { entries: promises.length, ...failureFacts(cause) })
       throw writeFailed(cause)
     }
-    await this.#write(promises, planned)
   }
 
   /** Signs and appends what is promised, answers those who wait for it, and keeps what failed. */
-  async #write(promises: readonly SignPromise[], planned: readonly Planned[]): Promise<void> {
+  async #write(promises: readonly SignPromise[], planned: readonly Planned[], how: WriteHow): Promise<void> {
     const { guard, onDurable, telemetry } = this.#deps
-    const { written, failure } = await writePromised(promises, this.#deps)
-    this.#unwritten = [...this.#unwritten, ...promises.filter(promise => !written.has(promise))]
+    const { written, failure } = await writePromised(promises, { ...this.#deps, ...how })
+    if (written.size < promises.length) {
+      this.#unwritten = [...this.#unwritten, ...promises.filter(promise => !written.has(promise))]
+    }
     for (const { promise, waiting } of planned) {
       const assignment = written.get(promise)
       if (assignment !== undefined) for (const request of waiting) request.resolve(assignment)
     }
-    guard.release([...written.keys()])
+    if (how.guarded) guard.release([...written.keys()])
     onDurable([...written].map(([{ message }, assignment]) => ({ assignment, message })))
     if (failure === undefined) return
     telemetry.log.error('log write failed', { entries: this.#unwritten.length, ...failureFacts(failure) })
@@ -147,7 +155,7 @@ export class Sequencer {
     try {
       await this.#deps.guard.promise(promises)
       this.#unwritten = []
-      await this.#write(promises, [])
+      await this.#write(promises, [], { guarded: true, lookedUp: false })
       this.#deps.telemetry.log.info('log written again', { entries: promises.length })
     } catch (error) {
       if (this.#unwritten.length === 0) this.#unwritten = promises

@@ -1,12 +1,18 @@
 import { AoError } from '../../lib/errors.ts'
 import type { AssignmentLog, LogEntry } from '../../ports/assignment-log.ts'
 import type { SignPromise } from '../../ports/sign-guard.ts'
-import { type Assignment, draftAssignment, linkPlan, parseAssignment } from '../../protocol/assignment.ts'
+import { type Assignment, draftAssignment, linkPlan, signedAssignment } from '../../protocol/assignment.ts'
 import { nextNonce, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { takenByAnother, writeFailed } from './refusals.ts'
 
-export interface WriteDeps {
+export interface WriteHow {
+  /** Whether a SignGuard has the promises on disk. If not, the signer must be one that signs within this program. */
+  readonly guarded: boolean
+  /** Whether the log was asked for these messages just now, and has none of them. */
+  readonly lookedUp: boolean
+}
+export interface WriteDeps extends WriteHow {
   readonly log: AssignmentLog
   readonly signer: Signer
 }
@@ -18,8 +24,13 @@ export interface WriteOutcome {
 }
 
 /**
- * Signs what a SignGuard has on disk and appends it. Doing it again, in the same program or the next, gives the same
- * bytes, and leaves alone what is in the log already.
+ * Signs what is promised and appends it. Doing it again, in the same program or the next, gives the same bytes, and
+ * leaves alone what is in the log already.
+ *
+ * Without a guard the synced row is the promise. The signature exists in this program's memory alone until the row is
+ * on disk (the log shows no row before), so whoever has ever seen it finds the row after any crash; a write that failed
+ * is gone through again with the same places, then with the guard; and a signature that died with the program was
+ * nobody's. src/README.md says more, and test/unit/units/sign-guard-model.test.ts tries every crash of small histories.
  */
 export async function writePromised(promises: readonly SignPromise[], deps: WriteDeps): Promise<WriteOutcome> {
   const byProcess = new Map<ProcessId, SignPromise[]>()
@@ -30,6 +41,7 @@ export async function writePromised(promises: readonly SignPromise[], deps: Writ
   }
   const written = new Map<SignPromise, Assignment>()
   const signed = new Map<SignPromise, LogEntry>()
+  const { guarded, lookedUp } = deps
   let failure: unknown
   await Promise.all(
     [...byProcess].map(([process, own]) =>
@@ -40,7 +52,7 @@ export async function writePromised(promises: readonly SignPromise[], deps: Writ
   )
   if (signed.size === 0) return { written, failure }
   try {
-    await deps.log.append([...signed.values()], { guarded: true })
+    await deps.log.append([...signed.values()], { guarded, lookedUp })
   } catch (cause) {
     return { written, failure: writeFailed(cause) }
   }
@@ -77,7 +89,9 @@ async function signProcess(
         nonce: plan.nonce,
       })
     }
-    const assignment = parseAssignment(await signer.sign(draftAssignment(linkPlan(plan, previous))))
+    const fields = linkPlan(plan, previous)
+    const draft = draftAssignment(fields)
+    const assignment = signedAssignment(fields, signer.signNow?.(draft) ?? (await signer.sign(draft)))
     signed.set(promise, { assignment, message, origin })
     previous = assignment
   }

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
+import { silentTelemetry } from '../../src/lib/telemetry.ts'
+import { CheckThreads } from '../../src/node/check-threads.ts'
+import { verifyDataItemAside } from '../../src/protocol/data-item.ts'
+import { generateKey, signerFromJwk } from '../../src/protocol/keys.ts'
+import { anItem } from '../support/builders.ts'
+
+describe('node/check threads', () => {
+  let threads: CheckThreads
+
+  beforeEach(async () => {
+    threads = new CheckThreads(silentTelemetry, {
+      threads: Math.min(2, availableParallelism()),
+      maxChunk: 4,
+      maxQueued: 50,
+    })
+    await threads.start()
+  })
+  afterEach(() => threads.stop())
+
+  it('takes each good item and refuses each forged one, however they are mixed and whatever their size', async () => {
+    const rsa = signerFromJwk(generateKey('rsa'))
+    const items = await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const size = i % 10 === 5 ? 300 * 1024 : i * 10 // some do not fit into the shared memory of a chunk
+        const { raw } = await anItem({ data: Buffer.alloc(size + 1, i) }, i % 3 === 0 ? rsa : undefined)
+        const forged = Buffer.from(raw)
+        forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1
+        return i % 4 === 1 ? { bytes: forged, good: false } : { bytes: raw, good: true }
+      }),
+    )
+    const verdicts = await Promise.all(
+      items.map(({ bytes }) =>
+        verifyDataItemAside(bytes).then(
+          () => true,
+          ({ code }) => code !== 'INVALID_DATA_ITEM',
+        ),
+      ),
+    )
+    assert.deepEqual(
+      verdicts,
+      items.map(({ good }) => good),
+    )
+  })
+
+  it('refuses one item too many with OVERLOADED, and takes more when there is room', async () => {
+    const { raw } = await anItem()
+    const answers = await Promise.allSettled(Array.from({ length: 51 }, () => threads.check(raw)))
+    assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 50)
+    const refused = answers.find(answer => answer.status === 'rejected')
+    assert.equal(refused?.reason.code, 'OVERLOADED')
+    assert.equal(await threads.check(raw), true)
+    assert.equal(threads.queued, 0)
+  })
+
+  it('answers what waits when it stops, and leaves checking to the pool of Node', async () => {
+    const { raw } = await anItem()
+    const waiting = threads.check(raw)
+    await Promise.all([assert.rejects(waiting, { code: 'STOPPING' }), threads.stop()])
+    assert.equal((await verifyDataItemAside(raw)).raw, raw)
+  })
+})
