@@ -51,7 +51,8 @@ class Run {
     // Each try may meet one fault, and a refused disk is only well after another start.
     for (let tries = 0; left.length > 0; tries++) {
       assert.ok(tries <= 2 * this.#maxFaults + 2, 'a message was never ordered')
-      const { sequencer, store } = (this.#program ??= this.#boot())
+      this.#program ??= this.#boot()
+      const { sequencer, store } = this.#program
       const ends = await Promise.all(
         left.map(message => Promise.race([settled(sequencer.append(process, message)), store.died])),
       )
