@@ -31,6 +31,8 @@ import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
 import { ComputeUnit } from '../units/compute/compute.ts'
+import { GossipIntake } from '../units/routing/gossip-intake.ts'
+import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
 import { Routes } from '../units/routing/route.ts'
 import { RoutedCompute } from '../units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../units/routing/routed-messenger.ts'
@@ -135,6 +137,11 @@ export function wireNode(input: WireInput): WiredNode {
     remote,
     arweave,
   })
+  const submitter = new GossipSubmitter({ gossip, scheduler: routedScheduler })
+  const intake = new GossipIntake({
+    ...{ gossip, directory, address, clock, telemetry },
+    ...{ scheduler: routedScheduler, messenger },
+  })
   const watcher = new Watcher({
     gossip,
     directory,
@@ -142,6 +149,8 @@ export function wireNode(input: WireInput): WiredNode {
     onAssignment: assignment => {
       compute?.onAssignment(assignment)
       scheduler?.onAssignment(assignment)
+      intake.onAssignment(assignment)
+      submitter.onAssignment(assignment)
     },
   })
 
@@ -150,7 +159,7 @@ export function wireNode(input: WireInput): WiredNode {
   const units: { scheduler: Scheduler; compute: Compute; messenger: Messenger } = {
     scheduler: routedScheduler,
     compute: compute ?? routedCompute,
-    messenger: messenger ?? new RoutedMessenger({ local: { address }, directory, remote }),
+    messenger: messenger ?? new RoutedMessenger({ local: { address }, directory, remote, byGossip: submitter }),
   }
   const record = (): UnitRecord => {
     const own = directory.get(address)
@@ -241,6 +250,7 @@ export function wireNode(input: WireInput): WiredNode {
     compute,
     messenger,
     watcher,
+    intake,
     grpc,
     http,
     directory,

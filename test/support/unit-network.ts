@@ -24,6 +24,8 @@ import {
   MessengerUnit,
   type MessengerUnitOptions,
 } from '../../src/units/messenger/messenger.ts'
+import { defaultGossipIntakeOptions, GossipIntake } from '../../src/units/routing/gossip-intake.ts'
+import { defaultGossipSubmitterOptions, GossipSubmitter } from '../../src/units/routing/gossip-submitter.ts'
 import { defaultRoutesOptions, Routes } from '../../src/units/routing/route.ts'
 import { RoutedCompute } from '../../src/units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../../src/units/routing/routed-messenger.ts'
@@ -51,7 +53,12 @@ export interface NodeOptions {
   readonly messenger?: Partial<MessengerUnitOptions>
   readonly disk?: Disk
   /** Wraps what this node's MU is given, to break or watch it. */
-  readonly wrap?: { readonly scheduler?: (unit: Scheduler) => Scheduler; readonly compute?: (unit: Compute) => Compute }
+  readonly wrap?: {
+    readonly scheduler?: (unit: Scheduler) => Scheduler
+    readonly compute?: (unit: Compute) => Compute
+    /** What takes gossiped messages. */
+    readonly intake?: (unit: Messenger | undefined) => Messenger | undefined
+  }
 }
 
 /** Quick retries: tests wait for facts, not for pauses meant for a real network. */
@@ -115,6 +122,7 @@ export class UnitNode implements Component {
   readonly settler: Settler
   readonly watcher: Watcher
   readonly mu: MessengerUnit | undefined
+  readonly intake: GossipIntake
   readonly #net: UnitNetwork
   readonly #parts: ComponentList
   readonly #join: () => void
@@ -162,14 +170,26 @@ export class UnitNode implements Component {
     }
     const muOptions = { ...defaultMessengerUnitOptions, ...quick, ...options.messenger }
     this.mu = roles.includes('MU') ? new MessengerUnit(muDeps, muOptions) : undefined
-    this.messenger = new RoutedMessenger({ ...common, local: { address, messenger: this.mu } })
+    const byGossip = new GossipSubmitter(
+      { gossip, scheduler: this.scheduler },
+      { ...defaultGossipSubmitterOptions, askMs: 20 },
+    )
+    this.messenger = new RoutedMessenger({ ...common, local: { address, messenger: this.mu }, byGossip })
+    this.intake = new GossipIntake(
+      { ...common, address, scheduler: this.scheduler, messenger: options.wrap?.intake?.(this.mu) ?? this.mu },
+      { ...defaultGossipIntakeOptions, takeoverMs: 60 },
+    )
     this.settler = new Settler(
       { ...common, log: this.disk.log, store: this.disk.settlement },
       { ...defaultSettlerOptions, maxAgeMs: 0, confirmations: 2, pollMs: 10 },
     )
-    const onAssignment = (assignment: Assignment): void => cu?.onAssignment(assignment)
+    const onAssignment = (assignment: Assignment): void => {
+      cu?.onAssignment(assignment)
+      this.intake.onAssignment(assignment)
+      byGossip.onAssignment(assignment)
+    }
     this.watcher = new Watcher({ ...common, onAssignment }, { ...defaultWatcherOptions, maxRemembered: 1_000 })
-    const parts = [this.watcher, this.#su, cu, this.mu, roles.includes('SU') ? this.settler : undefined]
+    const parts = [this.watcher, this.intake, this.#su, cu, this.mu, roles.includes('SU') ? this.settler : undefined]
     this.#parts = new ComponentList(
       name,
       parts.filter(part => part !== undefined),

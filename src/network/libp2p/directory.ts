@@ -180,7 +180,8 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     this.#soon = setTimeout(() => {
       this.#soon = undefined
       this.#publishing = this.#publish().catch((error: unknown) => {
-        this.#deps.log.error('record-not-published', { error: String(error) })
+        const level = AoError.from(error).code === 'OVERLOADED' ? 'debug' : 'error'
+        this.#deps.log[level]('record-not-published', { error: String(error) })
       })
     }, wait)
   }

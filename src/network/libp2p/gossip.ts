@@ -9,6 +9,7 @@ import type { Gossip, GossipTopic, Verdict } from '../../ports/peers.ts'
 import { BlameLimiter } from './blame.ts'
 import { decodeEnvelope, encodeEnvelope } from './envelope.ts'
 import { maxGossipBytes } from './gossip-options.ts'
+import { GossipRates } from './gossip-rates.ts'
 import { GossipStreamWatch } from './gossip-watch.ts'
 import type { Libp2pHost } from './host.ts'
 import { topicName, topicNames } from './names.ts'
@@ -23,6 +24,7 @@ export interface Libp2pGossipOptions {
   readonly maxInFlight?: number
   /** A judge that takes longer has its message ignored. */
   readonly judgeTimeoutMs?: number
+  readonly rates?: GossipRates
 }
 
 type Judge = (bytes: Uint8Array, from: string) => Promise<Verdict>
@@ -45,14 +47,17 @@ export class Libp2pGossip implements Gossip, Component {
   readonly #subscriberListeners = new Set<(topic: GossipTopic, peer: string) => void>()
   readonly #names: ReadonlyMap<string, GossipTopic>
   readonly #blame: BlameLimiter
+  readonly #rates: GossipRates
   readonly #watch: GossipStreamWatch
   readonly #received: Counter
   readonly #published: Counter
   #started = false
   #onSubscription = (event: CustomEvent<SubscriptionChange>): void => this.#subscribed(event.detail)
 
-  constructor(deps: Libp2pGossipDeps, { maxInFlight = 256, judgeTimeoutMs = 10_000 }: Libp2pGossipOptions = {}) {
+  constructor(deps: Libp2pGossipDeps, options: Libp2pGossipOptions = {}) {
+    const { maxInFlight = 256, judgeTimeoutMs = 10_000, rates = new GossipRates(systemClock) } = options
     this.#deps = deps
+    this.#rates = rates
     this.#maxInFlight = maxInFlight
     this.#judgeTimeoutMs = judgeTimeoutMs
     this.#names = topicNames(deps.host.networkHash)
@@ -70,7 +75,8 @@ export class Libp2pGossip implements Gossip, Component {
   /**
    * Sends to every neighbour that listens; resolves also when there is none. Best effort.
    *
-   * @throws AoError `TOO_LARGE` above 256 KiB, `NOT_READY` before start and after stop.
+   * @throws AoError `TOO_LARGE` above 256 KiB, `OVERLOADED` above what the others take of one author, `NOT_READY`
+   * before start and after stop.
    */
   async publish(topic: GossipTopic, bytes: Uint8Array): Promise<void> {
     if (bytes.length > maxGossipBytes) {
@@ -78,6 +84,14 @@ export class Libp2pGossip implements Gossip, Component {
       throw new AoError('TOO_LARGE', 'too large for gossip', { bytes: bytes.length, limit: maxGossipBytes }, { hint })
     }
     if (!this.#started) throw new AoError('NOT_READY', 'gossip is not running')
+    if (!this.#rates.mayPublish(topic)) {
+      throw new AoError(
+        'OVERLOADED',
+        'too much for this topic of gossip',
+        { topic },
+        { hint: 'Publish less, or later.' },
+      )
+    }
     await this.#deps.host.pubsub.publish(this.#name(topic), encodeEnvelope(bytes))
     this.#published.add(1, { topic })
   }
@@ -144,6 +158,10 @@ export class Libp2pGossip implements Gossip, Component {
   async #validate(topic: GossipTopic, from: PeerId, message: Message): Promise<TopicValidatorResult> {
     const judge = this.#judges.get(topic)
     if (judge === undefined || !this.#started) return TopicValidatorResult.Ignore
+    if (!this.#isWithinRates(topic, from.toString(), message)) {
+      this.#received.add(1, { topic, verdict: 'too-many' })
+      return TopicValidatorResult.Ignore
+    }
     if (this.#inFlight.size >= this.#maxInFlight) {
       this.#received.add(1, { topic, verdict: 'overloaded' })
       return TopicValidatorResult.Ignore
@@ -156,7 +174,16 @@ export class Libp2pGossip implements Gossip, Component {
       this.#deps.log.warn('gossip-blame-suspended', { topic, neighbours: this.#deps.host.peers.size })
       return TopicValidatorResult.Ignore
     }
+    if (verdict === 'reject') this.#deps.host.ledger.blame(from.toString(), 'gossip-invalid')
     return results[verdict]
+  }
+
+  /** Who publishes too much is blamed; who hands it over is not, unless it is the same. */
+  #isWithinRates(topic: GossipTopic, from: string, message: Message): boolean {
+    const author = message.type === 'signed' ? message.from.toString() : from
+    const judged = this.#rates.judge(topic, author, from)
+    if (judged === 'author' && author === from) this.#deps.host.ledger.blame(from, 'gossip-rate')
+    return judged === 'fine'
   }
 
   async #judge(topic: GossipTopic, judge: Judge, data: Uint8Array, from: string): Promise<Verdict> {

@@ -18,6 +18,8 @@ export interface RoutedMessengerDeps {
   readonly local: Pick<LocalUnits, 'address' | 'messenger'>
   readonly directory: PeerDirectory
   readonly remote: RemoteUnits
+  /** For when no MU can be reached: publishes the message for any of them. */
+  readonly byGossip?: { submit(bytes: Uint8Array, options?: AbortOptions): Promise<Assignment> } | undefined
 }
 
 /** Hands messages to this node's MU, or to the best one of the network. Sending twice is harmless: the id decides. */
@@ -30,12 +32,18 @@ export class RoutedMessenger implements Messenger {
     this.#deps = deps
   }
 
-  submit(bytes: Uint8Array, options: AbortOptions = {}): Promise<Assignment> {
-    return this.#ask(this.#candidates(), options, async ({ address, unit }) => {
-      const assignment = await unit.submit(bytes, options)
-      this.#takenBy.set(keyOf(assignment.process, assignment.message), address)
-      return assignment
-    })
+  async submit(bytes: Uint8Array, options: AbortOptions = {}): Promise<Assignment> {
+    try {
+      return await this.#ask(this.#candidates(), options, async ({ address, unit }) => {
+        const assignment = await unit.submit(bytes, options)
+        this.#takenBy.set(keyOf(assignment.process, assignment.message), address)
+        return assignment
+      })
+    } catch (error) {
+      const { byGossip } = this.#deps
+      if (byGossip === undefined || !hasCode(error, 'PEER_UNREACHABLE')) throw error
+      return byGossip.submit(bytes, options)
+    }
   }
 
   crank(process: ProcessId, message: MessageId, options: CrankOptions = {}): Promise<void> {
