@@ -66,6 +66,16 @@ export const settings = {
   grpcHost: setting(text, '127.0.0.1', 'address the gRPC services listen on'),
   grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),
   grpcAdvertise: setting(z.string(), '', 'host:port told to others for gRPC; by default what is listened on'),
+  grpcCallsPerSecond: setting(
+    whole(1, 1_000_000),
+    1_000,
+    'gRPC calls and stream messages a second of one IP address, where the caller is no known unit',
+  ),
+  grpcUnitCallsPerSecond: setting(
+    whole(1, 1_000_000),
+    20_000,
+    'gRPC calls and stream messages a second of one unit of the network',
+  ),
   httpHost: setting(text, '127.0.0.1', 'address of the HTTP server'),
   httpPort: setting(
     port,
@@ -85,6 +95,11 @@ export const settings = {
     'oldest unsettled message before a bundle is made, in milliseconds',
   ),
   settleConfirmations: setting(whole(1, 1000), 10, 'blocks on top of a bundle before it counts as settled'),
+  walletMessagesPerSecond: setting(
+    whole(1, 1_000_000),
+    500,
+    'messages a second the MU takes of one wallet; ten times as many in a burst',
+  ),
   crankAgeMs: setting(whole(1000, 604_800_000), 600_000, 'how long the MU goes on trying to deliver, in milliseconds'),
 } as const
 

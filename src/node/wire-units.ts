@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { AoError } from '../lib/errors.ts'
+import type { CallerLimits } from '../network/grpc/callers.ts'
 import { type NetworkParams, testnetParams } from '../protocol/params.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
@@ -35,6 +36,7 @@ export const messengerUnit = (deps: MessengerUnitDeps, options: NodeOptions): Me
         ...defaultMessengerUnitOptions,
         maxItemBytes: options.maxItemBytes,
         maxRetryAgeMs: options.crankAgeMs,
+        perWallet: { perSecond: options.walletMessagesPerSecond, burst: 10 * options.walletMessagesPerSecond },
       })
     : undefined
 
@@ -62,3 +64,9 @@ export function payerWallet({ roles, arweaveWallet }: NodeOptions) {
     { hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.' },
   )
 }
+
+/** What callers may ask over gRPC: twice the rate in a burst. */
+export const callerLimits = ({ grpcCallsPerSecond, grpcUnitCallsPerSecond }: NodeOptions): CallerLimits => ({
+  stranger: { perSecond: grpcCallsPerSecond, burst: 2 * grpcCallsPerSecond, maxOpen: 512 },
+  unit: { perSecond: grpcUnitCallsPerSecond, burst: 2 * grpcUnitCallsPerSecond, maxOpen: 1024 },
+})

@@ -45,7 +45,15 @@ import type { LoadedKey } from './keys.ts'
 import { LoadMeter } from './load.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
-import { messengerUnit, networkParams, payerWallet, schedulerUnit, settlerUnit, vmPool } from './wire-units.ts'
+import {
+  callerLimits,
+  messengerUnit,
+  networkParams,
+  payerWallet,
+  schedulerUnit,
+  settlerUnit,
+  vmPool,
+} from './wire-units.ts'
 
 export interface WireInput {
   readonly options: NodeOptions
@@ -107,7 +115,7 @@ export function wireNode(input: WireInput): WiredNode {
     { ...telemetry, clock, host, gossip, signer, saved: new LevelRecordStore(store) },
     { describe },
   )
-  const remote = new GrpcUnits(telemetry)
+  const remote = new GrpcUnits(telemetry, { identity: certificate })
 
   const shared = { signer, arweave, clock, telemetry }
   const assignments = new LevelAssignmentLog(store)
@@ -190,6 +198,10 @@ export function wireNode(input: WireInput): WiredNode {
     {
       ...telemetry,
       units,
+      callers: {
+        identify: der => directory.byCertificate(der),
+        onExcess: ({ peer }) => host.ledger.blame(peer, 'grpc-rate'),
+      },
       node: {
         record: () => record().raw,
         records: () => directory.all().map(({ raw }) => raw),
@@ -200,7 +212,7 @@ export function wireNode(input: WireInput): WiredNode {
         tracer,
       },
     },
-    { host: options.grpcHost, port: options.grpcPort, certificate },
+    { host: options.grpcHost, port: options.grpcPort, certificate, callerLimits: callerLimits(options) },
   )
   let isReady = false
   const notReady = (): string | undefined => (isReady ? undefined : 'the node is starting')

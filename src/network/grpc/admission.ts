@@ -2,14 +2,20 @@ import { ServerInterceptingCall, type ServerInterceptingCallInterface, type Serv
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Counter, Histogram, Metrics } from '../../lib/telemetry.ts'
+import type { Callers } from './callers.ts'
 import { fromServiceError, toWireStatus, type WireStatus } from './status.ts'
 
 export interface AdmissionLimits {
   readonly maxConcurrentCalls: number
   readonly maxConcurrentStreams: number
+  /** Milliseconds for the request of a call that does not stream to arrive. */
+  readonly requestMs: number
 }
 
 type Kind = 'calls' | 'streams'
+
+/** How long a message of a stream above its caller's rate is held back before it is looked at again, in milliseconds. */
+const pauseMs = 20
 
 /**
  * Counts open calls and refuses the one too many before its body is read. Calls that stream have a limit of their own,
@@ -17,12 +23,17 @@ type Kind = 'calls' | 'streams'
  */
 export class Admission {
   readonly #limits: Readonly<Record<Kind, number>>
+  readonly #callers: Callers
+  readonly #requestMs: number
   readonly #open: Record<Kind, number> = { calls: 0, streams: 0 }
   readonly #answered: Counter
   readonly #seconds: Histogram
   #closed = true
 
-  constructor({ maxConcurrentCalls, maxConcurrentStreams }: AdmissionLimits, metrics: Metrics) {
+  constructor(limits: AdmissionLimits, callers: Callers, metrics: Metrics) {
+    const { maxConcurrentCalls, maxConcurrentStreams, requestMs } = limits
+    this.#callers = callers
+    this.#requestMs = requestMs
     this.#limits = { calls: maxConcurrentCalls, streams: maxConcurrentStreams }
     this.#answered = metrics.counter('aonet_network_grpc_calls_total', 'gRPC calls ended, by method and code', [
       'method',
@@ -50,24 +61,45 @@ export class Admission {
 
   #admit(call: ServerInterceptingCallInterface, path: string, kind: Kind): ServerInterceptingCall {
     const startedAt = systemClock.now()
+    const caller = this.#callers.of(call)
     let inside = false
+    let late: NodeJS.Timeout | undefined
+    const refuse = (refusal: AoError): void => {
+      ended = toWireStatus(refusal)
+      call.sendStatus(ended)
+    }
     let ended: WireStatus | undefined
     return new ServerInterceptingCall(call, {
       start: next =>
         next({
           onReceiveMetadata: (metadata, pass) => {
-            const refusal = this.#refusal(kind)
-            if (refusal === undefined) {
-              inside = true
-              this.#open[kind]++
-              return pass(metadata)
+            const refusal = this.#refusal(kind) ?? this.#callers.take(caller) ?? this.#callers.enter(caller)
+            if (refusal !== undefined) return refuse(refusal)
+            inside = true
+            this.#open[kind]++
+            // One that begins a call and never says what it wants must not hold its place.
+            if (kind === 'calls') late = setTimeout(() => refuse(tooSlow(this.#requestMs)), this.#requestMs)
+            pass(metadata)
+          },
+          // The first message was counted with the call; of a stream, each later one counts too, and waits for its turn:
+          // what is not passed on is not asked for, so the caller's own flow control slows it down.
+          onReceiveMessage: (message, pass) => {
+            clearTimeout(late)
+            if (kind === 'calls' || this.#callers.mayGoOn(caller)) return pass(message)
+            const again = (): void => {
+              if (!inside) return
+              if (this.#callers.mayGoOn(caller)) pass(message)
+              else setTimeout(again, pauseMs)
             }
-            ended = toWireStatus(refusal)
-            call.sendStatus(ended)
+            setTimeout(again, pauseMs)
           },
           // grpc-js calls this once at the end of every call, also of a good one.
           onCancel: () => {
-            if (inside) this.#open[kind]--
+            clearTimeout(late)
+            if (inside) {
+              this.#open[kind]--
+              this.#callers.leave(caller)
+            }
             inside = false
             const method = path.replace('/ao.v1.', '')
             this.#answered.add(1, { method, code: codeOf(ended, call) })
@@ -93,3 +125,6 @@ function codeOf(ended: WireStatus | undefined, call: ServerInterceptingCallInter
   if (ended === undefined) return Number(call.getDeadline()) <= systemClock.now() ? 'DEADLINE' : 'ABORTED'
   return ended.code === 0 ? 'OK' : fromServiceError(ended).code
 }
+
+const tooSlow = (requestMs: number): AoError =>
+  new AoError('DEADLINE', 'the request did not arrive in time', { requestMs })

@@ -2,7 +2,7 @@ import { Client } from '@grpc/grpc-js'
 import { asBuffer, sha256, toBase64Url, utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
-import { certificateName } from './certificate.ts'
+import { type Certificate, certificateName } from './certificate.ts'
 import { parseEndpoint, toTarget } from './endpoint.ts'
 import { pinnedCredentials } from './pinned-credentials.ts'
 
@@ -19,6 +19,8 @@ export interface PoolOptions {
   /** After this long without a call a channel is closed. */
   readonly idleMs: number
   readonly maxMessageBytes: number
+  /** Shown to whoever is called, so that it knows this node's unit. */
+  readonly identity?: Certificate | undefined
 }
 
 /** A call on a channel: the pool can end it, and is told when it has ended. */
@@ -82,7 +84,7 @@ export class ChannelPool {
     const { maxChannels, maxMessageBytes } = this.#options
     if (this.#channels.size >= maxChannels) this.#evict()
     const target = toTarget(parseEndpoint(peer.grpc))
-    const client = new Client(target, pinnedCredentials(peer.certificate), {
+    const client = new Client(target, pinnedCredentials(peer.certificate, this.#options.identity), {
       ...channelOptions,
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,

@@ -1,4 +1,4 @@
-import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js'
+import { logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
 import { type AbortOptions, sleep, throwIfAborted } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
@@ -8,7 +8,9 @@ import type { NodeInfoSource } from '../../ports/node-info.ts'
 import type { Compute, Messenger, Scheduler } from '../../ports/units.ts'
 import { absentCompute, absentMessenger, absentScheduler } from './absent-units.ts'
 import { Admission } from './admission.ts'
+import { bind, limitConnections } from './bind.ts'
 import { CallRunner } from './call-runner.ts'
+import { type CallerLimits, Callers, type CallersDeps } from './callers.ts'
 import type { Certificate } from './certificate.ts'
 import { computeService } from './compute-service.ts'
 import { ComputeService } from './generated/ao/v1/compute.ts'
@@ -29,6 +31,7 @@ export interface GrpcServerDeps extends Telemetry {
     readonly messenger?: Messenger | undefined
   }
   readonly node: NodeInfoSource
+  readonly callers?: CallersDeps | undefined
 }
 
 export interface GrpcServerOptions {
@@ -46,6 +49,15 @@ export interface GrpcServerOptions {
   readonly keepaliveMs?: number | undefined
   /** After this age a connection takes no new calls; those open on it go on to their end. */
   readonly maxConnectionAgeMs?: number | undefined
+  /** A connection without a call for so long is closed. */
+  readonly maxConnectionIdleMs?: number | undefined
+  /** How long the request of a call that does not stream may take to arrive. */
+  readonly requestMs?: number | undefined
+  /** Connections at once, and of one IP address. */
+  readonly maxConnections?: number | undefined
+  readonly maxConnectionsPerIp?: number | undefined
+  /** What one caller may ask; without it, all that the server can take. */
+  readonly callerLimits?: CallerLimits | undefined
 }
 
 const defaults = {
@@ -57,6 +69,10 @@ const defaults = {
   drainMs: 5_000,
   keepaliveMs: 30_000,
   maxConnectionAgeMs: 30 * 60_000,
+  maxConnectionIdleMs: 5 * 60_000,
+  requestMs: 30_000, // 10 MiB over a slow line
+  maxConnections: 2_000,
+  maxConnectionsPerIp: 500,
 } as const
 
 /** The node's gRPC door: TLS, limits, health and reflection around its units. */
@@ -70,7 +86,8 @@ export class GrpcServer implements Component {
   constructor(deps: GrpcServerDeps, options: GrpcServerOptions) {
     this.#deps = deps
     this.#options = { ...defaults, ...(withoutUndefined(options) as Pick<Settings, 'host' | 'port' | 'certificate'>) }
-    this.#admission = new Admission(this.#options, deps.metrics)
+    const callers = new Callers(deps.callers ?? {}, options.callerLimits, deps.metrics)
+    this.#admission = new Admission(this.#options, callers, deps.metrics)
   }
 
   /** The port it listens on. @throws AoError `NOT_READY` before the start. */
@@ -92,6 +109,7 @@ export class GrpcServer implements Component {
     health.addToServer(server as Parameters<HealthImplementation['addToServer']>[0])
     await addReflection(server)
     const port = await bind(server, this.#options)
+    limitConnections(server, this.#options)
     this.#admission.open()
     this.#running = { server, calls, health, port }
     log.info('grpc-listening', { host: this.#options.host, port })
@@ -140,7 +158,7 @@ export class GrpcServer implements Component {
   }
 
   #channelOptions() {
-    const { maxMessageBytes, maxConcurrentCalls, keepaliveMs, maxConnectionAgeMs } = this.#options
+    const { maxMessageBytes, maxConcurrentCalls, keepaliveMs, maxConnectionAgeMs, maxConnectionIdleMs } = this.#options
     return {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
@@ -149,11 +167,12 @@ export class GrpcServer implements Component {
       'grpc.keepalive_time_ms': keepaliveMs,
       'grpc.keepalive_timeout_ms': keepaliveMs / 3,
       'grpc.max_connection_age_ms': maxConnectionAgeMs,
+      'grpc.max_connection_idle_ms': maxConnectionIdleMs,
     }
   }
 }
 
-type Settings = { readonly [K in keyof GrpcServerOptions]-?: NonNullable<GrpcServerOptions[K]> }
+type Settings = { readonly [K in keyof Omit<GrpcServerOptions, 'callerLimits'>]-?: NonNullable<GrpcServerOptions[K]> }
 
 interface Running {
   readonly server: Server
@@ -161,25 +180,6 @@ interface Running {
   readonly health: HealthImplementation
   readonly port: number
 }
-
-function bind(server: Server, { host, port, certificate }: Pick<GrpcServerOptions, 'host' | 'port' | 'certificate'>) {
-  const pair = { private_key: Buffer.from(certificate.keyPem), cert_chain: Buffer.from(certificate.certPem) }
-  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  return new Promise<number>((resolve, reject) => {
-    server.bindAsync(at, ServerCredentials.createSsl(null, [pair]), (cause, bound) => {
-      if (cause === null) return resolve(bound)
-      server.forceShutdown()
-      reject(
-        /EADDRINUSE/.test(cause.message)
-          ? new AoError('PORT_IN_USE', 'the gRPC port is taken', { host, port }, { cause, hint: portHint })
-          : new AoError('INVALID_CONFIG', 'cannot listen for gRPC there', { host, port }, { cause, hint: hostHint }),
-      )
-    })
-  })
-}
-
-const portHint = 'Stop the program that uses it, or give this node another gRPC port.'
-const hostHint = 'Give an address of this machine and a port that this user may open.'
 
 /** Whether the promise settled within that time. */
 async function within(ms: number, promise: Promise<void>): Promise<boolean> {

@@ -84,6 +84,11 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     return this.#book.all()
   }
 
+  /** The living unit whose record carries this certificate (DER). */
+  byCertificate(certificate: Uint8Array): UnitRecord | undefined {
+    return this.#book.byCertificate(certificate)
+  }
+
   report(address: Address, outcome: 'ok' | 'failed'): void {
     this.#book.report(address, outcome)
   }

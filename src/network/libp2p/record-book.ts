@@ -58,6 +58,8 @@ export class RecordBook {
   readonly #maxRecords: number
   readonly #entries = new Map<Address, Entry>()
   readonly #listeners = new Set<(record: UnitRecord, outcome: 'new' | 'renewed') => void>()
+  /** Whose certificate it is, by its hash. */
+  readonly #certificates = new Map<string, Address>()
   /** Who is waited for, by how many. */
   readonly #wanted = new Map<Address, number>()
   #waiting = 0
@@ -99,6 +101,12 @@ export class RecordBook {
   get(address: Address): UnitRecord | undefined {
     const record = this.#entries.get(address)?.record
     return record !== undefined && this.#lives(record) ? record : undefined
+  }
+
+  /** The living unit whose record carries this certificate (DER). */
+  byCertificate(certificate: Uint8Array): UnitRecord | undefined {
+    const address = this.#certificates.get(toHex(sha256(certificate)))
+    return address === undefined ? undefined : this.get(address)
   }
 
   /** A call to that unit worked or failed. */
@@ -159,12 +167,12 @@ export class RecordBook {
   // Only whom somebody here waits for takes the place of the last one, or a full book would hide it for good.
   #makeRoom(newcomer: Address): void {
     if (this.#entries.size < this.#maxRecords) return
-    for (const [address, { record }] of this.#entries) if (!this.#lives(record)) this.#entries.delete(address)
+    for (const [address, { record }] of this.#entries) if (!this.#lives(record)) this.#forget(address)
     if (this.#entries.size < this.#maxRecords) return
     const last = this.#wanted.has(newcomer)
       ? this.all().findLast(({ address }) => !this.#usedLately(address))
       : undefined
-    if (last === undefined || !this.#entries.delete(last.address)) {
+    if (last === undefined || !this.#forget(last.address)) {
       throw new AoError('OVERLOADED', 'the book of unit records is full', { limit: this.#maxRecords })
     }
   }
@@ -179,8 +187,21 @@ export class RecordBook {
     // A record signed before the loss, still on its way through others, is no sign of life.
     const stillLostAt = lostAt !== undefined && record.issuedAt <= lostAt ? lostAt : undefined
     const order = toHex(sha256(utf8(this.#options.seed), utf8(record.address)))
+    this.#forget(record.address)
+    // A certificate stays with whom it came with first: naming another's must not make its calls look like one's own.
+    const fingerprint = toHex(sha256(record.certificate))
+    if (!this.#certificates.has(fingerprint)) this.#certificates.set(fingerprint, record.address)
     this.#entries.set(record.address, { record, failures, failedAt, workedAt, lostAt: stillLostAt, order })
     for (const listener of this.#listeners) listener(record, outcome)
+  }
+
+  #forget(address: Address): boolean {
+    const { record } = this.#entries.get(address) ?? {}
+    const fingerprint = record && toHex(sha256(record.certificate))
+    if (fingerprint !== undefined && this.#certificates.get(fingerprint) === address) {
+      this.#certificates.delete(fingerprint)
+    }
+    return this.#entries.delete(address)
   }
 
   #usedLately(address: Address): boolean {

@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
+import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
@@ -17,7 +18,7 @@ import type {
 } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
-import { isId, type MessageId, type ProcessId } from '../../protocol/ids.ts'
+import { type Address, isId, type MessageId, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import type { Routes } from '../routing/route.ts'
@@ -54,11 +55,14 @@ export interface MessengerUnitOptions extends CrankRunOptions, PusherOptions, Dr
   /** Open crank jobs, above which no new message is taken. What a taken message sets off is always queued. */
   readonly maxOpenJobs: number
   readonly maxFollowers: number
+  /** Messages of one wallet. What Processes push is not counted. */
+  readonly perWallet: RateLimit
 }
 export const defaultMessengerUnitOptions: MessengerUnitOptions = {
   maxItemBytes: defaultItemLimits.maxBytes,
   maxOpenJobs: 100_000,
   maxFollowers: 1_000,
+  perWallet: { perSecond: 500, burst: 5_000 },
   maxRunning: 64,
   pollMs: 1_000,
   maxLanes: 16,
@@ -91,6 +95,7 @@ export class MessengerUnit implements Messenger, Component {
   readonly #budget: RootBudget
   readonly #follow: FollowDeps
   readonly #open: Gauge
+  readonly #wallets: RateLimiter
   #stopping = false
 
   constructor(deps: MessengerUnitDeps, options: MessengerUnitOptions = defaultMessengerUnitOptions) {
@@ -106,6 +111,7 @@ export class MessengerUnit implements Messenger, Component {
       { ...deps, queue, budget: this.#budget, random, pusher: new Pusher(deps, options) },
       options,
     )
+    this.#wallets = new RateLimiter(deps.clock, { ...options.perWallet, maxKeys: 10_000 })
     this.#queue = deps.queue
     this.#drain = new Drain(
       { ...deps, run: (job, abort) => crank.run(job, abort), onRun: () => this.#measure() },
@@ -135,6 +141,7 @@ export class MessengerUnit implements Messenger, Component {
     throwIfAborted(options.signal)
     this.#assertLiving()
     const item = await verifyAtDoor(bytes, { maxBytes: this.#options.maxItemBytes })
+    this.#assertShare(item.owner)
     await this.#assertRoom()
     const assignment = await this.#deps.scheduler.schedule(item, options)
     await this.#enqueue(assignment, assignment.message)
@@ -183,6 +190,14 @@ export class MessengerUnit implements Messenger, Component {
     const now = this.#deps.clock.now()
     await this.#write({ add: [newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now })] })
     this.#measure()
+  }
+
+  /** One wallet must not take the place of all. Its signature is verified before, so that nobody uses up another's share. */
+  #assertShare(wallet: Address): void {
+    if (this.#wallets.take(wallet)) return
+    const limit = this.#options.perWallet.perSecond
+    const hint = 'Send fewer messages a second, or through several MUs.'
+    throw new AoError('OVERLOADED', 'too many messages of one wallet', { wallet, limit }, { hint })
   }
 
   async #assertRoom(): Promise<void> {

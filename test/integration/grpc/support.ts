@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { type AbortOptions, raceSignal } from '../../../src/lib/abort.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry, type Telemetry } from '../../../src/lib/telemetry.ts'
+import type { CallersDeps } from '../../../src/network/grpc/callers.ts'
 import type { Certificate } from '../../../src/network/grpc/certificate.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
 import { GrpcServer, type GrpcServerDeps, type GrpcServerOptions } from '../../../src/network/grpc/server.ts'
@@ -228,6 +229,7 @@ export interface TestNodeOptions {
   readonly recordCertificate?: Uint8Array
   readonly telemetry?: Telemetry
   readonly server?: Partial<GrpcServerOptions>
+  readonly callers?: CallersDeps
 }
 
 /** A started node with small units, at a free port of the loopback. */
@@ -247,7 +249,10 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
     records: () => [raw],
   }
   const server = new GrpcServer(
-    { ...(options.telemetry ?? silentTelemetry), units: { scheduler, compute, messenger, ...options.units }, node },
+    {
+      ...(options.telemetry ?? silentTelemetry),
+      ...{ units: { scheduler, compute, messenger, ...options.units }, node, callers: options.callers },
+    },
     { host: '127.0.0.1', port: 0, certificate, ...options.server },
   )
   await server.start()

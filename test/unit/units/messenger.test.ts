@@ -32,6 +32,18 @@ describe('units/messenger', () => {
     await assert.rejects(bench.mu.messenger.submit(lost.raw), { code: 'PEER_UNREACHABLE' })
   })
 
+  it('takes a bounded number of messages of one wallet, and meanwhile those of others', async () => {
+    await bench.arrange({ messenger: { perWallet: { perSecond: 1, burst: 2 } } })
+    const send = (data: string, signer = testSigner('one')): Promise<unknown> =>
+      aMessage(bench.sender, { data, signer }).then(({ raw }) => bench.mu.messenger.submit(raw))
+    await send('{"a":1}')
+    await send('{"a":2}')
+    await assert.rejects(send('{"a":3}'), (error: AoError) => {
+      return error.code === 'OVERLOADED' && error.facts['wallet'] === testSigner('one').address
+    })
+    await send('{"a":4}', testSigner('another'))
+  })
+
   it('answers only once the crank job is on disk', async () => {
     await bench.arrange()
     const { queue } = bench.mu.disk

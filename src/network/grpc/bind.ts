@@ -1,0 +1,74 @@
+import type { Socket } from 'node:net'
+import { type Server, ServerCredentials } from '@grpc/grpc-js'
+import { AoError } from '../../lib/errors.ts'
+import type { Certificate } from './certificate.ts'
+
+/** Milliseconds for a TLS handshake: who opens a connection and says nothing is soon gone. */
+const handshakeMs = 10_000
+
+/**
+ * TLS that asks the caller for its certificate and takes it, whoever made it, and goes on without one. What it is worth
+ * is for `Callers` to say; TLS proves only that the caller has its key.
+ */
+export function credentialsOf(certificate: Certificate): ServerCredentials {
+  const pair = { private_key: Buffer.from(certificate.keyPem), cert_chain: Buffer.from(certificate.certPem) }
+  const credentials = ServerCredentials.createSsl(null, [pair], true)
+  Object.assign(credentials._getConstructorOptions() ?? {}, {
+    rejectUnauthorized: false,
+    handshakeTimeout: handshakeMs,
+  })
+  return credentials
+}
+
+export interface BindOptions {
+  readonly host: string
+  readonly port: number
+  readonly certificate: Certificate
+}
+
+/** The port it listens on. @throws AoError `PORT_IN_USE` | `INVALID_CONFIG` */
+export function bind(server: Server, { host, port, certificate }: BindOptions): Promise<number> {
+  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return new Promise<number>((resolve, reject) => {
+    server.bindAsync(at, credentialsOf(certificate), (cause, bound) => {
+      if (cause === null) return resolve(bound)
+      server.forceShutdown()
+      reject(
+        /EADDRINUSE/.test(cause.message)
+          ? new AoError('PORT_IN_USE', 'the gRPC port is taken', { host, port }, { cause, hint: portHint })
+          : new AoError('INVALID_CONFIG', 'cannot listen for gRPC there', { host, port }, { cause, hint: hostHint }),
+      )
+    })
+  })
+}
+
+const portHint = 'Stop the program that uses it, or give this node another gRPC port.'
+const hostHint = 'Give an address of this machine and a port that this user may open.'
+
+interface Listener {
+  maxConnections: number
+  on(event: 'connection', listener: (socket: Socket) => void): unknown
+}
+
+/** Bounds sockets before any of their bytes are read. To be called once the server is bound. */
+export function limitConnections(
+  server: Server,
+  { maxConnections, maxConnectionsPerIp }: { readonly maxConnections: number; readonly maxConnectionsPerIp: number },
+): void {
+  const open = new Map<string, number>()
+  const { http2Servers } = server as unknown as { readonly http2Servers: ReadonlyMap<Listener, unknown> }
+  for (const listener of http2Servers.keys()) {
+    listener.maxConnections = maxConnections
+    listener.on('connection', socket => {
+      const ip = socket.remoteAddress ?? ''
+      const count = (open.get(ip) ?? 0) + 1
+      if (count > maxConnectionsPerIp) return void socket.destroy()
+      open.set(ip, count)
+      socket.once('close', () => {
+        const left = (open.get(ip) ?? 1) - 1
+        if (left > 0) open.set(ip, left)
+        else open.delete(ip)
+      })
+    })
+  }
+}

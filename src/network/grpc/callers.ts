@@ -1,0 +1,133 @@
+import type { ServerInterceptingCallInterface } from '@grpc/grpc-js'
+import { systemClock } from '../../lib/clock.ts'
+import { AoError } from '../../lib/errors.ts'
+import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
+import type { Metrics } from '../../lib/telemetry.ts'
+
+/** A unit of the network that showed the certificate of its record. */
+export interface KnownCaller {
+  readonly address: string
+  readonly peer: string
+}
+
+export interface CallersDeps {
+  /** Whose record carries this certificate (DER)? */
+  identify?(certificate: Uint8Array): KnownCaller | undefined
+  /** Told of each call that a known caller made above its limits. */
+  onExcess?(caller: KnownCaller): void
+}
+
+/** Calls and messages of streams, and how many calls and streams may be open at once. */
+export interface CallerLimit extends RateLimit {
+  readonly maxOpen: number
+}
+
+export interface CallerLimits {
+  /** Of all who call from one IP address without a certificate we know. */
+  readonly stranger: CallerLimit
+  /** Of one unit. */
+  readonly unit: CallerLimit
+}
+
+interface Caller {
+  readonly key: string
+  readonly known: KnownCaller | undefined
+}
+
+const maxCallers = 4096
+
+/**
+ * Who calls, and how much of it is too much. Units are known by the certificate they show, which TLS proves is theirs;
+ * everybody else shares a bucket per IP address, for certificates cost nothing.
+ */
+export class Callers {
+  readonly #deps: CallersDeps
+  readonly #limits: CallerLimits | undefined
+  readonly #strangers: RateLimiter | undefined
+  readonly #units: RateLimiter | undefined
+  readonly #open = new Map<string, number>()
+  /** A connection is one caller for as long as it lives. */
+  readonly #sessions = new WeakMap<object, Caller>()
+
+  /** @param limits Without them nobody is counted. */
+  constructor(deps: CallersDeps, limits: CallerLimits | undefined, metrics: Metrics) {
+    this.#deps = deps
+    this.#limits = limits
+    this.#strangers = limits && new RateLimiter(systemClock, { ...limits.stranger, maxKeys: maxCallers })
+    this.#units = limits && new RateLimiter(systemClock, { ...limits.unit, maxKeys: maxCallers })
+    metrics.gauge('aonet_network_grpc_callers', 'Callers with a gRPC call open', () => this.#open.size)
+  }
+
+  of(call: ServerInterceptingCallInterface): Caller {
+    const session = sessionOf(call)
+    const cached = session && this.#sessions.get(session)
+    if (cached !== undefined) return cached
+    const known = session && this.#identify(session)
+    const caller = { key: known?.address ?? ipOf(call.getPeer()), known }
+    // A unit whose record comes later is looked for again with its next call.
+    if (session !== undefined && (known !== undefined || certificateOf(session) === undefined)) {
+      this.#sessions.set(session, caller)
+    }
+    return caller
+  }
+
+  /** Counts one call or message, if it is within the caller's rate. */
+  mayGoOn({ key, known }: Caller): boolean {
+    const limiter = known === undefined ? this.#strangers : this.#units
+    return limiter === undefined || limiter.take(key)
+  }
+
+  /** Counts one call. @returns why it is too much, if it is. */
+  take(caller: Caller): AoError | undefined {
+    if (this.mayGoOn(caller)) return undefined
+    if (caller.known !== undefined) this.#deps.onExcess?.(caller.known)
+    return tooMuch('calls a second', this.#limitOf(caller)?.perSecond ?? 0)
+  }
+
+  /** @returns why one more open call is too much, if it is. */
+  enter(caller: Caller): AoError | undefined {
+    const { key } = caller
+    const open = this.#open.get(key) ?? 0
+    if (open >= (this.#limitOf(caller)?.maxOpen ?? Number.POSITIVE_INFINITY)) return tooMuch('calls open at once', open)
+    this.#open.set(key, open + 1)
+    return undefined
+  }
+
+  leave({ key }: Caller): void {
+    const open = (this.#open.get(key) ?? 1) - 1
+    if (open > 0) this.#open.set(key, open)
+    else this.#open.delete(key)
+  }
+
+  #limitOf({ known }: Caller): CallerLimit | undefined {
+    return known === undefined ? this.#limits?.stranger : this.#limits?.unit
+  }
+
+  #identify(session: Session): KnownCaller | undefined {
+    const certificate = certificateOf(session)
+    return certificate === undefined ? undefined : this.#deps.identify?.(certificate)
+  }
+}
+
+interface Session {
+  readonly socket?: { getPeerCertificate?(): { readonly raw?: Uint8Array } }
+}
+
+/** grpc-js tells of certificates that an authority signed only; ours are self-signed, so we look at the socket itself. */
+const sessionOf = (call: ServerInterceptingCallInterface): Session | undefined =>
+  (call as unknown as { stream?: { session?: Session } }).stream?.session
+
+const certificateOf = ({ socket }: Session): Uint8Array | undefined => socket?.getPeerCertificate?.().raw
+
+/** `1.2.3.4:567` and `::1:567` without the port. One IPv6 host owns 2^64 addresses, so of those the first half counts. */
+export function ipOf(peer: string): string {
+  const host = peer.slice(0, Math.max(0, peer.lastIndexOf(':'))).replace(/^::ffff:/, '')
+  if (!host.includes(':')) return host
+  const [head = '', tail] = host.split('::')
+  const groups = head.split(':').filter(part => part !== '')
+  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(':').filter(part => part !== '').length
+  return [...groups, ...Array.from({ length: missing }, () => '0'), ...(tail?.split(':') ?? [])].slice(0, 4).join(':')
+}
+
+const tooMuch = (what: string, limit: number): AoError =>
+  new AoError('OVERLOADED', `too many ${what} of one caller`, { limit }, { hint: 'Call less often, or another unit.' })

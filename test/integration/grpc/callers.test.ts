@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect as httpConnect } from 'node:http2'
+import { connect } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import { equalBytes } from '../../../src/lib/bytes.ts'
+import { hasCode } from '../../../src/lib/errors.ts'
+import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { type CallerLimits, ipOf } from '../../../src/network/grpc/callers.ts'
+import { type Certificate, createCertificate } from '../../../src/network/grpc/certificate.ts'
+import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
+import type { ProcessId } from '../../../src/protocol/ids.ts'
+import { messageItem, newSigner, someId, spawnItem, startNode, type TestNode, until } from './support.ts'
+
+const limits: CallerLimits = {
+  stranger: { perSecond: 20, burst: 20, maxOpen: 8 },
+  unit: { perSecond: 100, burst: 400, maxOpen: 64 },
+}
+
+describe('gRPC: who calls', () => {
+  const unit = newSigner()
+  const process = someId<ProcessId>(9)
+  let identity: Certificate
+  let node: TestNode
+  let known: GrpcUnits
+  let stranger: GrpcUnits
+  let excess: string[]
+  const ask = (units: GrpcUnits): Promise<unknown> =>
+    units
+      .scheduler(node.record)
+      .assignment(process, 'newest')
+      .then(
+        () => 'answered',
+        (error: unknown) => (hasCode(error, 'OVERLOADED') ? 'refused' : 'answered'),
+      )
+  const refusedOf = async (units: GrpcUnits, count: number): Promise<number> => {
+    const outcomes: unknown[] = []
+    for (let i = 0; i < count; i += 4)
+      outcomes.push(...(await Promise.all(Array.from({ length: 4 }, () => ask(units)))))
+    return outcomes.filter(outcome => outcome === 'refused').length
+  }
+
+  before(async () => {
+    identity = await createCertificate({ commonName: unit.address })
+  })
+  beforeEach(async () => {
+    excess = []
+    node = await startNode({
+      server: { callerLimits: limits, maxConnectionsPerIp: 20, requestMs: 200 },
+      callers: {
+        identify: der => (equalBytes(der, identity.der) ? { address: unit.address, peer: 'its peer' } : undefined),
+        onExcess: ({ peer }) => excess.push(peer),
+      },
+    })
+    known = new GrpcUnits(silentTelemetry, { identity })
+    stranger = new GrpcUnits(silentTelemetry)
+  })
+  afterEach(async () => {
+    await Promise.all([known.stop(), stranger.stop()])
+    await node.server.stop()
+  })
+
+  it('gives a unit a share of its own, however much strangers call', async () => {
+    assert.ok((await refusedOf(stranger, 200)) >= 150)
+    assert.equal(await refusedOf(known, 200), 0)
+    assert.deepEqual(excess, [])
+  })
+
+  it('lets nobody win a share by a certificate that no unit has', async () => {
+    const made = await createCertificate({ commonName: unit.address })
+    const other = new GrpcUnits(silentTelemetry, { identity: made })
+    try {
+      await refusedOf(stranger, 40)
+      assert.ok((await refusedOf(other, 40)) >= 30, 'it shares the bucket of its address')
+    } finally {
+      await other.stop()
+    }
+  })
+
+  it('tells which unit calls too much', async () => {
+    assert.ok((await refusedOf(known, 1_500)) > 0)
+    assert.equal(excess[0], 'its peer')
+  }).timeout(30_000)
+
+  it('slows a stream down to its rate and loses nothing of it', async () => {
+    const user = newSigner()
+    const spawn = await spawnItem(user, node.signer)
+    const scheduler = stranger.scheduler(node.record)
+    await scheduler.schedule(spawn)
+    const items = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => messageItem(user, spawn.id as never, `message ${i}`)),
+    )
+    const began = Date.now()
+    const given = await Promise.all(items.map(item => scheduler.schedule(item)))
+    assert.deepEqual(
+      given.map(({ nonce }) => nonce).sort((a, b) => a - b),
+      items.map((_, i) => i + 1),
+    )
+    assert.ok(Date.now() - began >= 900, 'twenty above the burst at twenty a second')
+  })
+
+  it('closes connections above its limit for one address, and serves on', async () => {
+    const sockets = Array.from({ length: 60 }, () => connect({ port: node.server.port, host: '127.0.0.1' }))
+    for (const socket of sockets) socket.on('error', () => undefined)
+    await until(() => sockets.filter(socket => socket.closed).length >= 40, 'those above are closed')
+    for (const socket of sockets) socket.destroy()
+    await until(() => sockets.every(socket => socket.closed), 'all are closed')
+    assert.equal(await ask(known), 'answered')
+  })
+
+  it('ends a call whose request never comes, and one whose frame is too large', async () => {
+    const socket = tlsConnect({
+      ...{ host: '127.0.0.1', port: node.server.port, servername: 'aonet', ALPNProtocols: ['h2'] },
+      rejectUnauthorized: false,
+    })
+    await once(socket, 'secureConnect')
+    const session = httpConnect('https://aonet', { createConnection: () => socket })
+    const request = (): ReturnType<typeof session.request> =>
+      session.request({
+        ...{ ':method': 'POST', ':path': '/ao.v1.Node/ListUnits', 'content-type': 'application/grpc', te: 'trailers' },
+      })
+    const giant = request()
+    giant.on('error', () => undefined)
+    let status = ''
+    const read = (headers: Record<string, unknown>): void => {
+      status = String(headers['grpc-status'] ?? status)
+    }
+    giant.on('trailers', read)
+    giant.on('response', read)
+    giant.write(Buffer.from([0, 0x7f, 0xff, 0xff, 0xff])) // says that 2 GiB follow
+    giant.resume()
+    await until(() => status === '8', 'it is refused before it is read')
+    status = ''
+    const silent = request()
+    silent.on('error', () => undefined)
+    silent.on('trailers', read)
+    silent.on('response', read)
+    silent.write(Buffer.from([0, 0])) // and then nothing
+    silent.resume()
+    await until(() => status === '4', 'it is given up')
+    assert.equal(await ask(known), 'answered')
+    session.destroy()
+  })
+
+  it('reads addresses as one caller: an IPv6 host is its first half', () => {
+    assert.equal(ipOf('127.0.0.1:5000'), '127.0.0.1')
+    assert.equal(ipOf('::ffff:10.0.0.7:5000'), '10.0.0.7')
+    assert.equal(ipOf('2001:db8:1:2:3:4:5:6:5000'), '2001:db8:1:2')
+    assert.equal(ipOf('2001:db8::7:5000'), '2001:db8:0:0')
+    assert.equal(ipOf('::1:5000'), '0:0:0:0')
+  })
+})
