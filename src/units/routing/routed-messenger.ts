@@ -40,8 +40,10 @@ export class RoutedMessenger implements Messenger {
         return assignment
       })
     } catch (error) {
-      const { byGossip } = this.#deps
-      if (byGossip === undefined || !hasCode(error, 'PEER_UNREACHABLE')) throw error
+      const { byGossip, local } = this.#deps
+      // An MU that answers that the Process's SU cannot be reached has been reached itself.
+      const noMessenger = hasCode(error, 'PEER_UNREACHABLE') && error.facts['scheduler'] === undefined
+      if (byGossip === undefined || local.messenger !== undefined || !noMessenger) throw error
       return byGossip.submit(bytes, options)
     }
   }
