@@ -12,6 +12,11 @@ export interface CrankJob extends CrankProgress {
 export interface CrankChange {
   readonly add?: readonly CrankJob[]
   readonly update?: readonly CrankJob[]
+  /**
+   * False where nobody was promised it: a killed program loses nothing, but a power cut may take it, and all that was
+   * written after. Default true: it waits for the disk.
+   */
+  readonly sync?: boolean
 }
 
 /** Which ended jobs may go: those that ended before a time, and the oldest of those over a number. */

@@ -35,7 +35,7 @@ export class LevelCrankQueue implements CrankQueue {
     if (touched.length === 0) return []
     await this.#counted()
     // A job's old row says which of its index keys to remove: nobody may change it between the reading and the writing.
-    return this.#lock.run(touched.map(nameOf), () => this.#write(touched, change.add?.length ?? 0))
+    return this.#lock.run(touched.map(nameOf), () => this.#write(touched, change))
   }
 
   async get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined> {
@@ -76,8 +76,9 @@ export class LevelCrankQueue implements CrankQueue {
     return this.#lock.run(found.map(nameOf), () => this.#forget(found))
   }
 
-  /** @param toAdd how many of them, from the front, are to be left out if they exist. */
-  async #write(touched: readonly CrankJob[], toAdd: number): Promise<readonly CrankJob[]> {
+  /** Those to add come first in `touched`, and are left out if they exist. */
+  async #write(touched: readonly CrankJob[], { add = [], sync = true }: CrankChange): Promise<readonly CrankJob[]> {
+    const toAdd = add.length
     const values = await this.#store.getMany(touched.map(jobKey))
     const now = new Map(touched.map((job, i) => [nameOf(job), decodeMaybe(values[i])] as const))
     const ops: WriteOp[] = []
@@ -95,7 +96,7 @@ export class LevelCrankQueue implements CrankQueue {
       change[kindOf(job)]++
       now.set(nameOf(job), job)
     }
-    await this.#apply(ops, change)
+    await this.#apply(ops, change, { sync })
     return added
   }
 
@@ -106,13 +107,14 @@ export class LevelCrankQueue implements CrankQueue {
     await this.#apply(
       gone.flatMap(job => [...withoutIndex(job), del(jobKey(job))]),
       { open: 0, ended: -gone.length },
+      { sync: false }, // what comes back is forgotten again
     )
     return gone.length
   }
 
-  async #apply(ops: readonly WriteOp[], change: Counts): Promise<void> {
+  async #apply(ops: readonly WriteOp[], change: Counts, { sync }: { readonly sync: boolean }): Promise<void> {
     if (ops.length === 0) return
-    await this.#store.write(ops)
+    await this.#store.write(ops, { sync })
     this.#counts = this.#counted().then(({ open, ended }) => ({
       open: open + change.open,
       ended: ended + change.ended,

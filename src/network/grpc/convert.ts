@@ -3,6 +3,7 @@ import { copyOf, toUtf8, utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { CrankProgress, DryRunMessage, ResultBound, ResultsQuery } from '../../ports/units.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
+import { noteChecked } from '../../protocol/checked-items.ts'
 import { type DataItem, verifyDataItemAside } from '../../protocol/data-item.ts'
 import {
   type Id,
@@ -22,7 +23,8 @@ import type { ReadScheduleResponse } from './generated/ao/v1/scheduler.ts'
 // Bytes that arrive are views of the received frame. Everything here that may be kept is copied first.
 
 /** @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM` */
-export const itemFromWire = (bytes: Uint8Array): Promise<DataItem> => verifyDataItemAside(copyOf(bytes))
+export const itemFromWire = async (bytes: Uint8Array): Promise<DataItem> =>
+  noteChecked(await verifyDataItemAside(copyOf(bytes)))
 
 /** @throws AoError `INVALID_ASSIGNMENT` if the bytes are not a signed Assignment. */
 export async function assignmentFromWire(bytes: Uint8Array): Promise<Assignment> {

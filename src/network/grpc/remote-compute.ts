@@ -5,7 +5,7 @@ import type { StoredResult } from '../../ports/result-store.ts'
 import type { AttestedResult, Compute, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type Attestation, checkAttests, parseAttestation } from '../../protocol/attestation.ts'
-import { verifyDataItem } from '../../protocol/data-item.ts'
+import { checkedDataItem } from '../../protocol/checked-items.ts'
 import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Evaluation, Result } from '../../protocol/result.ts'
 import type { Peer } from './channel-pool.ts'
@@ -89,7 +89,7 @@ export class RemoteCompute implements Compute {
   /** The Attestation, which is of this unit and says of the message what the result says. */
   async #attested(process: ProcessId, result: Result, attestation: Uint8Array): Promise<Attestation> {
     if (result.process !== process) throw this.#dishonest('the result is of another Process', process, result.process)
-    const attested = parseAttestation(await verifyDataItem(attestation))
+    const attested = parseAttestation(await checkedDataItem(attestation))
     const { address, forwards } = this.#peer
     if (forwards !== true && attested.compute !== address)
       throw this.#dishonest('the signer is another', address, attested.compute)

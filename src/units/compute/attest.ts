@@ -4,7 +4,7 @@ import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
 import type { AttestedResult } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
-import { verifyDataItem } from '../../protocol/data-item.ts'
+import { checkedDataItem } from '../../protocol/checked-items.ts'
 import type { Address, Id, MessageId, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { outboxRoot, outputHash, type Result } from '../../protocol/result.ts'
@@ -93,7 +93,7 @@ export async function checkAttested(
   asked: { readonly process: ProcessId; readonly at: MessageId | Nonce; readonly compute: Address },
 ): Promise<void> {
   try {
-    const signed = parseAttestation(await verifyDataItem(attestation))
+    const signed = parseAttestation(await checkedDataItem(attestation))
     const checks: readonly (readonly [what: string, signed: unknown, answered: unknown])[] = [
       ['signer', signed.compute, asked.compute],
       ['Process', signed.process, asked.process],

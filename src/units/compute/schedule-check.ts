@@ -1,6 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import { type Assignment, checkFollows, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
-import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
+import { checkedDataItem } from '../../protocol/checked-items.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, ProcessId } from '../../protocol/ids.ts'
 
 /** A row of a schedule after every check that needs no state but the row before. */
@@ -19,7 +20,7 @@ export async function checkScheduled(
   row: ScheduledMessage,
   { scheduler, previous }: { readonly scheduler: Address; readonly previous: Assignment | undefined },
 ): Promise<CheckedRow> {
-  const assignment = parseAssignment(await verifyDataItem(row.assignment.raw))
+  const assignment = parseAssignment(await checkedDataItem(row.assignment.raw))
   const broken = (what: string): AoError =>
     new AoError(
       'INVALID_ASSIGNMENT',
@@ -30,7 +31,7 @@ export async function checkScheduled(
   if (assignment.scheduler !== scheduler) throw broken('the Assignment is signed by another than the scheduler')
   checkFollows(process, previous, assignment)
   if (row.message === undefined) throw broken('the message is missing')
-  const message = await verifyDataItem(row.message.raw, { maxBytes: row.message.raw.length })
+  const message = await checkedDataItem(row.message.raw, { maxBytes: row.message.raw.length })
   if (message.id !== assignment.message) throw broken('the message is not the one assigned')
   const isProcessItem = assignment.nonce === 0 && (message.id as Id) === (process as Id)
   if (!isProcessItem && message.target !== process) throw broken('the message is for another Process')

@@ -91,7 +91,7 @@ export class Crank {
     const parts = job.parts.length > 0 ? job.parts : partsOf(outbox)
     const begun: CrankJob = { ...job, state: 'pushing', parts, result: job.result ?? pin, reason: undefined }
     // A single part cannot be mixed with others: it is written once, when it is pushed.
-    if (job.result === undefined && parts.length > 1) await this.#save(begun)
+    if (job.result === undefined && parts.length > 1) await this.#deps.queue.write({ update: [begun] })
     const { pusher, clock, queue } = this.#deps
     const onSettled = (part: CrankPart, index: number): void => this.#note(begun, part, index)
     const delivery = new Delivery(
@@ -139,8 +139,12 @@ export class Crank {
     if (state === 'failed') this.#deps.telemetry.log.warn('part failed', { process, message, root, index, reason })
   }
 
+  /**
+   * Without waiting for the disk: after a power cut the job is as it was before, is run again, and pushes the same items,
+   * which the SUs answer as they did. So do the jobs it set off, down from the one that a user was promised.
+   */
   #save(job: CrankJob, add: readonly CrankJob[] = []): Promise<void> {
-    return this.#deps.queue.write({ add, update: [job] })
+    return this.#deps.queue.write({ add, update: [job], sync: false })
   }
 }
 

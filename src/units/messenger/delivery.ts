@@ -101,7 +101,7 @@ export class Delivery {
         const add = this.#add
         this.#add = []
         this.#changed = false
-        await this.#deps.write({ add, update: [this.#job] })
+        await this.#deps.write({ add, update: [this.#job], sync: false }) // as Crank ends a job
       }
     } catch (error) {
       this.#failure ??= error
