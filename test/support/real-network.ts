@@ -240,8 +240,8 @@ export class RealNode {
   }
 }
 
-/** Linux counts in hundredths of a second; elsewhere nothing is known. */
-function cpuOf(pid: number | undefined): number {
+/** CPU that a process has used, in milliseconds. Linux counts in hundredths of a second; elsewhere nothing is known. */
+export function cpuOf(pid: number | undefined): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')

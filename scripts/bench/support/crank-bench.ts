@@ -1,22 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Client, SendOptions } from '../../src/client/client.ts'
-import { utf8 } from '../../src/lib/bytes.ts'
-import { silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
-import type { Assignment, ScheduledMessage } from '../../src/protocol/assignment.ts'
-import { type DataItem, signedDigest, verifyDataItem } from '../../src/protocol/data-item.ts'
-import type { ModuleId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
-import { testnetParams } from '../../src/protocol/params.ts'
-import type { Tag } from '../../src/protocol/tags.ts'
-import type { UnitRole } from '../../src/protocol/unit-record.ts'
-import { openStore } from '../../src/storage/level.ts'
-import { put } from '../../src/storage/store.ts'
-import { type AosModule, loadAosModule } from '../../src/testnet/aos-module.ts'
-import { environmentOf, toVmMessage } from '../../src/units/compute/messages.ts'
-import { WorkerVmPool } from '../../src/vm/pool.ts'
-import { RealNetwork } from '../../test/support/real-network.ts'
-import { median } from './measure.ts'
+import type { Client, SendOptions } from '../../../src/client/client.ts'
+import { utf8 } from '../../../src/lib/bytes.ts'
+import { silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
+import type { Assignment, ScheduledMessage } from '../../../src/protocol/assignment.ts'
+import { type DataItem, signedDigest, verifyDataItem } from '../../../src/protocol/data-item.ts'
+import type { ModuleId, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import { testnetParams } from '../../../src/protocol/params.ts'
+import type { Tag } from '../../../src/protocol/tags.ts'
+import type { UnitRole } from '../../../src/protocol/unit-record.ts'
+import { openStore } from '../../../src/storage/level.ts'
+import { put } from '../../../src/storage/store.ts'
+import { type AosModule, loadAosModule } from '../../../src/testnet/aos-module.ts'
+import { environmentOf, toVmMessage } from '../../../src/units/compute/messages.ts'
+import { WorkerVmPool } from '../../../src/vm/pool.ts'
+import { RealNetwork } from '../../../test/support/real-network.ts'
+import { median } from '../measure.ts'
 
 /** The same Lua that the peer's driver runs. */
 export const counterLua = `Count = 0
@@ -28,6 +28,7 @@ return "ok"`
 export const topologies: Readonly<Record<string, Readonly<Record<string, readonly UnitRole[]>>>> = {
   'all roles in one node': { all: ['MU', 'SU', 'CU'] },
   'each role in its own process': { mu: ['MU'], su: ['SU'], cu: ['CU'] },
+  'two CUs, each role in its own process': { mu: ['MU'], su: ['SU'], 'cu-1': ['CU'], 'cu-2': ['CU'] },
 }
 
 /** A network with a client at its MU and aos Processes that know the counter. */
@@ -98,7 +99,7 @@ export class CrankBench {
 
   signed(to: ProcessId, tags: readonly Tag[]): Promise<DataItem> {
     return this.net.user.sign({
-      ...{ target: to, anchor: Math.random().toString(36).padEnd(32, '0').slice(0, 32), data: utf8(' ') },
+      ...{ target: to, anchor: anchor(), data: utf8(' ') },
       tags: [
         ...tags,
         { name: 'Data-Protocol', value: 'ao' },
@@ -116,6 +117,9 @@ export class CrankBench {
 
 export const action = (value: string): Tag => ({ name: 'Action', value })
 export const tag = (name: string, value: string): Tag => ({ name, value })
+
+/** 32 characters that no other message has. */
+export const anchor = (): string => Math.random().toString(36).padEnd(32, '0').slice(0, 32)
 
 export const round = (value: number, digits = 2): number => Number(value.toFixed(digits))
 export const percentile = (values: readonly number[], percent: number): number => {
