@@ -11,7 +11,7 @@ import { unsupported } from './wasm-binary.ts'
  * Plain Wasm, `ao-abi-1`. Exports: `memory`, `alloc(n: i32) -> i32`, `handle(pointer: i32, length: i32) -> i64`, which
  * is pointer << 32 | length of the answer. Input: JSON `{ msg, env }`; answer: JSON `{ ok: true, response }` or
  * `{ ok: false, error }`. Imports: none but `ao.log(pointer: i32, length: i32)`. All state is in memory and in mutable
- * globals of number types.
+ * globals of number types. An export `_initialize()`, as compilers write it for libraries, runs once before all messages.
  */
 export const wasmVm: Vm = {
   formats: plainFormats,
@@ -47,11 +47,15 @@ function checkShape({ hasStart, memory, imports, exports }: ModuleShape): void {
 /** What a module logs is no part of its result, and what it could fill a disk with is not kept. */
 const imports = { ao: { log: () => undefined } }
 
-function start(metered: MeteredModule, environment: VmEnvironment, memoryBytes = 0): Machine {
+/** Gas for `_initialize`: it is the module's, not the Process's. */
+const initialGas = 1_000_000_000n
+
+function start(metered: MeteredModule, environment: VmEnvironment, memoryBytes?: number): Machine {
   const { exports } = instantiate(metered.module, imports)
   const memory = exports['memory'] as WebAssembly.Memory
   const meter = new GasMeter(exports, metered)
-  growMemory(memory, memoryBytes)
+  if (memoryBytes === undefined) initialize(exports, meter)
+  else growMemory(memory, memoryBytes)
   return {
     memory,
     globals: stateGlobals(exports, metered.shape),
@@ -63,6 +67,18 @@ function start(metered: MeteredModule, environment: VmEnvironment, memoryBytes =
         return trapped(meter.trapWord(thrown, false), meter.used)
       }
     },
+  }
+}
+
+/** @throws AoError `UNSUPPORTED_MODULE` if it traps. */
+function initialize(exports: WebAssembly.Exports, meter: GasMeter): void {
+  const { _initialize: run } = exports
+  if (typeof run !== 'function') return
+  meter.fill(initialGas)
+  try {
+    run()
+  } catch (thrown) {
+    throw unsupported('the module traps before its first message', { trap: meter.trapWord(thrown, false) })
   }
 }
 

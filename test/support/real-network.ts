@@ -105,6 +105,10 @@ export class RealNetwork {
     return new Client(await connectNode(this.node(name).endpoint, { timeoutMs: 10_000 }), this.user)
   }
 
+  get arweaveUrl(): string {
+    return this.#arweaveUrl
+  }
+
   publish(module: ModuleOptions): Promise<ModuleId> {
     const arweave = new GatewayClient(silentTelemetry, { gatewayUrl: this.#arweaveUrl })
     return publishModule(module, { arweave, signer: this.user })

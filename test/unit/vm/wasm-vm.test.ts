@@ -59,6 +59,30 @@ describe('vm/wasm-vm', () => {
     )
   })
 
+  it('runs _initialize once, before all messages, and not again for an instance that goes on', async () => {
+    const wat = `(global $n (mut i32) (i32.const 0)) ${face}
+      (func (export "_initialize") (global.set $n (i32.add (global.get $n) (i32.const 7))))
+      ${doing('(if (i32.ne (global.get $n) (i32.const 7)) (then unreachable))')}`
+    const live = await open(wat)
+    for (const nonce of [0, 1]) assert.equal((await live.handle(messageOf(process, nonce))).evaluation.error, undefined)
+    const again = await prepare(wat)
+    const second = await LiveProcess.open(again, {
+      environment: environmentOf(process),
+      gas: limits.gas,
+      image: await live.snapshot(),
+    })
+    assert.equal((await second.handle(messageOf(process, 2))).evaluation.error, undefined)
+  })
+
+  it('refuses a module whose _initialize traps', async () => {
+    await assert.rejects(open(`${face} ${idle} (func (export "_initialize") unreachable)`), {
+      code: 'UNSUPPORTED_MODULE',
+    })
+    await assert.rejects(open(`${face} ${idle} (func (export "_initialize") (loop $l (br $l)))`), {
+      code: 'UNSUPPORTED_MODULE',
+    })
+  })
+
   it('puts the state of a hidden global in the root, and back after a failure', async () => {
     const count = `
       (global $n (mut i32) (i32.const 0))
