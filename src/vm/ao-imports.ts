@@ -10,6 +10,15 @@ export interface AoHost {
   resize(memoryBytes: number): boolean
 }
 
+/** The Process asked for something that only WeaveDrive could give. Part of its result, so the same words everywhere. */
+export class WeaveDriveRead extends Error {
+  override readonly name = 'WeaveDriveRead'
+
+  constructor(path: string) {
+    super(`WeaveDrive is not offered here: the Process asked for ${path.slice(0, 100)}`)
+  }
+}
+
 type Import = (...values: never[]) => unknown
 
 /**
@@ -55,7 +64,8 @@ function standIns(host: AoHost, offered: Import): Readonly<Record<string, Import
     exit: () => {
       throw new Error('exit')
     },
-    ...withResult(0, ['__asyncjs__weavedrive_open', '__asyncjs__weavedrive_read', '__asyncjs__weavedrive_close']),
+    __asyncjs__weavedrive_open: (name: Pointer) => openFile(host, name),
+    ...withResult(0, ['__asyncjs__weavedrive_read', '__asyncjs__weavedrive_close']),
     ...withResult(0, ['fd_close', 'fd_sync', '_munmap_js']),
     ...withResult(notSeekable, ['fd_seek']),
     ...withResult(-noSuchFile, pathCalls),
@@ -95,6 +105,17 @@ const withResult = (result: number, names: readonly string[]): Record<string, Im
 
 /** A bigint in modules with 64-bit memories. */
 type Pointer = number | bigint
+
+/** Folders that only WeaveDrive has. */
+const weavePath = /^\/(data|tx2?|block|headers)\//
+
+/** aos opens every file through here first. What stands for others is that there is none. */
+function openFile(host: AoHost, name: Pointer): number {
+  const memory = Buffer.from(host.memory.buffer)
+  const path = memory.toString('utf8', addressOf(name), memory.indexOf(0, addressOf(name)))
+  if (weavePath.test(path)) throw new WeaveDriveRead(path)
+  return 0
+}
 
 /** Output goes nowhere, and yet all of it is written. */
 function sizeOf(host: AoHost, vectors: Pointer, count: Pointer): number {

@@ -1,6 +1,6 @@
 import { AoError } from '../lib/errors.ts'
 import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
-import { type AoHost, aoImports } from './ao-imports.ts'
+import { type AoHost, aoImports, WeaveDriveRead } from './ao-imports.ts'
 import { type AoHandle, aoLoader, type GlueImports, type InstantiateHook } from './ao-loader.ts'
 import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
 import { aosFormats } from './formats.ts'
@@ -134,6 +134,9 @@ class AosMachine implements Machine, AoHost {
       return { response, trapped: false, gasUsed: meter.used }
     } catch (thrown) {
       if (meter.spent) return trapped('out of gas', meter.used)
+      if (thrown instanceof WeaveDriveRead) {
+        return { response: { Error: thrown.message }, trapped: true, gasUsed: meter.used }
+      }
       const fault = thrown instanceof Error || typeof thrown === 'number' // a number: a jump that nobody caught
       if (fault) return trapped(meter.trapWord(thrown, this.#memoryRefused), meter.used)
       // The module itself said `ok: false`, and this is what it gave as reason.

@@ -31,6 +31,7 @@ export function setupOf(
       { hint: 'Ask a Compute Unit whose unit record names the format.' },
     )
   }
+  refuseWeaveDrive([route.item, module.item])
   return {
     process,
     module: route.spec.module,
@@ -38,6 +39,22 @@ export function setupOf(
     environment: environmentOf(route.item, module.item),
     limits: limitsOf(route.item, module, params),
     loadModule: async () => module.item.data,
+  }
+}
+
+/** What it would read would not be part of what all nodes agree on. */
+function refuseWeaveDrive(items: readonly DataItem[]): void {
+  for (const { id, tags } of items) {
+    const tag = tags.find(
+      ({ name, value }) => name === 'Availability-Type' || (name === 'Extension' && /weavedrive/i.test(value)),
+    )
+    if (tag === undefined) continue
+    throw new AoError(
+      'UNSUPPORTED_MODULE',
+      'WeaveDrive is not offered here, and the Process or its Module asks for it',
+      { id, tag: tag.name, value: tag.value.slice(0, 64) },
+      { hint: `Spawn without the tag ${tag.name}, and send the Process the data that it needs.` },
+    )
   }
 }
 

@@ -82,6 +82,17 @@ describe('a hostile module', function () {
     assert.equal(existsSync(`${file}-new`), false)
   })
 
+  it('in Lua is told that there is no WeaveDrive when it reads from there, and the state is as before', async () => {
+    const live = await lua(await pools.start())
+    const read = (path: string, nonce = 1): Promise<string> =>
+      ask(live, evalOf(process_, nonce, `Read = 1; return tostring(io.open("${path}"))`))
+    for (const path of [`/data/${idOf('data')}`, `/tx/${idOf('tx')}`, '/block/1400000']) {
+      assert.equal(await read(path), `WeaveDrive is not offered here: the Process asked for ${path}`)
+    }
+    assert.equal(await ask(live, evalOf(process_, 1, 'return tostring(Read)')), 'nil')
+    assert.equal(await read('/dataset/of/mine', 2), 'nil')
+  })
+
   it('in JavaScript finds the names of the language and console, and nothing behind them', async () => {
     const live = await js(await pools.start())
     const found = await ask(live, runJs(0, 'return Object.getOwnPropertyNames(globalThis).sort().join(" ")'))

@@ -96,6 +96,21 @@ describe('units/compute', () => {
     assert.deepEqual(bench.pool.setups[0]?.limits, { memoryBytes: 4096, gas: 1000n })
   })
 
+  it('refuses a Process that asks for WeaveDrive, and says so, for its state would hang on what is not there', async () => {
+    for (const [name, value] of [
+      ['Extension', 'WeaveDrive'],
+      ['Availability-Type', 'Assignments'],
+    ] as const) {
+      await bench.arrange('recorder', to => messages(to, 1), { tags: [{ name, value }] })
+      await assert.rejects(bench.unit.result(bench.process, at(0)), {
+        code: 'UNSUPPORTED_MODULE',
+        message: /WeaveDrive/,
+      })
+    }
+    await bench.arrange('recorder', to => messages(to, 1), { tags: [{ name: 'Extension', value: 'wings' }] })
+    assert.equal((await bench.unit.result(bench.process, at(0))).result.error, undefined)
+  })
+
   it('says UNKNOWN_MESSAGE, UNKNOWN_PROCESS and UNKNOWN_MODULE for what is not there', async () => {
     await bench.arrange('recorder', to => messages(to, 1))
     await assert.rejects(bench.unit.result(bench.process, at(9)), { code: 'UNKNOWN_MESSAGE' })
