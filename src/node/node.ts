@@ -7,6 +7,8 @@ import { loadOrCreateCertificate } from '../network/grpc/certificate.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
 import { checkMark, markOf } from '../storage/directory-mark.ts'
 import { openStore } from '../storage/level.ts'
+import type { Store } from '../storage/store.ts'
+import { openCheckpointDir } from './checkpoint-dir.ts'
 import { loadKey } from './keys.ts'
 import type { NodeOptions } from './settings.ts'
 import { createTelemetry } from './telemetry.ts'
@@ -38,7 +40,7 @@ class NodeProcess implements AoNode {
   readonly #options: NodeOptions
   readonly #identity: NodeIdentity
   #wired: WiredNode | undefined
-  #closeStore: (() => Promise<void>) | undefined
+  #stores: Store[] = []
 
   constructor(options: NodeOptions, identity: NodeIdentity) {
     this.#options = options
@@ -54,8 +56,10 @@ class NodeProcess implements AoNode {
     const telemetry = createTelemetry({ level: logLevel, node: key.signer.address })
     mkdirSync(dataDir, { recursive: true })
     const store = await openStore(join(dataDir, 'store'), telemetry)
-    this.#closeStore = () => store.close()
+    this.#stores = [store]
     try {
+      const checkpoints = await openCheckpointDir(join(dataDir, 'checkpoints'), telemetry)
+      this.#stores.push(checkpoints)
       await checkMark(store, markOf(dataDir), { confirmed: this.#options.confirmMoved })
       const certificate = await loadOrCreateCertificate(dataDir, { commonName: key.signer.address })
       const wired = wireNode({
@@ -63,6 +67,7 @@ class NodeProcess implements AoNode {
         key,
         telemetry,
         store,
+        checkpoints,
         certificate,
         version: this.#identity.version,
       })
@@ -81,8 +86,7 @@ class NodeProcess implements AoNode {
     const wired = this.#wired
     this.#wired = undefined
     await wired?.components.stop()
-    await this.#closeStore?.()
-    this.#closeStore = undefined
+    for (const store of this.#stores.splice(0)) await store.close()
     wired?.telemetry.log.info('node-stopped')
   }
 

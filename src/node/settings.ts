@@ -85,7 +85,17 @@ export const settings = {
   httpAdvertise: setting(z.string(), '', 'URL of the HTTP server told to others; by default what is listened on'),
   logLevel: setting(z.enum(['error', 'warn', 'info', 'debug']), 'info', 'least severe log line to write'),
   computeWorkers: setting(whole(0, 256), 0, 'evaluation threads of a CU; 0 takes one less than there are cores'),
-  computeLive: setting(whole(1, 100_000), 64, 'Processes kept live in each evaluation thread'),
+  computeLive: setting(
+    whole(1, 100_000),
+    256,
+    'Processes kept live for each evaluation thread; beyond it the one used longest ago is put to sleep',
+  ),
+  computeMemoryMb: setting(
+    whole(0, 10_000_000),
+    0,
+    'memory for live Processes in MiB, beyond which they are put to sleep; 0 takes a quarter of what the machine has',
+  ),
+  checkpointDiskMb: setting(whole(16, 100_000_000), 20_480, 'disk for checkpoints of a CU, in MiB'),
   evaluationMs: setting(whole(100, 3_600_000), 60_000, 'wall-clock guard of one evaluation, in milliseconds'),
   maxPending: setting(whole(1, 1_000_000), 10_000, 'messages waiting to be ordered before the SU answers OVERLOADED'),
   maxItemBytes: setting(whole(1024, 64 * 1024 * 1024), 10 * 1024 * 1024, 'largest data item taken, in bytes'),

@@ -1,7 +1,8 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { AoError } from '../lib/errors.ts'
 import type { CallerLimits } from '../network/grpc/callers.ts'
 import { type NetworkParams, testnetParams } from '../protocol/params.ts'
+import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
@@ -40,12 +41,31 @@ export const messengerUnit = (deps: MessengerUnitDeps, options: NodeOptions): Me
       })
     : undefined
 
+export const computeUnit = (deps: ComputeUnitDeps, options: NodeOptions): ComputeUnit =>
+  new ComputeUnit(deps, {
+    ...defaultComputeUnitOptions,
+    maxLive: options.computeLive * workersOf(options),
+    maxLiveBytes: options.computeMemoryMb === 0 ? quarterOfMemory() : options.computeMemoryMb * 2 ** 20,
+    maxCheckpointBytes: options.checkpointDiskMb * 2 ** 20,
+  })
+
+const workersOf = ({ computeWorkers }: NodeOptions): number => computeWorkers || Math.max(1, availableParallelism() - 1)
+
+/** Of this machine, or of what a container may use of it. */
+function quarterOfMemory(): number {
+  const allowed = process.constrainedMemory()
+  return Math.floor(Math.min(totalmem(), allowed > 0 ? allowed : Number.POSITIVE_INFINITY) / 4)
+}
+
+/** A worker drops an instance only as a last resort: which one sleeps is the unit's choice, with a checkpoint first. */
+const spareInstances = 16
+
 /** The evaluation threads of a CU. */
 export const vmPool = (options: NodeOptions, telemetry: NodeTelemetry): WorkerVmPool | undefined =>
   options.roles.includes('CU')
     ? new WorkerVmPool(telemetry, {
-        workers: options.computeWorkers || Math.max(1, availableParallelism() - 1),
-        maxLive: options.computeLive,
+        workers: workersOf(options),
+        maxLive: options.computeLive * workersOf(options) + spareInstances,
         maxQueued: 10_000,
         wallClockMs: options.evaluationMs,
       })

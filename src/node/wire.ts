@@ -23,6 +23,7 @@ import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
 import { maxWarm, type UnitRecord, warmPrefixLength } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
+import { LevelCheckpointStore } from '../storage/level-checkpoint-store.ts'
 import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
 import { LevelRecordStore } from '../storage/level-record-store.ts'
 import { LevelResultStore } from '../storage/level-result-store.ts'
@@ -30,7 +31,6 @@ import { LevelRouteStore } from '../storage/level-route-store.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
-import { ComputeUnit } from '../units/compute/compute.ts'
 import { GossipIntake } from '../units/routing/gossip-intake.ts'
 import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
 import { Routes } from '../units/routing/route.ts'
@@ -47,6 +47,7 @@ import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import {
   callerLimits,
+  computeUnit,
   messengerUnit,
   networkParams,
   payerWallet,
@@ -60,6 +61,8 @@ export interface WireInput {
   readonly key: LoadedKey
   readonly telemetry: NodeTelemetry
   readonly store: Store
+  /** Of checkpoints alone. */
+  readonly checkpoints: Store
   readonly certificate: Certificate
   readonly version: string
 }
@@ -130,8 +133,9 @@ export function wireNode(input: WireInput): WiredNode {
     arweave,
     telemetry,
   })
-  const compute =
-    pool && new ComputeUnit({ ...shared, routes, results: new LevelResultStore(store), pool, gossip, params })
+  const checkpoints = new LevelCheckpointStore(input.checkpoints)
+  const results = new LevelResultStore(store)
+  const compute = pool && computeUnit({ ...shared, routes, results, checkpoints, pool, gossip, params }, options)
   const routedScheduler = new RoutedScheduler({ routes, directory })
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
   const queue = new LevelCrankQueue(store)
@@ -190,7 +194,7 @@ export function wireNode(input: WireInput): WiredNode {
     units: directory.all().length,
     ...(scheduler === undefined ? {} : { scheduler: { assignments: await assignments.size() } }),
     ...(settler === undefined ? {} : { settler: { ...(await settler.status()) } as unknown as Json }),
-    ...(compute === undefined ? {} : { compute: compute.status() }),
+    ...(compute === undefined ? {} : { compute: { ...compute.status() } }),
     ...(messenger === undefined ? {} : { messenger: await messenger.status() }),
     evidence: watcher.evidence().length,
   })

@@ -67,11 +67,20 @@ export interface Step {
   readonly applied: number
 }
 
+export interface VmUsage {
+  /** Time spent on messages that were handled, in milliseconds. */
+  readonly handledMs: number
+  /** An estimate of the memory that the instance keeps resident. */
+  readonly residentBytes: number
+}
+
 /**
  * One live Process. It owns the state; an evaluation with `error` leaves the state as it was.
  * Calls are answered in order, one at a time.
  */
 export interface LiveProcess {
+  /** What it has cost this machine so far, as of its last answer. */
+  readonly usage: VmUsage
   /**
    * @throws AoError `UNSUPPORTED_MODULE` | `OVERLOADED` | `NOT_READY` (the worker died or the instance was evicted:
    * open again and replay) | `DEADLINE` (this message outlasted what the node allows; its worker was ended). Never

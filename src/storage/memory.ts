@@ -1,5 +1,6 @@
 /** Every port in memory, held to the same suites as those on disk. */
 export { MemoryAssignmentLog } from './memory-assignment-log.ts'
+export { MemoryCheckpointStore } from './memory-checkpoint-store.ts'
 export { MemoryCrankQueue } from './memory-crank-queue.ts'
 export { MemoryResultStore } from './memory-result-store.ts'
 export { MemoryRouteStore } from './memory-route-store.ts'

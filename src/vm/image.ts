@@ -35,6 +35,11 @@ export class Image {
     return this.#root
   }
 
+  /** Pages that are not zero. */
+  get pageCount(): number {
+    return this.#pages.size
+  }
+
   get memoryBytes(): number {
     return this.#memoryBytes
   }

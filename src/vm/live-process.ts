@@ -6,6 +6,7 @@ import { isRootDue, noRoots, parseRootProgress, type RootProgress, rootProgressT
 import { applyImage, Image, notThisState } from './image.ts'
 import type { Answer, Machine, PreparedModule } from './machine.ts'
 import { Tail } from './tail.ts'
+import { pageBytes } from './wasm-binary.ts'
 
 export interface LiveSetup {
   readonly environment: VmEnvironment
@@ -13,6 +14,9 @@ export interface LiveSetup {
   readonly gas: bigint
   readonly image?: VmImage | undefined
 }
+
+/** Tables, stacks and glue of one instance, code excepted, which is shared. */
+const instanceBytes = 512 << 10
 
 /**
  * One Process on a live instance, whatever its format: a message changes the memory in place instead of copying it.
@@ -52,6 +56,11 @@ export class LiveProcess {
     const live = new LiveProcess(module, setup, machine)
     if (live.#base.root === image.stateRoot) return live
     throw notThisState('the image is not what its state root says')
+  }
+
+  /** An estimate: the pages that are not zero, their copies in the base, and what an instance has beside its memory. */
+  get residentBytes(): number {
+    return this.#base.pageCount * pageBytes * 2 + instanceBytes
   }
 
   /** @throws AoError `NOT_READY` as `handle`. */

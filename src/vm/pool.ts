@@ -3,11 +3,11 @@ import { sha256, utf8 } from '../lib/bytes.ts'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Counter, Histogram, Telemetry } from '../lib/telemetry.ts'
-import type { LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmPool } from '../ports/vm.ts'
+import type { LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmPool, VmUsage } from '../ports/vm.ts'
 import type { ProcessId } from '../protocol/ids.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { vmFormats } from './formats.ts'
-import type { PrepareOutcome, WorkerRequest } from './worker-messages.ts'
+import type { Costed, PrepareOutcome, WorkerRequest } from './worker-messages.ts'
 import { type LossReason, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerVmPoolOptions {
@@ -88,7 +88,7 @@ export class WorkerVmPool implements VmPool, Component {
     const slot = this.#slotOf(setup.process)
     const live = new RemoteProcess(slot, ++this.#lastLive)
     try {
-      await openIn(slot, live.id, setup, options)
+      live.charge(await openIn(slot, live.id, setup, options))
     } catch (error) {
       await live.close() // an abandoned call may still succeed
       throw error
@@ -109,14 +109,22 @@ export class WorkerVmPool implements VmPool, Component {
   }
 }
 
-async function openIn(slot: WorkerSlot, live: number, setup: ProcessSetup, options: AbortOptions): Promise<void> {
+async function openIn(
+  slot: WorkerSlot,
+  live: number,
+  setup: ProcessSetup,
+  options: AbortOptions,
+): Promise<Costed<undefined>> {
   const { module, format, environment, limits, image } = setup
   const prepare = (bytes?: Uint8Array): Promise<unknown> =>
     slot.call({ type: 'prepare', module, format, limits, bytes }, options)
   // The image can be handed over only once: not before the worker has the module.
   const outcome = (await prepare()) as PrepareOutcome
   if (outcome === 'module-needed') await prepare(await setup.loadModule(options))
-  await slot.call({ type: 'open', live, module, format, environment, limits, image }, options)
+  return (await slot.call(
+    { type: 'open', live, module, format, environment, limits, image },
+    options,
+  )) as Costed<undefined>
 }
 
 /** A Process as this thread knows it: a number that its worker can resolve as long as it holds the instance. */
@@ -124,14 +132,24 @@ class RemoteProcess implements LiveProcess {
   readonly id: number
   readonly #slot: WorkerSlot
   #closed = false
+  #usage: VmUsage = { handledMs: 0, residentBytes: 0 }
 
   constructor(slot: WorkerSlot, id: number) {
     this.#slot = slot
     this.id = id
   }
 
+  get usage(): VmUsage {
+    return this.#usage
+  }
+
+  charge<T>({ value, tookMs, residentBytes }: Costed<T>): T {
+    this.#usage = { handledMs: this.#usage.handledMs + tookMs, residentBytes }
+    return value
+  }
+
   async handle(message: VmMessage, options: AbortOptions = {}): Promise<Step> {
-    return (await this.#call({ type: 'handle', live: this.id, message }, options)) as Step
+    return this.charge((await this.#call({ type: 'handle', live: this.id, message }, options)) as Costed<Step>)
   }
 
   async dryRun(message: VmMessage, options: AbortOptions = {}): Promise<Evaluation> {

@@ -6,7 +6,7 @@ import type { PreparedModule, Vm } from './machine.ts'
 import { quickJsVm } from './quickjs-vm.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
-import type { ModuleKey, PrepareOutcome, WorkerOptions, WorkerRequest } from './worker-messages.ts'
+import type { Costed, ModuleKey, PrepareOutcome, WorkerOptions, WorkerRequest } from './worker-messages.ts'
 
 const vms: readonly Vm[] = [aosVm, wasmVm, quickJsVm]
 
@@ -29,8 +29,10 @@ export class WorkerHost {
         return this.#prepare(request)
       case 'open':
         return this.#open(request)
-      case 'handle':
-        return this.#find(request.live).handle(request.message)
+      case 'handle': {
+        const live = this.#find(request.live)
+        return costed(live, () => live.handle(request.message))
+      }
       case 'dry-run':
         return this.#find(request.live).dryRun(request.message)
       case 'snapshot':
@@ -49,11 +51,13 @@ export class WorkerHost {
     return 'prepared'
   }
 
-  async #open(request: Extract<WorkerRequest, { type: 'open' }>): Promise<void> {
+  async #open(request: Extract<WorkerRequest, { type: 'open' }>): Promise<Costed<undefined>> {
     const { live, environment, limits, image } = request
     const prepared = this.#modules.get(keyOf(request))
     if (prepared === undefined) throw dropped('the compiled module was dropped')
-    this.#live.set(live, await LiveProcess.open(prepared, { environment, gas: limits.gas, image }))
+    const opened = await LiveProcess.open(prepared, { environment, gas: limits.gas, image })
+    this.#live.set(live, opened)
+    return costed(opened, async () => undefined)
   }
 
   #find(live: number): LiveProcess {
@@ -61,6 +65,12 @@ export class WorkerHost {
     if (process !== undefined) return process
     throw dropped('the live instance of the Process was dropped')
   }
+}
+
+async function costed<T>(live: LiveProcess, work: () => Promise<T>): Promise<Costed<T>> {
+  const start = performance.now()
+  const value = await work()
+  return { value, tookMs: performance.now() - start, residentBytes: live.residentBytes }
 }
 
 const keyOf = ({ module, format, limits }: ModuleKey): string => `${module} ${format} ${limits.memoryBytes}`

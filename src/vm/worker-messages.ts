@@ -38,6 +38,14 @@ export type WorkerReply =
   | { readonly type: 'done'; readonly value: unknown }
   | { readonly type: 'failed'; readonly error: PlainError }
 
+/** The answer to `open` and `handle`: what it gave, and what it cost. */
+export interface Costed<T> {
+  readonly value: T
+  /** Milliseconds in the worker. */
+  readonly tookMs: number
+  readonly residentBytes: number
+}
+
 export interface WorkerOptions {
   readonly maxLive: number
 }

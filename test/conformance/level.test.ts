@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { silentLogger } from '../../src/lib/telemetry.ts'
 import { openStore } from '../../src/storage/level.ts'
 import { LevelAssignmentLog } from '../../src/storage/level-assignment-log.ts'
+import { LevelCheckpointStore } from '../../src/storage/level-checkpoint-store.ts'
 import { LevelCrankQueue } from '../../src/storage/level-crank-queue.ts'
 import { LevelResultStore } from '../../src/storage/level-result-store.ts'
 import { LevelRouteStore } from '../../src/storage/level-route-store.ts'
@@ -11,6 +12,7 @@ import { LevelSettlementStore } from '../../src/storage/level-settlement-store.t
 import { LevelSignGuard } from '../../src/storage/level-sign-guard.ts'
 import type { Store } from '../../src/storage/store.ts'
 import { assignmentLogSuite } from './assignment-log.ts'
+import { checkpointStoreSuite } from './checkpoint-store.ts'
 import { crankQueueSuite } from './crank-queue.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
@@ -29,6 +31,7 @@ async function onDisk<T>(make: (store: Store) => T): Promise<T & { close(): Prom
 
 assignmentLogSuite('on LevelDB', () => onDisk(store => ({ log: new LevelAssignmentLog(store) })))
 resultStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelResultStore(store) })))
+checkpointStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelCheckpointStore(store) })))
 crankQueueSuite('on LevelDB', () => onDisk(store => ({ queue: new LevelCrankQueue(store) })))
 routeStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelRouteStore(store) })))
 settlementStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelSettlementStore(store) })))

@@ -1,5 +1,6 @@
 import {
   MemoryAssignmentLog,
+  MemoryCheckpointStore,
   MemoryCrankQueue,
   MemoryResultStore,
   MemoryRouteStore,
@@ -7,6 +8,7 @@ import {
   MemorySignGuard,
 } from '../../src/storage/memory.ts'
 import { assignmentLogSuite } from './assignment-log.ts'
+import { checkpointStoreSuite } from './checkpoint-store.ts'
 import { crankQueueSuite } from './crank-queue.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
@@ -17,6 +19,7 @@ const close = async (): Promise<void> => undefined
 
 assignmentLogSuite('in memory', async () => ({ log: new MemoryAssignmentLog(), close }))
 resultStoreSuite('in memory', async () => ({ store: new MemoryResultStore(), close }))
+checkpointStoreSuite('in memory', async () => ({ store: new MemoryCheckpointStore(), close }))
 crankQueueSuite('in memory', async () => ({ queue: new MemoryCrankQueue(), close }))
 routeStoreSuite('in memory', async () => ({ store: new MemoryRouteStore(), close }))
 settlementStoreSuite('in memory', async () => ({ store: new MemorySettlementStore(), close }))

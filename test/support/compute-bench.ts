@@ -3,6 +3,7 @@ import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
 import { AoError } from '../../src/lib/errors.ts'
 import { type Logger, silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
+import type { CheckpointStore } from '../../src/ports/checkpoint-store.ts'
 import type { ResultStore } from '../../src/ports/result-store.ts'
 import type { NonceRange, Scheduler } from '../../src/ports/units.ts'
 import type { ScheduledMessage } from '../../src/protocol/assignment.ts'
@@ -10,7 +11,7 @@ import type { DataItem } from '../../src/protocol/data-item.ts'
 import type { Id, ModuleId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
 import { type ProcessSpec, parseAoItem } from '../../src/protocol/message.ts'
 import { testnetParams } from '../../src/protocol/params.ts'
-import { MemoryResultStore } from '../../src/storage/memory.ts'
+import { MemoryCheckpointStore, MemoryResultStore } from '../../src/storage/memory.ts'
 import { ComputeUnit, type ComputeUnitOptions, defaultComputeUnitOptions } from '../../src/units/compute/compute.ts'
 import { aProcess, type ProcessOptions, processIdOf, schedule, testSigner } from './builders.ts'
 import { aScriptModule, recorder, type Script, ScriptPool } from './script-vm.ts'
@@ -64,6 +65,7 @@ export interface ComputeBench {
   hub: MemoryGossipHub
   pool: ScriptPool
   results: ResultStore
+  checkpoints: CheckpointStore
   item: DataItem
   process: ProcessId
   su: Rows
@@ -82,7 +84,7 @@ export function computeBench(): ComputeBench {
   const bench = {} as ComputeBench
   const log: Logger = { ...silentLogger, error: event => bench.errors.push(event) }
   bench.aUnit = (options = {}) => {
-    const { results, pool, arweave, hub, units, item } = bench
+    const { results, checkpoints, pool, arweave, hub, units, item } = bench
     const routes = {
       scheduler: async () => bench.su,
       process: async (id: ProcessId) => {
@@ -92,7 +94,7 @@ export function computeBench(): ComputeBench {
     }
     const started = new ComputeUnit(
       {
-        ...{ signer: testSigner('cu'), routes, results, pool, arweave, params: testnetParams },
+        ...{ signer: testSigner('cu'), routes, results, checkpoints, pool, arweave, params: testnetParams },
         ...{ gossip: hub.join(`cu${units.length}`), telemetry: { ...silentTelemetry, log } },
       },
       { ...defaultComputeUnitOptions, ...options },
@@ -113,6 +115,7 @@ export function computeBench(): ComputeBench {
     bench.hub = new MemoryGossipHub()
     bench.pool = new ScriptPool({ recorder, chatty, failing })
     bench.results = new MemoryResultStore()
+    bench.checkpoints = new MemoryCheckpointStore()
     bench.units = []
     bench.errors = []
   })

@@ -29,6 +29,8 @@ export class ScriptPool implements VmPool {
   failures: AoError[] = []
   /** Mixed into every state root: two pools that differ in it disagree. */
   salt = ''
+  /** Of each instance: milliseconds for each message, and its size. */
+  usageOfEach = { handledMs: 0, residentBytes: 1000 }
   readonly #instances = new Set<ScriptProcess>()
 
   constructor(scripts: Readonly<Record<string, Script>>) {
@@ -62,6 +64,10 @@ class ScriptProcess implements LiveProcess {
   #state: Json = null
   #applied = 0
   evicted = false
+  get usage() {
+    const { handledMs, residentBytes } = this.#pool.usageOfEach
+    return { handledMs: handledMs * this.#applied, residentBytes }
+  }
 
   constructor(script: Script, { environment, image }: ProcessSetup, pool: ScriptPool) {
     this.#script = script

@@ -12,6 +12,7 @@ import { testnetParams } from '../../src/protocol/params.ts'
 import type { UnitRole } from '../../src/protocol/unit-record.ts'
 import {
   MemoryAssignmentLog,
+  MemoryCheckpointStore,
   MemoryCrankQueue,
   MemoryResultStore,
   MemoryRouteStore,
@@ -44,6 +45,7 @@ const newDisk = () => ({
   guard: new MemorySignGuard(),
   queue: new MemoryCrankQueue(),
   results: new MemoryResultStore(),
+  checkpoints: new MemoryCheckpointStore(),
   routes: new MemoryRouteStore(),
   settlement: new MemorySettlementStore(),
 })
@@ -157,7 +159,10 @@ export class UnitNode implements Component {
     )
     const cu = roles.includes('CU')
       ? new ComputeUnit(
-          { ...common, routes, results: this.disk.results, pool, params: testnetParams },
+          {
+            ...{ ...common, routes, pool, params: testnetParams },
+            ...{ results: this.disk.results, checkpoints: this.disk.checkpoints },
+          },
           defaultComputeUnitOptions,
         )
       : undefined

@@ -1,8 +1,9 @@
-import { LRUCache } from 'lru-cache'
+import { setMaxListeners } from 'node:events'
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
+import type { CheckpointStore } from '../../ports/checkpoint-store.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
@@ -17,15 +18,18 @@ import { Broadcast } from '../broadcast.ts'
 import { failureFacts } from '../failure.ts'
 import type { Routes } from '../routing/route.ts'
 import { Attestor } from './attest.ts'
+import { Checkpoints, type CheckpointsOptions } from './checkpoint.ts'
+import { Fleet, type FleetOptions } from './fleet.ts'
 import { toDryRunMessage } from './messages.ts'
 import { Modules } from './modules.ts'
-import { Replica, type ReplicaDeps, type ReplicaOptions } from './replay.ts'
+import { Replica, type ReplicaOptions } from './replay.ts'
 import { type PageOptions, resultsPage } from './results-page.ts'
 
 export interface ComputeUnitDeps {
   readonly signer: Signer
   readonly routes: Pick<Routes, 'process' | 'scheduler'>
   readonly results: ResultStore
+  readonly checkpoints: CheckpointStore
   readonly pool: VmPool
   readonly arweave: ArweaveClient
   readonly gossip: Gossip
@@ -33,27 +37,49 @@ export interface ComputeUnitDeps {
   readonly telemetry: Telemetry
 }
 
-export interface ComputeUnitOptions extends ReplicaOptions, PageOptions {
+export interface ComputeUnitOptions extends ReplicaOptions, FleetOptions, CheckpointsOptions, PageOptions {
   /** Callers that wait for an evaluation. */
   readonly maxWaiting: number
-  /** Processes followed at once; the one used longest ago makes room. */
-  readonly maxReplicas: number
   readonly maxModules: number
   /** Warm Processes brought up to date at once because gossip told of a new message. */
   readonly maxAhead: number
   /** Attestations that gossip has not taken yet. */
   readonly maxUnsent: number
+  /** At a stop: how long messages that were begun may take to end, in milliseconds. */
+  readonly stopMs: number
 }
 export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxWaiting: 1_000,
-  maxReplicas: 256,
+  maxLive: 256,
+  maxLiveBytes: 1 << 30,
   maxModules: 8,
   maxAhead: 16,
   maxUnsent: 10_000,
   maxReopens: 3,
   readStallMs: 30_000,
+  checkpointAfterMs: 1_500,
+  notWorthMs: 50,
+  maxSaving: 2,
+  maxCheckpointBytes: 20 * 2 ** 30,
+  sweepEveryMs: 10_000,
+  sweepRows: 200,
+  stopMs: 2_000,
   catchUpMs: 10_000,
   maxPageBytes: 8 * 1024 * 1024,
+}
+
+export interface ComputeStatus {
+  /** Messages evaluated since the start; replays of earlier ones do not count. */
+  readonly evaluated: number
+  /** Processes awake or at work. */
+  readonly following: number
+  readonly waiting: number
+  readonly live: number
+  readonly liveBytes: number
+  /** Processes with a checkpoint and without a live instance. */
+  readonly asleep: number
+  readonly checkpoints: number
+  readonly checkpointBytes: number
 }
 
 /** The CU: what each message gave, evaluated here from the signed schedule alone. */
@@ -63,10 +89,10 @@ export class ComputeUnit implements Compute, Component {
   readonly #options: ComputeUnitOptions
   readonly #broadcast: Broadcast
   readonly #attestor: Attestor
-  readonly #replicaDeps: ReplicaDeps
-  readonly #replicas: LRUCache<ProcessId, Replica>
-  readonly #closing = new Set<Promise<void>>()
+  readonly #checkpoints: Checkpoints
+  readonly #fleet: Fleet
   readonly #stop = new AbortController()
+  readonly #cutOff = new AbortController()
   #waiting = 0
   #ahead = 0
 
@@ -77,20 +103,37 @@ export class ComputeUnit implements Compute, Component {
     this.#broadcast = new Broadcast(deps, 'attestations', options.maxUnsent)
     this.#attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
     const modules = new Modules(deps.arweave, options)
-    this.#replicaDeps = { ...deps, modules, attestor: this.#attestor, stopped: this.#stop.signal }
-    this.#replicas = new LRUCache({ max: options.maxReplicas, dispose: replica => this.#close(replica) })
+    const { signer, results, checkpoints: store } = deps
+    this.#checkpoints = new Checkpoints(
+      { store, results, address: signer.address, meter: params.meter, telemetry },
+      options,
+    )
+    setMaxListeners(0, this.#stop.signal, this.#cutOff.signal) // each evaluation listens
+    const signals = { stopped: this.#stop.signal, cutOff: this.#cutOff.signal }
+    const shared = { ...deps, ...signals, modules, attestor: this.#attestor, checkpoints: this.#checkpoints }
+    this.#fleet = new Fleet(
+      process => new Replica(process, { ...shared, room: this.#fleet }, options),
+      telemetry,
+      options,
+    )
     const { metrics } = telemetry
     metrics.gauge('aonet_compute_waiting_callers', 'Callers that wait for an evaluation', () => this.#waiting)
-    metrics.gauge('aonet_compute_replicas', 'Processes this CU follows', () => this.#replicas.size)
   }
 
-  async start(): Promise<void> {}
+  start(): Promise<void> {
+    return this.#checkpoints.start()
+  }
 
-  /** Callers get `STOPPING` or `ABORTED`; resolves when no evaluation is in flight. */
+  /**
+   * Callers get `STOPPING` or `ABORTED`; resolves when no evaluation is in flight and what is worth it has a checkpoint,
+   * so that the next start goes on from there.
+   */
   async stop(): Promise<void> {
     this.#stop.abort(stopping())
-    this.#replicas.clear()
-    await Promise.all(this.#closing)
+    const patience = setTimeout(() => this.#cutOff.abort(stopping()), this.#options.stopMs)
+    await this.#fleet.stop()
+    clearTimeout(patience)
+    await this.#checkpoints.stop()
     await this.#broadcast.stop()
   }
 
@@ -99,7 +142,7 @@ export class ComputeUnit implements Compute, Component {
       const nonce = typeof at === 'number' ? at : await this.#nonceOf(process, at, options)
       const stored = await this.#deps.results.get(process, nonce)
       if (stored !== undefined) return { result: stored.result, attestation: stored.attestation }
-      await (await this.#replica(process, options)).reach(nonce, options)
+      await this.#use(process, options, replica => replica.reach(nonce, options))
       return this.#recorded(process, nonce, at)
     })
   }
@@ -109,7 +152,7 @@ export class ComputeUnit implements Compute, Component {
       const scheduler = await this.#deps.routes.scheduler(process, options)
       const { nonce } = await scheduler.assignment(process, 'newest', options)
       const messageAt = (last: Assignment) => toDryRunMessage(process, message, last)
-      return (await this.#replica(process, options)).dryRun(nonce, messageAt, options)
+      return this.#use(process, options, replica => replica.dryRun(nonce, messageAt, options))
     })
   }
 
@@ -118,15 +161,19 @@ export class ComputeUnit implements Compute, Component {
       const scheduler = await this.#deps.routes.scheduler(process, options)
       return (await scheduler.assignment(process, 'newest', options)).nonce
     }
-    const reach = async (nonce: Nonce, wait: AbortOptions): Promise<void> =>
-      (await this.#replica(process, wait)).reach(nonce, wait)
+    const reach = (nonce: Nonce, wait: AbortOptions): Promise<void> =>
+      this.#use(process, wait, replica => replica.reach(nonce, wait))
     const deps = { results: this.#deps.results, newest, reach }
     return this.#admitted(options, () => resultsPage(deps, { process, query }, { ...this.#options, ...options }))
   }
 
-  /** How many messages this CU has evaluated since it started, and how many Processes it follows. */
-  status(): { readonly evaluated: number; readonly following: number; readonly waiting: number } {
-    return { evaluated: this.#attestor.recorded, following: this.#replicas.size, waiting: this.#waiting }
+  status(): ComputeStatus {
+    const { checkpoints, processes, bytes } = this.#checkpoints.totals
+    const { live, liveBytes, size } = this.#fleet
+    return {
+      ...{ evaluated: this.#attestor.recorded, following: size, waiting: this.#waiting, live, liveBytes },
+      ...{ asleep: Math.max(0, processes - live), checkpoints, checkpointBytes: bytes },
+    }
   }
 
   /** Processes that are live here and may be asked without a replay, most lately used first. */
@@ -141,12 +188,14 @@ export class ComputeUnit implements Compute, Component {
 
   /** Told of a new Assignment: a Process that is warm here is brought up to date before anybody asks. */
   onAssignment({ process, nonce, scheduler }: Assignment): void {
-    const replica = this.#replicas.peek(process)
+    const replica = this.#fleet.peek(process)
     if (replica?.warmAt === undefined || nonce <= replica.warmAt || this.#ahead >= this.#options.maxAhead) return
     this.#ahead++
     this.#deps.routes
       .process(process)
-      .then(({ spec }) => (spec.scheduler === scheduler ? replica.reach(nonce) : undefined))
+      .then(({ spec }) =>
+        spec.scheduler === scheduler ? this.#fleet.use(process, warm => warm.reach(nonce)) : undefined,
+      )
       .catch(error => this.#deps.telemetry.log.debug('not brought up to date', { process, ...failureFacts(error) }))
       .finally(() => this.#ahead--)
   }
@@ -192,18 +241,9 @@ export class ComputeUnit implements Compute, Component {
   }
 
   /** Only a Process that exists may push another out. */
-  async #replica(process: ProcessId, options: AbortOptions): Promise<Replica> {
+  async #use<T>(process: ProcessId, options: AbortOptions, work: (replica: Replica) => Promise<T>): Promise<T> {
     await this.#deps.routes.process(process, options)
-    const known = this.#replicas.get(process)
-    if (known !== undefined) return known
-    const replica = new Replica(process, this.#replicaDeps, this.#options)
-    this.#replicas.set(process, replica)
-    return replica
-  }
-
-  #close(replica: Replica): void {
-    const closing = replica.close().finally(() => this.#closing.delete(closing))
-    this.#closing.add(closing)
+    return this.#fleet.use(process, work)
   }
 }
 

@@ -1,56 +1,48 @@
 import { type AbortOptions, raceSignal, throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
+import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
-import type { LiveProcess, VmMessage, VmPool } from '../../ports/vm.ts'
+import type { VmMessage } from '../../ports/vm.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
-import { type Id, idFromBytes, type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
+import { type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
 import type { Evaluation } from '../../protocol/result.ts'
 import { failureFacts } from '../failure.ts'
-import type { ProcessRoute, Routes } from '../routing/route.ts'
+import type { Routes } from '../routing/route.ts'
 import type { Attestor } from './attest.ts'
 import { evaluate, setupOf } from './evaluate.ts'
+import type { Room } from './fleet.ts'
+import { Goals } from './goals.ts'
+import { checkpointOf, type Live, type LiveDeps, openLive, replayMs } from './live.ts'
 import type { Modules } from './modules.ts'
 import { type CheckedRow, checkScheduled } from './schedule-check.ts'
 
-export interface ReplicaDeps {
+export interface ReplicaDeps extends LiveDeps {
   readonly routes: Pick<Routes, 'process' | 'scheduler'>
   readonly results: ResultStore
-  readonly pool: VmPool
   readonly modules: Modules
   readonly attestor: Attestor
   readonly params: NetworkParams
   readonly telemetry: Telemetry
-  /** Fires when the unit stops. */
-  readonly stopped: AbortSignal
+  readonly room: Room
+  /** Fires when the unit can wait no longer for messages that were begun. */
+  readonly cutOff: AbortSignal
 }
 export interface ReplicaOptions {
   /** How often one catch-up opens an instance anew after it was evicted or its worker died. */
   readonly maxReopens: number
   /** A schedule that sends nothing for so long is given up, in milliseconds. */
   readonly readStallMs: number
+  /** A checkpoint is due when a replay since the last one would take so long, in milliseconds. */
+  readonly checkpointAfterMs: number
+  /** A state that a replay makes again in less is not saved when its instance is closed. */
+  readonly notWorthMs: number
 }
-
-/** A live instance and where it stands. */
-interface Live {
-  readonly vm: LiveProcess
-  readonly route: ProcessRoute
-  /** The last Assignment applied. */
-  at: Assignment | undefined
-  root: Id
-}
-interface Goal {
-  readonly reached: Promise<void>
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-/** The state root before the first message. */
-export const noState: Id = idFromBytes(new Uint8Array(32))
 
 /**
- * One Process on this CU: applies its schedule in order from nonce 0 to whatever nonce is asked for.
+ * One Process on this CU: applies its schedule in order, from its newest checkpoint or from nonce 0, to whatever nonce is
+ * asked for.
  *
  * Invariant: one catch-up at a time; a message is applied once to an instance and only after every check; a result is
  * shown only once recorded. An instance that is not where the record is, is thrown away and replayed.
@@ -59,9 +51,12 @@ export class Replica {
   readonly process: ProcessId
   readonly #deps: ReplicaDeps
   readonly #options: ReplicaOptions
-  readonly #goals = new Map<Nonce, Goal>()
+  readonly #goals = new Goals()
   #live: Live | undefined
   #running: Promise<void> | undefined
+  #dryRuns = 0
+  #saving: Promise<unknown> | undefined
+  #sleeping: Promise<void> | undefined
   /** Why nothing more can be said about this Process. */
   #broken: AoError | undefined
   #closed = false
@@ -76,6 +71,16 @@ export class Replica {
     return this.#running === undefined
   }
 
+  /** Whether it has a live instance that nobody needs now. */
+  get canSleep(): boolean {
+    return this.#live !== undefined && this.idle && this.#dryRuns === 0 && this.#sleeping === undefined
+  }
+
+  /** Whether nothing would be lost by forgetting it. */
+  get isEmpty(): boolean {
+    return this.#live === undefined && this.idle && this.#dryRuns === 0 && this.#sleeping === undefined
+  }
+
   /** The nonce applied last; undefined while no instance is warm. */
   get warmAt(): Nonce | undefined {
     return this.#live?.at?.nonce
@@ -85,54 +90,72 @@ export class Replica {
   async reach(nonce: Nonce, { signal }: AbortOptions = {}): Promise<void> {
     throwIfAborted(signal)
     if (this.#broken !== undefined) throw this.#broken
-    if (this.#closed) throw new AoError('NOT_READY', 'the Process made room for others', { process: this.process })
+    if (this.#closed) throw stopping(this.process)
     if (nonce <= (this.warmAt ?? -1)) return
-    const goal = this.#goals.get(nonce) ?? this.#aim(nonce)
+    const reached = this.#goals.reached(nonce)
     this.#running ??= this.#run()
-    return raceSignal(goal.reached, { signal })
+    return raceSignal(reached, { signal })
   }
 
   /** As `reach`, then evaluates without keeping anything. */
   async dryRun(nonce: Nonce, messageAt: (last: Assignment) => VmMessage, options: AbortOptions): Promise<Evaluation> {
-    for (let attempt = 0; ; attempt++) {
-      await this.reach(nonce, options)
-      const live = this.#live
-      try {
-        if (live?.at === undefined) throw new AoError('NOT_READY', 'the instance was evicted')
-        return await raceSignal(live.vm.dryRun(messageAt(live.at), options), options)
-      } catch (error) {
-        if (!hasCode(error, 'NOT_READY') || attempt >= this.#options.maxReopens) throw error
-        if (this.#live === live && this.idle) await this.#drop()
+    this.#dryRuns++
+    try {
+      for (let attempt = 0; ; attempt++) {
+        await this.reach(nonce, options)
+        const live = this.#live
+        try {
+          if (live?.at === undefined) throw new AoError('NOT_READY', 'the instance was evicted')
+          return await raceSignal(live.vm.dryRun(messageAt(live.at), options), options)
+        } catch (error) {
+          if (!hasCode(error, 'NOT_READY') || attempt >= this.#options.maxReopens) throw error
+          if (this.#live === live && this.idle) await this.#drop()
+        }
       }
+    } finally {
+      this.#dryRuns--
+      this.#deps.room.idle(this)
     }
+  }
+
+  /** Saves the state and closes the instance. Whoever asks for it meanwhile waits, and then wakes it. */
+  sleep(): Promise<void> {
+    this.#sleeping ??= this.#putAway().finally(() => {
+      this.#sleeping = undefined
+    })
+    return this.#sleeping
   }
 
   async close(): Promise<void> {
     this.#closed = true
     await this.#running
-    await this.#drop()
+    await this.sleep()
   }
 
   async #run(): Promise<void> {
+    await this.#sleeping
     let reopens = 0
     while (this.#goals.size > 0) {
       try {
-        await this.#advance(Math.max(...this.#goals.keys()) as Nonce)
+        await this.#advance(Math.max(...this.#goals.all()) as Nonce)
       } catch (failure) {
         const error = AoError.from(failure)
         if (hasCode(error, 'NOT_READY')) await this.#drop()
         if (hasCode(error, 'NOT_READY') && ++reopens <= this.#options.maxReopens) continue
         if (hasCode(error, 'STORE_CORRUPT', 'EQUIVOCATION')) this.#broken = error
         this.#deps.telemetry.log.warn('replay stopped', { process: this.process, ...failureFacts(failure) })
-        this.#giveUp(error)
+        for (const nonce of this.#goals.all()) this.#goals.fail(nonce, error)
       }
     }
     this.#running = undefined // same tick as the emptiness check
+    this.#deps.room.idle(this)
   }
 
   async #advance(goal: Nonce): Promise<void> {
-    const asked = [...this.#goals.keys()]
+    const asked = this.#goals.all()
     const live = this.#live ?? (await this.#open())
+    if (live.at !== undefined) this.#goals.reach(live.at.nonce) // a checkpoint may be all that was asked for
+    if (goal <= (live.at?.nonce ?? -1)) return
     const scheduler = await this.#deps.routes.scheduler(this.process)
     const reading = new AbortController()
     const signal = AbortSignal.any([this.#deps.stopped, reading.signal])
@@ -140,22 +163,31 @@ export class Replica {
     try {
       for await (const row of unlessStalled(rows, this.#options.readStallMs, signal)) {
         await this.#apply(live, row)
-        this.#settleGoals(row.assignment.nonce)
+        this.#goals.reach(row.assignment.nonce)
+        this.#saveIfDue(live)
       }
     } finally {
       reading.abort()
     }
     // What was asked for before the stream began and was not in it is not ordered. Later goals get a round of their own.
-    for (const nonce of asked) this.#settle(nonce, unknownNonce(this.process, nonce))
+    for (const nonce of asked) this.#goals.fail(nonce, unknownNonce(this.process, nonce))
   }
 
   async #open(): Promise<Live> {
-    const { routes, modules, pool, params, stopped } = this.#deps
+    const { routes, modules, pool, params, room, stopped } = this.#deps
     const route = await routes.process(this.process)
     const module = await modules.get(route.spec.module)
-    const vm = await pool.open(setupOf(this.process, route, module, { pool, params }), { signal: stopped })
-    this.#live = { vm, route, at: undefined, root: noState }
-    return this.#live
+    const setup = setupOf(this.process, route, module, { pool, params })
+    await room.take(this, stopped)
+    try {
+      const live = await openLive(this.#deps, { route, setup })
+      room.resize(this, live.vm.usage.residentBytes)
+      this.#live = live
+      return live
+    } catch (error) {
+      room.give(this)
+      throw error
+    }
   }
 
   async #apply(live: Live, row: ScheduledMessage): Promise<void> {
@@ -163,8 +195,10 @@ export class Replica {
     const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at })
     await this.#assertFirstTime(checked)
     const { assignment } = checked
+    throwIfAborted(this.#deps.stopped)
+    const before = live.vm.usage.handledMs
     const { evaluation, stateRoot, stateNonce, applied } = await evaluate(live.vm, checked, {
-      signal: this.#deps.stopped,
+      signal: this.#deps.cutOff,
     })
     if (applied !== assignment.nonce + 1) {
       // It went ahead of the record: a result could not be stored, or an answer was lost.
@@ -174,6 +208,37 @@ export class Replica {
     await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root })
     live.at = assignment
     live.root = stateRoot
+    live.applied = applied
+    live.unsaved.messages++
+    live.unsaved.ms += live.vm.usage.handledMs - before
+    this.#deps.room.resize(this, live.vm.usage.residentBytes)
+  }
+
+  /** Beside the evaluation: nothing waits for it. */
+  #saveIfDue(live: Live): void {
+    if (this.#saving !== undefined || replayMs(live) < this.#options.checkpointAfterMs) return
+    this.#saving = this.#deps.checkpoints.trySave(() => this.#checkpoint(live))
+    if (this.#saving === undefined) return // others are being saved: the next message asks again
+    live.unsaved = { messages: 0, ms: 0 }
+    void this.#saving.then(() => {
+      this.#saving = undefined
+    })
+  }
+
+  #checkpoint(live: Live): Promise<Checkpoint> {
+    const { params, cutOff } = this.#deps
+    return checkpointOf(live, { meter: params.meter, signal: cutOff })
+  }
+
+  async #putAway(): Promise<void> {
+    const live = this.#live
+    if (live === undefined) return
+    this.#live = undefined // whoever comes now waits until this is over
+    await this.#saving
+    if (replayMs(live) >= this.#options.notWorthMs) {
+      await this.#deps.checkpoints.save(() => this.#checkpoint(live))
+    }
+    await this.#release(live)
   }
 
   /** A dishonest SU could make one message count twice by giving it two nonces. */
@@ -192,37 +257,16 @@ export class Replica {
   async #drop(): Promise<void> {
     const live = this.#live
     this.#live = undefined
-    await live?.vm.close().catch(() => undefined) // it is gone or going: nothing of it is used again
+    if (live !== undefined) await this.#release(live)
   }
 
-  #aim(nonce: Nonce): Goal {
-    let resolve: () => void = () => undefined
-    let reject: (error: unknown) => void = () => undefined
-    const reached = new Promise<void>((yes, no) => {
-      resolve = yes
-      reject = no
-    })
-    reached.catch(() => undefined) // whoever asked may have left
-    const goal = { reached, resolve, reject }
-    this.#goals.set(nonce, goal)
-    return goal
-  }
-
-  #settleGoals(applied: Nonce): void {
-    for (const nonce of this.#goals.keys()) if (nonce <= applied) this.#settle(nonce)
-  }
-
-  #giveUp(error: AoError): void {
-    for (const nonce of this.#goals.keys()) this.#settle(nonce, error)
-  }
-
-  #settle(nonce: Nonce, error?: AoError): void {
-    const goal = this.#goals.get(nonce)
-    this.#goals.delete(nonce)
-    if (error === undefined) goal?.resolve()
-    else goal?.reject(error)
+  async #release(live: Live): Promise<void> {
+    await live.vm.close().catch(() => undefined) // it is gone or going: nothing of it is used again
+    this.#deps.room.give(this)
   }
 }
+
+const stopping = (process: ProcessId): AoError => new AoError('STOPPING', 'the Process is being closed', { process })
 
 /** Passes rows on; a gap longer than `ms` ends it with `DEADLINE`, so a silent SU holds nobody for ever. */
 async function* unlessStalled<T>(rows: AsyncIterable<T>, ms: number, signal: AbortSignal): AsyncIterable<T> {

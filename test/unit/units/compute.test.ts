@@ -7,7 +7,7 @@ import type { Id, MessageId, ModuleId, ProcessId } from '../../../src/protocol/i
 import { testnetParams } from '../../../src/protocol/params.ts'
 import { outboxRoot } from '../../../src/protocol/result.ts'
 import { ComputeUnit, defaultComputeUnitOptions } from '../../../src/units/compute/compute.ts'
-import { noState } from '../../../src/units/compute/replay.ts'
+import { noState } from '../../../src/units/compute/live.ts'
 import { aMessage, anId, aProcess, messages, processIdOf, schedule, testSigner } from '../../support/builders.ts'
 import { at, computeBench, Rows, specOf } from '../../support/compute-bench.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -247,13 +247,14 @@ describe('units/compute', () => {
     const small = new ComputeUnit(
       {
         ...{ signer: testSigner('cu'), results: bench.results, pool: bench.pool, arweave: bench.arweave },
+        checkpoints: bench.checkpoints,
         ...{ params: testnetParams, telemetry: silentTelemetry, gossip: bench.hub.join('small') },
         routes: {
           scheduler: async id => schedules[indexOf(id)] ?? bench.su,
           process: async id => ({ item: items[indexOf(id)] ?? second, spec: specOf(second) }),
         },
       },
-      { ...defaultComputeUnitOptions, maxReplicas: 1 },
+      { ...defaultComputeUnitOptions, maxLive: 1 },
     )
     bench.units.push(small)
     await small.result(processIdOf(second), at(0))

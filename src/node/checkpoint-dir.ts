@@ -1,0 +1,22 @@
+import { rm } from 'node:fs/promises'
+import { hasCode } from '../lib/errors.ts'
+import type { Telemetry } from '../lib/telemetry.ts'
+import { openStore } from '../storage/level.ts'
+import type { Store } from '../storage/store.ts'
+
+/**
+ * The store of checkpoints, apart from all else: its large values do not slow the logs down, and it may be deleted while
+ * the node is stopped at no cost but a slower start. So a damaged one is deleted here.
+ *
+ * @throws AoError `INVALID_CONFIG` | `STORE_LOCKED`
+ */
+export async function openCheckpointDir(dir: string, { log }: Pick<Telemetry, 'log'>): Promise<Store> {
+  try {
+    return await openStore(dir, { log })
+  } catch (error) {
+    if (!hasCode(error, 'STORE_CORRUPT')) throw error
+    log.error('checkpoints deleted', { dir, code: error.code, reason: error.message })
+    await rm(dir, { recursive: true, force: true })
+    return openStore(dir, { log })
+  }
+}
