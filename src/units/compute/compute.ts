@@ -178,12 +178,7 @@ export class ComputeUnit implements Compute, Component {
 
   /** Processes that are live here and may be asked without a replay, most lately used first. */
   warm(limit: number): readonly ProcessId[] {
-    const warm: ProcessId[] = []
-    for (const [process, replica] of this.#replicas.entries()) {
-      if (warm.length >= limit) break
-      if (replica.warmAt !== undefined) warm.push(process)
-    }
-    return warm
+    return this.#fleet.warm(limit)
   }
 
   /** Told of a new Assignment: a Process that is warm here is brought up to date before anybody asks. */

@@ -73,6 +73,15 @@ export class Fleet implements Room {
     return this.#berths.get(process)?.replica
   }
 
+  /** Those that have a state to go on from, used last first. */
+  warm(limit: number): readonly ProcessId[] {
+    return [...this.#berths.values()]
+      .filter(({ replica }) => replica.warmAt !== undefined)
+      .slice(-limit)
+      .map(({ replica }) => replica.process)
+      .reverse()
+  }
+
   async use<T>(process: ProcessId, work: (replica: Replica) => Promise<T>): Promise<T> {
     const berth = this.#berths.get(process) ?? { replica: this.#make(process), users: 0 }
     this.#berths.delete(process)
