@@ -90,7 +90,7 @@ export class ComputeUnit implements Compute, Component {
   readonly #broadcast: Broadcast
   readonly #attestor: Attestor
   readonly #checkpoints: Checkpoints
-  readonly #fleet: Fleet
+  readonly #fleet: Fleet<Replica>
   readonly #stop = new AbortController()
   readonly #cutOff = new AbortController()
   #waiting = 0

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../lib/abort.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { ProcessId } from '../../protocol/ids.ts'
-import type { Replica } from './replay.ts'
+import type { Room, Sleeper } from './room.ts'
 
 export interface FleetOptions {
   /** Live instances at once. */
@@ -10,19 +10,8 @@ export interface FleetOptions {
   readonly maxLiveBytes: number
 }
 
-/** Where a Replica asks for room before it opens an instance, and says what becomes of it. */
-export interface Room {
-  /** Resolves when there is room, for which others may have to be put to sleep. @throws by the signal. */
-  take(owner: Replica, signal: AbortSignal): Promise<void>
-  resize(owner: Replica, bytes: number): void
-  /** The instance is gone. */
-  give(owner: Replica): void
-  /** The owner has nothing more to do. */
-  idle(owner: Replica): void
-}
-
-interface Berth {
-  readonly replica: Replica
+interface Berth<R> {
+  readonly replica: R
   users: number
 }
 
@@ -35,18 +24,18 @@ const expectedBytes = 4 << 20
  *
  * Invariant: an instance that is at work is never put to sleep; who needs room waits until one is idle.
  */
-export class Fleet implements Room {
-  readonly #make: (process: ProcessId) => Replica
+export class Fleet<R extends Sleeper> implements Room {
+  readonly #make: (process: ProcessId) => R
   readonly #options: FleetOptions
   /** The one used longest ago first. */
-  readonly #berths = new Map<ProcessId, Berth>()
-  readonly #bytes = new Map<Replica, number>()
+  readonly #berths = new Map<ProcessId, Berth<R>>()
+  readonly #bytes = new Map<Sleeper, number>()
   readonly #slept: Counter
   #total = 0
   #trimming = false
   #waiting: (() => void)[] = []
 
-  constructor(make: (process: ProcessId) => Replica, { metrics }: Telemetry, options: FleetOptions) {
+  constructor(make: (process: ProcessId) => R, { metrics }: Telemetry, options: FleetOptions) {
     this.#make = make
     this.#options = options
     this.#slept = metrics.counter('aonet_compute_put_to_sleep_total', 'Live instances that made room for others')
@@ -69,7 +58,7 @@ export class Fleet implements Room {
   }
 
   /** A Replica that is there already; does not count as use. */
-  peek(process: ProcessId): Replica | undefined {
+  peek(process: ProcessId): R | undefined {
     return this.#berths.get(process)?.replica
   }
 
@@ -82,7 +71,7 @@ export class Fleet implements Room {
       .reverse()
   }
 
-  async use<T>(process: ProcessId, work: (replica: Replica) => Promise<T>): Promise<T> {
+  async use<T>(process: ProcessId, work: (replica: R) => Promise<T>): Promise<T> {
     const berth = this.#berths.get(process) ?? { replica: this.#make(process), users: 0 }
     this.#berths.delete(process)
     this.#berths.set(process, berth)
@@ -103,7 +92,7 @@ export class Fleet implements Room {
     this.#berths.clear()
   }
 
-  async take(owner: Replica, signal: AbortSignal): Promise<void> {
+  async take(owner: Sleeper, signal: AbortSignal): Promise<void> {
     while (!this.#fits(this.#expected())) {
       throwIfAborted(signal)
       const victim = this.#sleepiest()
@@ -113,18 +102,18 @@ export class Fleet implements Room {
     this.#set(owner, this.#expected())
   }
 
-  resize(owner: Replica, bytes: number): void {
+  resize(owner: Sleeper, bytes: number): void {
     if (!this.#bytes.has(owner)) return
     this.#set(owner, bytes)
     if (!this.#fits(0) && !this.#trimming) void this.#trim(owner)
   }
 
-  give(owner: Replica): void {
+  give(owner: Sleeper): void {
     this.#set(owner, undefined)
     this.#wake()
   }
 
-  idle(owner: Replica): void {
+  idle(owner: Sleeper): void {
     const berth = this.#berths.get(owner.process)
     if (berth !== undefined) this.#forgetIfUnused(berth)
     this.#wake()
@@ -140,7 +129,7 @@ export class Fleet implements Room {
     return this.#bytes.size === 0 ? expectedBytes : Math.ceil(this.#total / this.#bytes.size)
   }
 
-  async #trim(spared: Replica): Promise<void> {
+  async #trim(spared: Sleeper): Promise<void> {
     this.#trimming = true
     try {
       for (;;) {
@@ -153,25 +142,25 @@ export class Fleet implements Room {
     }
   }
 
-  #sleepiest(spared?: Replica): Replica | undefined {
+  #sleepiest(spared?: Sleeper): Sleeper | undefined {
     for (const { replica } of this.#berths.values()) {
       if (replica !== spared && replica.canSleep) return replica
     }
     return undefined
   }
 
-  async #putToSleep(replica: Replica): Promise<void> {
+  async #putToSleep(replica: Sleeper): Promise<void> {
     this.#slept.add()
     await replica.sleep()
     const berth = this.#berths.get(replica.process)
     if (berth !== undefined) this.#forgetIfUnused(berth)
   }
 
-  #forgetIfUnused({ replica, users }: Berth): void {
+  #forgetIfUnused({ replica, users }: Berth<R>): void {
     if (users === 0 && replica.isEmpty) this.#berths.delete(replica.process)
   }
 
-  #set(owner: Replica, bytes: number | undefined): void {
+  #set(owner: Sleeper, bytes: number | undefined): void {
     this.#total += (bytes ?? 0) - (this.#bytes.get(owner) ?? 0)
     if (bytes === undefined) this.#bytes.delete(owner)
     else this.#bytes.set(owner, bytes)

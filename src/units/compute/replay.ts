@@ -12,10 +12,10 @@ import { failureFacts } from '../failure.ts'
 import type { Routes } from '../routing/route.ts'
 import type { Attestor } from './attest.ts'
 import { evaluate, setupOf } from './evaluate.ts'
-import type { Room } from './fleet.ts'
 import { Goals } from './goals.ts'
 import { checkpointOf, type Live, type LiveDeps, openLive, replayMs } from './live.ts'
 import type { Modules } from './modules.ts'
+import type { Room, Sleeper } from './room.ts'
 import { type CheckedRow, checkScheduled } from './schedule-check.ts'
 
 export interface ReplicaDeps extends LiveDeps {
@@ -47,7 +47,7 @@ export interface ReplicaOptions {
  * Invariant: one catch-up at a time; a message is applied once to an instance and only after every check; a result is
  * shown only once recorded. An instance that is not where the record is, is thrown away and replayed.
  */
-export class Replica {
+export class Replica implements Sleeper {
   readonly process: ProcessId
   readonly #deps: ReplicaDeps
   readonly #options: ReplicaOptions
@@ -71,17 +71,14 @@ export class Replica {
     return this.#running === undefined
   }
 
-  /** Whether it has a live instance that nobody needs now. */
   get canSleep(): boolean {
     return this.#live !== undefined && this.idle && this.#dryRuns === 0 && this.#sleeping === undefined
   }
 
-  /** Whether nothing would be lost by forgetting it. */
   get isEmpty(): boolean {
     return this.#live === undefined && this.idle && this.#dryRuns === 0 && this.#sleeping === undefined
   }
 
-  /** The nonce applied last; undefined while no instance is warm. */
   get warmAt(): Nonce | undefined {
     return this.#live?.at?.nonce
   }
