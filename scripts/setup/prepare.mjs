@@ -28,6 +28,7 @@ if (force || sourceTime() > time(buildStamp)) {
     '-p',
     '.',
   ])
+  step('bundling AO-Sec Origin', process.execPath, [join(root, 'scripts', 'setup', 'bundle-origin.mjs')])
   writeFileSync(buildStamp, new Date(started).toISOString())
 }
 

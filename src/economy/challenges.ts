@@ -3,7 +3,7 @@ import type { Address, AssignmentId, MessageId, ProcessId } from '../protocol/id
 import type { UnitRole } from '../protocol/unit-record.ts'
 import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
-import { unhost } from './hosts.ts'
+import { hostOf, unhost } from './hosts.ts'
 import { addFunds, forfeit, lock, unlock } from './ledger.ts'
 import { operatorOf } from './operators.ts'
 import { parseQuantity } from './quantity.ts'
@@ -23,6 +23,8 @@ export interface ChallengeRequest {
   readonly message: MessageId
   /** F2: the acknowledgement that is not to be found. F8: none. */
   readonly assignment?: AssignmentId | undefined
+  /** `Scheduler` of the Process's own item, where the challenge brings it: who hosts it unless the table says otherwise. */
+  readonly firstScheduler?: Address | undefined
   /** Height that the acknowledgement or the promise names: the challenge may come only some time after. */
   readonly notBefore?: number | undefined
 }
@@ -41,6 +43,11 @@ export function openChallenge(state: EconomyState, id: string, request: Challeng
   const { height } = state.clock.value
   if (notBefore !== undefined && height < notBefore) {
     throw new AoError('NOT_READY', 'the unit still has time of its own', { height, from: notBefore })
+  }
+  // Only its host owes anything for a Process: without that an honest unit could be asked what it cannot have.
+  const host = hostOf(state, request.process, request.firstScheduler)
+  if (kind !== 'F8' && (host?.scheduler !== accused || (kind === 'F2' && host.epoch !== request.epoch))) {
+    throw new AoError('NOT_ALLOWED', 'that unit does not host the Process', { accused })
   }
   const pair = `${challenger} ${accused}`
   const open = state.openChallenges.get(pair) ?? 0

@@ -5,14 +5,14 @@ import type { Account } from './account.ts'
 import { takeDue } from './agenda.ts'
 import { answerChallenge, type ChallengeRequest, expireChallenge, openChallenge } from './challenges.ts'
 import { commitEvidence, expireCommit, openCommit } from './commits.ts'
-import { type BidProof, bid, closeBidding, hostedSince, returnBidBond, unhost } from './hosts.ts'
+import { type BidProof, bid, closeBidding, forkKey, hostedSince, returnBidBond, unhost } from './hosts.ts'
 import { burn, claim, transfer } from './ledger.ts'
 import { mint } from './mint.ts'
 import { type Registration, registerOperator, stake, unjail, unstake } from './operators.ts'
 import { type OracleReport, report, reportHeader } from './oracle.ts'
 import { type FaultKind, faultRules } from './penalties.ts'
 import type { Quantity } from './quantity.ts'
-import type { AgendaRow, HostRow } from './rows.ts'
+import type { AgendaRow, ForkRow } from './rows.ts'
 import { type Conviction, convict, executeSlash, type SlashSplit } from './slashing.ts'
 import type { EconomyState } from './state.ts'
 import { withdraw } from './unbonding.ts'
@@ -31,7 +31,7 @@ export type EvidenceVerdict =
       readonly guilty: true
       readonly epoch: number
       /** Where an SU signed twice: which of the two counts from now on. */
-      readonly fork?: HostRow['fork']
+      readonly fork?: ForkRow | undefined
     })
   | { readonly guilty: false; readonly accused: Account | undefined }
 
@@ -193,9 +193,14 @@ function judge(state: EconomyState, event: Extract<EconomyEvent, { type: 'eviden
   checkAge(state, hosted)
   convict(state, { kind, digest, role, operator, reporter, process, since: hosted?.from })
   const convicted: Happening = { type: 'convicted', role, operator, kind }
-  if (role !== 'SU' || process === undefined || !faultRules[kind].tombstone) return [convicted]
-  unhost(state, { process, scheduler: operator, ...(fork === undefined ? {} : { fork }) })
-  return state.hosts.get(process)?.phase === 'bidding' ? [convicted, { type: 'unhosted', process }] : [convicted]
+  if (role !== 'SU' || process === undefined) return [convicted]
+  const key = forkKey(process, operator, epoch)
+  if (fork !== undefined && !state.forks.has(key)) state.forks.set(key, fork)
+  // Without a row nothing proves that this SU hosts the Process: whoever bids for it proves that with its item.
+  if (!faultRules[kind].tombstone || state.hosts.get(process)?.scheduler !== operator) return [convicted]
+  const bidding = state.hosts.get(process)?.phase === 'bidding'
+  unhost(state, { process, scheduler: operator })
+  return bidding ? [convicted] : [convicted, { type: 'unhosted', process }]
 }
 
 /** The age counts from the end of the interval in which the unit was responsible; while that goes on, never. */

@@ -35,11 +35,13 @@ export interface SignedHead extends LogHead {
 export function hostOf(
   state: EconomyState,
   process: ProcessId,
-  first: Address,
+  first: Address | undefined,
 ): { readonly scheduler: Address; readonly epoch: number } | undefined {
   const row = state.hosts.get(process)
   if (row !== undefined && row.phase === 'bidding') return undefined
-  const host = row === undefined ? { scheduler: first, epoch: 0 } : { scheduler: row.scheduler, epoch: row.epoch }
+  const scheduler = row?.scheduler ?? first
+  if (scheduler === undefined) return undefined
+  const host = { scheduler, epoch: row?.epoch ?? 0 }
   return isBanned(state, host.scheduler) ? undefined : host
 }
 
@@ -47,13 +49,15 @@ export function hostOf(
 const isBanned = (state: EconomyState, scheduler: Address): boolean =>
   state.holds.get(`SU ${scheduler}`)?.tombstoned === true
 
-/** Takes a Process from its SU and opens the bidding. Nothing happens if another hosts it, or nobody. */
+export const forkKey = (process: ProcessId, scheduler: Address, epoch: number): string =>
+  `${process} ${scheduler} ${epoch}`
+
+/** Takes a Process from its SU and opens the bidding. Nothing happens if another hosts it, or nobody. That it hosts epoch 0 has been proven. */
 export function unhost(
   state: EconomyState,
   at: {
     process: ProcessId
     scheduler: Address
-    fork?: HostRow['fork']
     queue?: MessageId | undefined
     fallbacks?: readonly Address[]
   },
@@ -71,7 +75,7 @@ export function unhost(
     phase: 'bidding',
     since: height,
     head: undefined,
-    fork: at.fork,
+    fork: state.forks.get(forkKey(at.process, at.scheduler, before.epoch)),
     bids: [],
     fallbacks: at.fallbacks ?? before.fallbacks,
     queue: at.queue === undefined ? [] : [at.queue],

@@ -159,6 +159,11 @@ export interface HostBid {
   readonly account: Account
   readonly bond: Quantity
 }
+/** Where an SU signed twice, and which of the two counts. */
+export interface ForkRow {
+  readonly nonce: number
+  readonly assignment: AssignmentId
+}
 /** Epochs of a Process after its first. While `bidding`, nobody hosts it. */
 export interface HostRow {
   readonly epoch: number
@@ -168,8 +173,7 @@ export interface HostRow {
   readonly since: number
   /** The last Assignment of the epoch before: the new SU goes on from there. */
   readonly head: LogHead | undefined
-  /** Where the accused signed twice, and which of the two counts. */
-  readonly fork: { readonly nonce: number; readonly assignment: AssignmentId } | undefined
+  readonly fork: ForkRow | undefined
   readonly bids: readonly HostBid[]
   readonly fallbacks: readonly Address[]
   /** Challenged messages, which the new SU orders first. */

@@ -49,6 +49,8 @@ export function emptyState(params: EconomyParams) {
     challenges: table<rows.ChallengeRow>('challenges'),
     openChallenges: table<number>('open-challenges'),
     hosts: table<rows.HostRow>('hosts'),
+    /** By Process, SU and epoch: the first evidence decides. */
+    forks: table<rows.ForkRow>('forks'),
     votes: table<rows.ReportVotes>('votes'),
     heldReports: table<rows.HeldReport>('held-reports'),
     headers: table<string>('headers'),

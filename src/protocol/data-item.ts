@@ -48,12 +48,17 @@ export const defaultItemLimits: ItemLimits = { maxBytes: 10 * 1024 * 1024 }
  * @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM`
  * @see ANS-104, https://github.com/ArweaveTeam/arweave-standards/blob/master/ans/ANS-104.md
  */
-export async function verifyDataItem(bytes: Uint8Array, limits: ItemLimits = defaultItemLimits): Promise<DataItem> {
+export const verifyDataItem = async (bytes: Uint8Array, limits: ItemLimits = defaultItemLimits): Promise<DataItem> =>
+  verifyDataItemBy(verifySignature, bytes, limits)
+
+/** As `verifyDataItem`, at once and with the signatures checked by `verify`. */
+export function verifyDataItemBy(verify: VerifySignature, bytes: Uint8Array, limits: ItemLimits): DataItem {
   const item = parseUnverified(bytes, limits)
   const { signatureType, ownerKey, signature } = item
-  if (verifySignature(signatureType, ownerKey, digestOf(splitItem(bytes, limits)), signature)) return item
+  if (verify(signatureType, ownerKey, digestOf(splitItem(bytes, limits)), signature)) return item
   throw badSignature(item)
 }
+export type VerifySignature = typeof verifySignature
 
 /**
  * As `verifyDataItem`, with the costly part in another thread: for whoever has many callers and both hands full.

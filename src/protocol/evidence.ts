@@ -4,9 +4,10 @@ import { canonicalJson } from '../lib/json.ts'
 import { type Assignment, parseAssignment } from './assignment.ts'
 import { type Attestation, draftAttestation, parseAttestation } from './attestation.ts'
 import { packBundle, unpackBundle } from './bundle.ts'
-import { type DataItem, type Draft, parseStoredItem, verifyDataItem } from './data-item.ts'
+import { type DataItem, type Draft, parseStoredItem, type VerifySignature, verifyDataItemBy } from './data-item.ts'
 import { firstLink, nextLink } from './hash-chain.ts'
 import { type Address, type Id, idFromBytes, type Nonce, type ProcessId, parseAddress, parseId } from './ids.ts'
+import { verifySignature } from './signatures.ts'
 import { hasTag, requireTag, tagsOf } from './tags.ts'
 
 /**
@@ -30,6 +31,7 @@ export interface Guilt {
   readonly kind: EvidenceKind
   readonly unit: Address
   readonly process: ProcessId
+  readonly epoch: number
   readonly nonce: Nonce
 }
 
@@ -53,10 +55,13 @@ export function findFault(first: Statement, second?: Statement): Evidence | unde
  *
  * @throws AoError `INVALID_RECORD` saying why it proves nothing.
  */
-export async function verifyEvidence(evidence: Evidence): Promise<Guilt> {
+export const verifyEvidence = async (evidence: Evidence): Promise<Guilt> => judgeEvidence(evidence, verifySignature)
+
+/** As `verifyEvidence`, at once and with the signatures checked by `verify`. */
+export function judgeEvidence(evidence: Evidence, verify: VerifySignature): Guilt {
   const { kind, unit, process, proof } = evidence
   if (proof.length < 1 || proof.length > 2) throw rejected('it needs one or two items', { items: proof.length })
-  const statements = await Promise.all(proof.map(readStatement))
+  const statements = proof.map(bytes => readStatement(bytes, verify))
   if (statements.length === 2 && statements[0]?.id === statements[1]?.id) throw rejected('both items are the same', {})
   const guilt = judge(statements)
   if (guilt === undefined) throw rejected('the items do not contradict each other', { kind })
@@ -102,7 +107,7 @@ export function parseEvidence(item: DataItem): Evidence {
 }
 
 /** One id for one offence, whoever reports it: SHA-256("ao-sec/ev/v1", 0, kind, the bundle of the items). */
-export const evidenceDigest = ({ kind, proof }: Evidence): Id =>
+export const evidenceDigest = ({ kind, proof }: Pick<Evidence, 'proof'> & { readonly kind: string }): Id =>
   idFromBytes(sha256(utf8(`ao-sec/ev/v1\0${kind}`), packBundle(proof.map(parseStoredItem))))
 
 const kinds: readonly EvidenceKind[] = ['F1', 'F1b', 'F5']
@@ -110,9 +115,9 @@ const kinds: readonly EvidenceKind[] = ['F1', 'F1b', 'F5']
 /** Assignments and Attestations are tags and a signature: 4096 bytes of tags and the largest owner and signature fit. */
 const maxStatementBytes = 16 * 1024
 
-async function readStatement(bytes: Uint8Array): Promise<Statement> {
+function readStatement(bytes: Uint8Array, verify: VerifySignature): Statement {
   try {
-    const item = await verifyDataItem(bytes, { maxBytes: maxStatementBytes })
+    const item = verifyDataItemBy(verify, bytes, { maxBytes: maxStatementBytes })
     return hasTag(item.tags, 'Type', 'Attestation') ? parseAttestation(item) : parseAssignment(item)
   } catch (cause) {
     throw rejected(`an item is no signed statement: ${AoError.from(cause).message}`, {}, cause)
@@ -150,13 +155,14 @@ function judgeAttestations(a: Attestation, b: Attestation): Guilt | undefined {
   const samePlace = a.process === b.process && a.epoch === b.epoch && a.nonce === b.nonce
   if (a.compute !== b.compute || !samePlace || a.assignment !== b.assignment) return undefined
   if (canonicalJson(draftAttestation(a)) === canonicalJson(draftAttestation(b))) return undefined
-  return { kind: 'F5', unit: a.compute, process: a.process, nonce: a.nonce }
+  return { kind: 'F5', unit: a.compute, process: a.process, epoch: a.epoch, nonce: a.nonce }
 }
 
-const guiltOf = (kind: EvidenceKind, { scheduler, process, nonce }: Assignment): Guilt => ({
+const guiltOf = (kind: EvidenceKind, { scheduler, process, epoch, nonce }: Assignment): Guilt => ({
   kind,
   unit: scheduler,
   process,
+  epoch,
   nonce,
 })
 

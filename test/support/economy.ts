@@ -134,7 +134,7 @@ export class Economy {
     const row = this.state.hosts.get(process)
     const scheduler = row?.scheduler ?? firstScheduler
     const chain = chainOf(process, scheduler, row?.epoch ?? 0, nonce)
-    const proof = { firstScheduler, fallbacks: [], chain }
+    const proof = { firstScheduler: scheduler, fallbacks: [], chain }
     this.apply({ type: 'bid', process, bidder: operators[bidder % 3] as Address, account: 'bob', proof })
   }
 }
@@ -213,14 +213,16 @@ export const faultAct: fc.Arbitrary<Act> = fc.oneof(
 const challengeAct: fc.Arbitrary<Act> = fc.record({
   type: type('challenge'),
   id: fc.uuid(),
-  request: fc.record({
-    kind: fc.constantFrom('F2' as const, 'F3' as const, 'F8' as const),
-    challenger: person,
-    accused: operator,
-    process,
-    epoch: fc.constant(0),
-    message: fc.constant(named<MessageId>('m')),
-  }),
+  request: fc
+    .record({
+      kind: fc.constantFrom('F2' as const, 'F3' as const, 'F8' as const),
+      challenger: person,
+      accused: operator,
+      process,
+      epoch: fc.constant(0),
+      message: fc.constant(named<MessageId>('m')),
+    })
+    .map(request => ({ ...request, firstScheduler: request.accused })),
 })
 
 export const anyStep = (faults: boolean): fc.Arbitrary<Step> =>

@@ -70,7 +70,7 @@ describe('protocol/evidence', () => {
   it('F1: proves that one nonce was given to two messages, whoever reports and in whatever order', async () => {
     const fork = await sign({ ...at(2), message: anId<MessageId>('other') })
     const { guilt, evidence } = await proven(at(2), fork)
-    assert.deepEqual(guilt, { kind: 'F1', unit: testSigner('su').address, process, nonce: 2 })
+    assert.deepEqual(guilt, { kind: 'F1', unit: testSigner('su').address, process, epoch: 0, nonce: 2 })
     assert.equal(evidenceDigest((await proven(fork, at(2))).evidence), evidenceDigest(evidence))
   })
 
@@ -80,10 +80,17 @@ describe('protocol/evidence', () => {
       kind: 'F1b',
       unit: testSigner('su').address,
       process,
+      epoch: 0,
       nonce: 3,
     })
     const first = await sign({ ...at(0), hashChain: anId('elsewhere') })
-    assert.deepEqual((await proven(first)).guilt, { kind: 'F1b', unit: testSigner('su').address, process, nonce: 0 })
+    assert.deepEqual((await proven(first)).guilt, {
+      kind: 'F1b',
+      unit: testSigner('su').address,
+      process,
+      epoch: 0,
+      nonce: 0,
+    })
   })
 
   it('F1b: proves that time or height went back', async () => {
@@ -116,7 +123,7 @@ describe('protocol/evidence', () => {
       const { guilt } = await proven(await attest(attested(2)), await attest({ ...attested(2), ...change }))
       assert.deepEqual(
         guilt,
-        { kind: 'F5', unit: testSigner('cu').address, process, nonce: 2 },
+        { kind: 'F5', unit: testSigner('cu').address, process, epoch: 0, nonce: 2 },
         JSON.stringify(Object.keys(change)),
       )
     }

@@ -1,0 +1,127 @@
+import { openChallengeAt } from '../../economy/challenges.ts'
+import type { EvidenceVerdict } from '../../economy/events.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
+import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
+import { type Evidence, type EvidenceKind, evidenceDigest, judgeEvidence } from '../../protocol/evidence.ts'
+import { type Address, type ProcessId, parseId } from '../../protocol/ids.ts'
+import { verifyPurely } from '../../protocol/pure-signatures.ts'
+import { tagValue } from '../../protocol/tags.ts'
+import type { Action, Call } from './action.ts'
+import { challengeOf, responseAnswers } from './challenge-items.ts'
+import { isReadable, itemsOf, processItem, signedItem } from './items.ts'
+import { addressOf, need } from './message.ts'
+
+/** Actions on faults and on who hosts a Process: economy.md 3. */
+export const faultActions: Readonly<Record<string, Action>> = {
+  'Commit-Evidence': commit,
+  'Submit-Evidence': submit,
+  Challenge: challenge,
+  Respond: respond,
+  'Host-Bid': hostBid,
+  'Execute-Slash': call => {
+    call.apply({ type: 'tick' }) // what is due happens with any message
+  },
+}
+
+/** Assignments that a bid may show from the fork on. */
+const maxBidItems = 65
+
+function commit(call: Call): void {
+  const commitment = need(call.request, 'Digest')
+  call.apply({ type: 'commit', reporter: call.request.from, commitment })
+  call.reply('Commit-Notice', { Digest: commitment })
+}
+
+function submit(call: Call): void {
+  const { request } = call
+  const kind = need(request, 'Kind')
+  const proof = itemsOf(request.data, 2)
+  if (!proof.every(isReadable)) throw new AoError('INVALID_ARGUMENT', 'an item is signed with neither RSA nor Ed25519')
+  const { evidence, verdict } = kind === 'F9' ? judgeAnchor(call, proof) : judgeSignatures(call, kind, proof)
+  const digest = evidenceDigest(evidence)
+  call.apply({ type: 'evidence', reporter: request.from, digest, salt: need(request, 'Salt'), verdict })
+  if (verdict.guilty) call.reply('Evidence-Notice', { Kind: kind, Unit: verdict.operator, Digest: digest })
+}
+
+interface Judged {
+  readonly evidence: Pick<Evidence, 'proof'> & { readonly kind: string }
+  readonly verdict: EvidenceVerdict
+}
+
+/** F1, F1b, F5: what signatures alone prove. */
+function judgeSignatures(call: Call, kind: string, proof: readonly Uint8Array[]): Judged {
+  const { request } = call
+  const evidence: Evidence = {
+    kind: kind as EvidenceKind,
+    unit: addressOf(request, 'Unit'),
+    process: parseId<ProcessId>(need(request, 'Process'), 'Process'),
+    proof,
+  }
+  try {
+    const guilt = judgeEvidence(evidence, verifyPurely)
+    const [first, second] = guilt.kind === 'F1' ? proof.map(assignmentOf) : []
+    const chosen = [first, second].find(one => one?.id === tagValue(request.tags, 'Selected')) ?? first
+    const fork = chosen === undefined ? undefined : { nonce: chosen.nonce, assignment: chosen.id }
+    const role = guilt.kind === 'F5' ? 'CU' : 'SU'
+    const { unit: operator, process, epoch } = guilt
+    return { evidence, verdict: { guilty: true, kind: guilt.kind, role, operator, process, epoch, fork } }
+  } catch (error) {
+    if (!hasCode(error, 'INVALID_RECORD')) throw error
+    return { evidence, verdict: { guilty: false, accused: ownerOf(call, evidence.unit) } }
+  }
+}
+
+/** F9: an Assignment that names a block which is not the one at that height, as the reporters' oracle knows it. */
+function judgeAnchor(call: Call, proof: readonly Uint8Array[]): Judged {
+  const [only] = proof
+  if (only === undefined || proof.length !== 1) throw new AoError('INVALID_ARGUMENT', 'F9 takes one Assignment')
+  const { scheduler: operator, process, epoch, blockHeight, blockHash } = assignmentOf(only)
+  const known = call.state.headers.get(String(blockHeight))
+  if (known === undefined) throw new AoError('NOT_READY', 'no final report of that block yet', { height: blockHeight })
+  const evidence = { kind: 'F9', proof }
+  if (known === blockHash) return { evidence, verdict: { guilty: false, accused: ownerOf(call, operator) } }
+  return { evidence, verdict: { guilty: true, kind: 'F9', role: 'SU', operator, process, epoch } }
+}
+
+/** F2, F3, F8: the accused is asked, in front of everybody, to show what it owes. */
+function challenge(call: Call): void {
+  const { request } = call
+  const asked = challengeOf(request, call.state.params)
+  const { dueAt } = call.apply({ type: 'challenge', id: request.id, request: { ...asked, challenger: request.from } })
+  const fields = { Challenge: request.id, Kind: asked.kind, Process: asked.process, 'Due-Height': dueAt }
+  call.reply('Challenge-Notice', fields)
+  call.out.send(asked.accused, 'Challenge-Notice', fields, { data: request.data })
+}
+
+function respond(call: Call): void {
+  const id = need(call.request, 'Challenge')
+  const row = openChallengeAt(call.state, id)
+  responseAnswers(call.state, row, itemsOf(call.request.data, 2))
+  call.apply({ type: 'respond', id })
+  call.reply('Respond-Notice', { Challenge: id })
+}
+
+/** Data: the Process item, then Assignments of the old SU in a row, the last being where the log is to go on. */
+function hostBid(call: Call): void {
+  const { request, state } = call
+  const [first, ...rest] = itemsOf(request.data, maxBidItems)
+  if (first === undefined) throw new AoError('INVALID_ARGUMENT', 'the bid shows no Process item')
+  const { process, spec, fallbacks } = processItem(first)
+  const chain = rest.map(assignmentOf).map(one => {
+    if (one.process !== process) throw new AoError('INVALID_ARGUMENT', 'an Assignment is of another Process')
+    const { nonce, id: assignment, hashChain, scheduler, epoch } = one
+    return { nonce, assignment, hashChain, scheduler, epoch }
+  })
+  const bidder = request.from as Address
+  const account = state.operators.get(`SU ${bidder}`)?.owner ?? bidder
+  const proof = { firstScheduler: spec.scheduler, fallbacks, chain }
+  call.apply({ type: 'bid', process, bidder, account, proof })
+  call.reply('Bid-Notice', { Process: process })
+}
+
+const assignmentOf = (bytes: Uint8Array): Assignment => parseAssignment(signedItem(bytes))
+
+const ownerOf = ({ state }: Call, unit: Address): string | undefined =>
+  (['SU', 'CU', 'MU'] as const)
+    .map(role => state.operators.get(`${role} ${unit}`)?.owner)
+    .find(owner => owner !== undefined)
