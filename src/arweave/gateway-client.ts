@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
-import type { ArweaveClient, ItemGlimpse, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ArweaveClient, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
@@ -25,6 +25,7 @@ import {
   wholeNumber,
 } from './answers.ts'
 import { GatewayHttp } from './http.ts'
+import { type TxFields, txAnswer, verifyTx, verifyTxData } from './layer-one.ts'
 import { Payer } from './payer.ts'
 import { postTransaction } from './post-transaction.ts'
 import { rebuildItem } from './rebuild-item.ts'
@@ -117,6 +118,19 @@ export class GatewayClient implements ArweaveClient, ItemIndex {
     return data === undefined ? undefined : rebuildItem(id, meta, data)
   }
 
+  async transaction(id: Id, options: AbortOptions = {}): Promise<LayerOneTx | undefined> {
+    const fields = await this.#txFields(id, options)
+    return fields && verifyTx(id, fields)
+  }
+
+  async transactionData(id: Id, options: AbortOptions = {}): Promise<Uint8Array | undefined> {
+    const fields = await this.#txFields(id, options)
+    if (fields === undefined) return undefined
+    await verifyTx(id, fields)
+    const data = fields.data_size === '0' ? new Uint8Array(0) : await this.data(id, options)
+    return data && verifyTxData(id, fields, data)
+  }
+
   async signedBy(
     owner: Address,
     tags: readonly Tag[],
@@ -175,6 +189,13 @@ export class GatewayClient implements ArweaveClient, ItemIndex {
     const block = parsed(blockAnswer, answer, blockUrl)
     this.#head = { height, hash, timestamp: block.timestamp * 1000 }
     return this.#head
+  }
+
+  async #txFields(id: Id, options: AbortOptions): Promise<TxFields | undefined> {
+    const url = `${this.#gateway}/tx/${id}`
+    const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
+    if (answer.status === 404 || answer.status === 410 || answer.status === 202) return undefined
+    return parsed(txAnswer, answer, url)
   }
 
   #tooPoor(address: string, balance: bigint, price: bigint): AoError {

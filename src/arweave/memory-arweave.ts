@@ -2,12 +2,12 @@ import { type AbortOptions, throwIfAborted } from '../lib/abort.ts'
 import { asBuffer, concat, copyOf, sha256, sha384, toBase64Url, utf8 } from '../lib/bytes.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AoError, hasCode } from '../lib/errors.ts'
-import type { ArweaveClient, ItemGlimpse, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ArweaveClient, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import { bundleTags, unpackBundle } from '../protocol/bundle.ts'
 import { type DataItem, verifyDataItem } from '../protocol/data-item.ts'
-import { type Address, type Id, idFromBytes, idToBytes } from '../protocol/ids.ts'
+import { type Address, addressOfKey, type Id, idFromBytes, idToBytes } from '../protocol/ids.ts'
 import { hasTag, type Tag } from '../protocol/tags.ts'
 
 interface MemoryTx {
@@ -82,6 +82,23 @@ export class MemoryArweave implements ArweaveClient, ItemIndex {
   async item(id: Id, { signal }: AbortOptions = {}): Promise<DataItem | undefined> {
     throwIfAborted(signal)
     return this.#items.get(id)?.item
+  }
+
+  /** What was posted: it carries its bundle, and nobody in particular signed it. */
+  async transaction(id: Id, { signal }: AbortOptions = {}): Promise<LayerOneTx | undefined> {
+    throwIfAborted(signal)
+    const tx = this.#txs.get(id)
+    if (tx === undefined) return undefined
+    const nobody = new Uint8Array(512)
+    return {
+      ...{ id, owner: addressOfKey(nobody), ownerKey: nobody, signature: nobody, target: '', anchor: '' },
+      ...{ tags: bundleTags, dataSize: tx.bundle.length },
+    }
+  }
+
+  async transactionData(id: Id, { signal }: AbortOptions = {}): Promise<Uint8Array | undefined> {
+    throwIfAborted(signal)
+    return this.#txs.get(id)?.bundle
   }
 
   async bundleOf(item: Id, { signal }: AbortOptions = {}): Promise<Id | undefined> {

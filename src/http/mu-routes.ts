@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AoError } from '../lib/errors.ts'
-import type { Messenger } from '../ports/units.ts'
+import type { AssignRequest, Messenger } from '../ports/units.ts'
+import { assignDocs, assignQuery } from './assign-query.ts'
 import { idSchema, itemSchema, object, type RouteDoc, text } from './openapi.ts'
-import { bodyOf, param, whileWaiting } from './request.ts'
+import { bodyOf, whileWaiting } from './request.ts'
 import type { Routes } from './server.ts'
 
 export interface MuRoutesDeps {
@@ -25,8 +26,8 @@ export const muRoutes =
         )
         // One byte over the limit comes in, so that the item's own check says what is too large.
         mu.post('/', { config: { doc: docs.submit }, bodyLimit: maxItemBytes + 1 }, async (request, reply) => {
-          refuseAssign(request)
-          return submit(request, reply)
+          const assign = assignQuery(request)
+          return assign === undefined ? submit(request, reply) : assignItem(assign, reply)
         })
         for (const method of ['POST', 'DELETE'] as const) {
           const doc = method === 'POST' ? docs.monitor : docs.unmonitor
@@ -40,30 +41,15 @@ export const muRoutes =
       const { message } = await messenger.submit(bodyOf(request), whileWaiting(reply, submitMs))
       return reply.code(202).send({ message: 'Processing DataItem', id: message })
     }
+
+    async function assignItem(request: AssignRequest, reply: FastifyReply): Promise<FastifyReply> {
+      const { id } = await messenger.assign(request, whileWaiting(reply, submitMs))
+      return reply.code(202).send({ message: 'Processing Assignment', id })
+    }
   }
 
 /** An SU answers after a disk sync; one that was named but is not known yet may take seconds to show up. */
 const submitMs = 60_000
-
-/** `process-id` and `assign` ask for an item that is on Arweave already to be ordered in a Process. */
-export function refuseAssign(request: FastifyRequest): void {
-  const [process, assign] = [param(request, 'process-id'), param(request, 'assign')]
-  if (process === undefined && assign === undefined) return
-  if (process === undefined || assign === undefined) {
-    throw new AoError(
-      'INVALID_ARGUMENT',
-      'You must set both process-id and assign to send an assignment, not just one',
-      { given: process === undefined ? 'assign' : 'process-id' },
-      { hint: 'Send ?process-id=…&assign=… without a body, or a signed item without either.' },
-    )
-  }
-  throw new AoError(
-    'UNSUPPORTED',
-    'assigning an item that exists already is not supported by this network yet',
-    { process: process.slice(0, 64), assign: assign.slice(0, 64) },
-    { hint: 'Send its data in a message of its own.' },
-  )
-}
 
 async function refuseMonitor(): Promise<never> {
   throw new AoError(
@@ -84,10 +70,7 @@ const docs = {
   submit: {
     summary: 'Takes a signed Message or Process, has it ordered, and pushes what it sets off.',
     tag: 'MU',
-    query: {
-      'process-id': { description: 'With assign: the Process to order an existing item in.', schema: idSchema },
-      assign: { description: 'With process-id: the item.', schema: idSchema },
-    },
+    query: assignDocs,
     body: { description: 'A signed ANS-104 data item', type: 'application/octet-stream', schema: itemSchema },
     answers: { 202: { description: 'It is ordered', schema: accepted } },
   },

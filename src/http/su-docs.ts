@@ -1,3 +1,4 @@
+import { assignDocs } from './assign-query.ts'
 import { idSchema, itemSchema, object, type RouteDoc, type Schema, tagsSchema, text, whole } from './openapi.ts'
 
 const owner = object({ address: text, key: text })
@@ -59,10 +60,7 @@ export const suDocs = {
   schedule: {
     summary: 'Orders a signed Message or Process. Nothing it sets off is pushed: that is for an MU.',
     tag: 'SU',
-    query: {
-      'process-id': { description: 'With assign: the Process to order an existing item in.', schema: idSchema },
-      assign: { description: 'With process-id: the item.', schema: idSchema },
-    },
+    query: assignDocs,
     body: { description: 'A signed ANS-104 data item', type: 'application/octet-stream', schema: itemSchema },
     answers: { 200: { description: 'It is ordered', schema: object({ id: idSchema, timestamp: whole }) } },
   },

@@ -7,7 +7,8 @@ import type { Assignment, BlockAnchor, ScheduledMessage } from '../protocol/assi
 import { verifyDataItem } from '../protocol/data-item.ts'
 import type { Address, Id, MessageId, ProcessId } from '../protocol/ids.ts'
 import { parseProcessSpec } from '../protocol/message.ts'
-import { type ItemLimit, refuseAssign } from './mu-routes.ts'
+import { assignQuery } from './assign-query.ts'
+import type { ItemLimit } from './mu-routes.ts'
 import { bodyOf, idParam, limitParam, numberParam, param, pathId, whileWaiting } from './request.ts'
 import { type PageQuery, schedulePage } from './schedule-page.ts'
 import type { Routes } from './server.ts'
@@ -46,7 +47,11 @@ function registerAll(su: FastifyInstance, deps: SuRoutesDeps, { maxItemBytes }: 
   }))
 
   su.post('/', { config: { doc: docs.schedule }, bodyLimit: maxItemBytes + 1 }, async (request, reply) => {
-    refuseAssign(request)
+    const assign = assignQuery(request)
+    if (assign !== undefined) {
+      const { id, timestamp } = await scheduler.assign(assign, whileWaiting(reply, scheduleMs))
+      return { id, timestamp }
+    }
     const item = await verifyDataItem(bodyOf(request), { maxBytes: maxItemBytes })
     const { timestamp } = await scheduler.schedule(item, whileWaiting(reply, scheduleMs))
     return { id: item.id, timestamp }

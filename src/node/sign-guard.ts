@@ -22,7 +22,7 @@ const fileSchema = z.object({
   floors: z.array(
     z.object({ process, epoch: count, nonce, assignment: z.custom<AssignmentId>(isId, 'not an id').optional() }),
   ),
-  /** Promised, and perhaps not signed yet. `item` is the message, base64url. */
+  /** Promised, and perhaps not signed yet. `item` is the message, base64url; empty where it is on Arweave already. */
   promises: z.array(
     z.object({
       plan: z.object({
@@ -60,7 +60,7 @@ export async function exportSignGuard({ log, guard }: GuardedLog, address: Addre
   const promises = (await guard.open()).map(({ plan, origin, message }) => ({
     plan: { ...plan, exclude: [...plan.exclude] },
     origin,
-    item: toBase64Url(message.raw),
+    item: message === undefined ? '' : toBase64Url(message.raw),
   }))
   return { kind: 'aonet-sign-guard', version: 1, address, floors: [...floors.values()], promises }
 }
@@ -89,8 +89,8 @@ export async function importSignGuard({ log, guard }: GuardedLog, address: Addre
   await guard.raise(floors)
   const fresh: SignPromise[] = []
   for (const { plan, origin, item } of promises) {
-    const message = await verifyDataItem(fromBase64Url(item))
-    if (message.id !== plan.message) {
+    const message = item === '' ? undefined : await verifyDataItem(fromBase64Url(item))
+    if (message !== undefined && message.id !== plan.message) {
       throw new AoError('INVALID_ARGUMENT', 'the sign guard holds another message than it names', { id: message.id })
     }
     if ((await log.at(plan.process, plan.nonce)) === undefined) fresh.push({ plan, origin, message })

@@ -20,6 +20,19 @@ export interface ItemGlimpse {
   readonly tags: readonly Tag[]
 }
 
+/** A transaction of Arweave itself, not an item in one. Everything but `data` is under its signature, which was checked. */
+export interface LayerOneTx {
+  readonly id: Id
+  readonly owner: Address
+  readonly ownerKey: Uint8Array
+  readonly signature: Uint8Array
+  readonly target: string
+  /** `last_tx` in base64url. */
+  readonly anchor: string
+  readonly tags: readonly Tag[]
+  readonly dataSize: number
+}
+
 /** Settlement: a real Arweave gateway or the embedded one, through the same routes. */
 export interface ArweaveClient {
   /** Signs a transaction that carries the bundle and pays its fee. Nothing is sent. */
@@ -31,6 +44,18 @@ export interface ArweaveClient {
   data(id: Id, options?: AbortOptions): Promise<Uint8Array | undefined>
   /** A bundled item, put together from what the gateway knows and verified against its id. */
   item(id: Id, options?: AbortOptions): Promise<DataItem | undefined>
+  /**
+   * A transaction of Arweave itself, its signature checked; undefined if the gateway has none.
+   *
+   * @throws AoError `INVALID_DATA_ITEM` if what the gateway gives is not the signed transaction of that id.
+   */
+  transaction(id: Id, options?: AbortOptions): Promise<LayerOneTx | undefined>
+  /**
+   * The data of a transaction, checked against what the transaction commits to; undefined if the gateway has none.
+   *
+   * @throws AoError `INVALID_DATA_ITEM`
+   */
+  transactionData(id: Id, options?: AbortOptions): Promise<Uint8Array | undefined>
   /** The newest items of an owner that have all these tags, newest first. The gateway's word: nothing is verified. */
   signedBy(
     owner: Address,

@@ -6,7 +6,8 @@ import type { Origin } from '../protocol/origin.ts'
 /** A place in a schedule that is given to a message. With it the Assignment is fixed: signing is deterministic. */
 export interface SignPromise {
   readonly plan: AssignmentPlan
-  readonly message: DataItem
+  /** Absent where an item that is on Arweave already is assigned. */
+  readonly message: DataItem | undefined
   readonly origin?: Origin | undefined
 }
 

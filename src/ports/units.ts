@@ -15,10 +15,26 @@ export interface NonceRange {
   readonly follow?: boolean | undefined
 }
 
+/** What is asked of an SU: an item that is on Arweave already is to be ordered in a Process. */
+export interface AssignRequest {
+  readonly process: ProcessId
+  readonly item: MessageId
+  /** Says that the item is a transaction of Arweave itself, which needs confirmations. */
+  readonly baseLayer: boolean
+  /** Fields that the Process is not to see. */
+  readonly exclude: readonly string[]
+}
+
 /** SU. `schedule` answers after the Assignment is durable; asking twice gives the same Assignment. */
 export interface Scheduler {
   /** @throws AoError `WRONG_UNIT` if another SU hosts the Process. */
   schedule(message: DataItem, options?: AbortOptions): Promise<Assignment>
+  /**
+   * Orders an item that is on Arweave already; asking twice gives the same Assignment.
+   *
+   * @throws AoError `UNKNOWN_PROCESS`; `UNKNOWN_MESSAGE` while Arweave does not have the item, or not deep enough.
+   */
+  assign(request: AssignRequest, options?: AbortOptions): Promise<Assignment>
   /** A message is named by its id or by that of its Assignment. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` */
   assignment(process: ProcessId, at: MessageId | Nonce | 'newest', options?: AbortOptions): Promise<Assignment>
   /** The Process item itself. @throws AoError `UNKNOWN_PROCESS` */
@@ -130,6 +146,8 @@ export interface FollowOptions extends AbortOptions {
 /** MU. `submit` answers once the SU has ordered the message; cranking goes on behind. */
 export interface Messenger {
   submit(bytes: Uint8Array, options?: AbortOptions): Promise<Assignment>
+  /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
+  assign(request: AssignRequest, options?: AbortOptions): Promise<Assignment>
   /** Pushes the outbox of a message that is ordered already, as far as the targets' Authority tags name this MU. */
   crank(process: ProcessId, message: MessageId, options?: CrankOptions): Promise<void>
   /** Progress of a message and of everything it set off, newest state of each; ends when all is quiet. */

@@ -59,9 +59,15 @@ export type AssignmentPlan = Omit<AssignmentFields, 'hashChain'>
 /** What comes after `previous` (nothing at nonce 0). Never goes back in time or height, whatever the clock says. */
 export function planAssignment(
   previous: AssignmentPlan | undefined,
-  next: { process: ProcessId; message: MessageId; now: number; block: BlockAnchor },
+  next: {
+    process: ProcessId
+    message: MessageId
+    now: number
+    block: BlockAnchor
+    exclude?: readonly string[] | undefined
+  },
 ): AssignmentPlan {
-  const { process, message, now, block } = next
+  const { process, message, now, block, exclude = [] } = next
   const keepBlock = previous !== undefined && previous.blockHeight > block.height
   return {
     process,
@@ -72,7 +78,7 @@ export function planAssignment(
     blockHeight: keepBlock ? previous.blockHeight : block.height,
     blockHash: keepBlock ? previous.blockHash : block.hash,
     blockTimestamp: keepBlock ? previous.blockTimestamp : block.timestamp,
-    exclude: [],
+    exclude,
   }
 }
 

@@ -100,7 +100,10 @@ export class LevelSignGuard implements SignGuard {
 }
 
 function encode(batch: readonly SignPromise[]): Uint8Array {
-  const parts = batch.flatMap(({ plan, origin, message }) => [utf8(JSON.stringify({ plan, origin })), message.raw])
+  const parts = batch.flatMap(({ plan, origin, message }) => [
+    utf8(JSON.stringify({ plan, origin })),
+    message?.raw ?? empty,
+  ])
   return joinParts(...parts, empty)
 }
 
@@ -112,7 +115,7 @@ const decode = (value: Uint8Array): readonly SignPromise[] =>
     for (let rest = value; rest.length > 0; ) {
       const [header, item, after] = splitParts(rest, 3)
       const { plan, origin } = JSON.parse(toUtf8(header)) as { plan: AssignmentPlan; origin?: Origin }
-      batch.push({ plan, origin, message: parseStoredItem(item) })
+      batch.push({ plan, origin, message: item.length === 0 ? undefined : parseStoredItem(item) })
       rest = after
     }
     return batch

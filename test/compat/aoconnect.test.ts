@@ -114,6 +114,38 @@ describe('aoconnect, unchanged', function () {
           )
         })
 
+        it('assigns a message of one Process to another, whole or without some of its fields', async () => {
+          const [source, whole, partial] = [
+            await user.spawn('echo'),
+            await user.spawn('echo'),
+            await user.spawn('echo'),
+          ]
+          const message = await user.message(source, 'Count', { data: 'for all' })
+          await network.onArweave(message)
+          const assignment = await user.ao.assign({ process: whole, message })
+          assert.equal((await user.ao.result({ process: whole, message: assignment })).Output, 'count 2')
+          assert.equal((await user.ao.result({ process: whole, message })).Output, 'count 2')
+          await user.ao.assign({ process: partial, message, exclude: ['Data', 'Anchor'] })
+          assert.equal((await user.ao.result({ process: partial, message })).Output, 'count 2')
+          assert.equal(await user.ao.assign({ process: whole, message }), assignment)
+        })
+
+        it('assigns a transaction of Arweave itself once it is deep enough', async () => {
+          const message = await network.transaction('on the base layer')
+          const fresh = await user.spawn('echo', [{ name: 'Settlement-Depth', value: '3' }])
+          await assert.rejects(
+            user.ao.assign({ process: await user.spawn('echo'), message, baseLayer: true }),
+            /confirm/,
+          )
+          await eventually(
+            'three confirmations',
+            () => network.confirmations(message).then(count => count >= 3),
+            30_000,
+          )
+          await user.ao.assign({ process: fresh, message, baseLayer: true })
+          assert.equal((await user.ao.result({ process: fresh, message })).Output, 'count 2')
+        })
+
         it('sees two Processes play ping-pong', async () => {
           const [a, b] = await Promise.all([user.spawn('echo'), user.spawn('echo')])
           await user.message(a, 'Send-Ping', { tags: [{ name: 'Recipient', value: b }] })
@@ -146,7 +178,7 @@ describe('aoconnect, unchanged', function () {
             user.ao.spawn({ module: nowhere, scheduler: network.address, signer: user.signer }),
             /Invalid Return/,
           )
-          await assert.rejects(user.ao.assign({ process, message: nowhere }), /not supported/)
+          await assert.rejects(user.ao.assign({ process, message: nowhere }), /Arweave does not have/)
           await assert.rejects(user.ao.monitor({ process, signer: user.signer }), /cron/)
         })
       })

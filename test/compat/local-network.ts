@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Arweave from 'arweave'
 import { GatewayClient } from '../../src/arweave/gateway-client.ts'
 import { publishModule } from '../../src/client/module.ts'
 import { Devnet } from '../../src/devnet/devnet.ts'
@@ -69,6 +70,33 @@ export class LocalNetwork {
     const node = this.#nodes.get(door)
     if (node === undefined) throw new TypeError('the network is not started')
     return node
+  }
+
+  /** Resolves when the item is on Arweave. */
+  onArweave(item: string): Promise<unknown> {
+    return eventually(
+      'the item on Arweave',
+      async () => (await fetch(`${this.gateway}/raw/${item}`)).ok || undefined,
+      30_000,
+    )
+  }
+
+  /** Posts a transaction with that data, as arweave-js users do; gives its id. */
+  async transaction(data: string): Promise<string> {
+    const { hostname: host, port } = new URL(this.gateway)
+    const arweave = Arweave.init({ host, port: Number(port), protocol: 'http' })
+    const wallet = this.wallet.jwk as unknown as Parameters<typeof arweave.createTransaction>[1]
+    const transaction = await arweave.createTransaction({ data }, wallet)
+    await arweave.transactions.sign(transaction, wallet as Parameters<typeof arweave.transactions.sign>[1])
+    await arweave.transactions.post(transaction)
+    return transaction.id
+  }
+
+  /** Blocks on top of a transaction, its own included. */
+  async confirmations(transaction: string): Promise<number> {
+    const answer = await fetch(`${this.gateway}/tx/${transaction}/status`)
+    if (answer.status !== 200) return 0
+    return ((await answer.json()) as { number_of_confirmations: number }).number_of_confirmations
   }
 
   async stop(): Promise<void> {

@@ -48,6 +48,23 @@ export function arweaveClientSuite(name: string, open: () => Promise<ArweaveUnde
       assert.deepEqual(await client.status(tx.id), { blockHeight: height, confirmations: 2 })
     })
 
+    it('gives a transaction of Arweave itself with checked data, and knows an item of a bundle from one', async () => {
+      const { bundle, items } = await anyBundle('layer one')
+      const tx = await client.prepare(bundle)
+      assert.equal(await client.transaction(tx.id), undefined)
+      await client.post(tx)
+      await arweave.mine()
+      const found = await client.transaction(tx.id)
+      assert.deepEqual([found?.id, found?.dataSize], [tx.id, bundle.length])
+      assert.ok(
+        bundleTags.every(({ name, value }) => found?.tags.some(tag => tag.name === name && tag.value === value)),
+      )
+      assert.deepEqual(Buffer.from((await client.transactionData(tx.id)) ?? []), Buffer.from(bundle))
+      const [item] = items
+      const notOne = await client.transaction(item?.id ?? anId()).catch((error: { code?: string }) => error.code)
+      assert.ok(notOne === undefined || notOne === 'INVALID_DATA_ITEM', String(notOne))
+    })
+
     it('lists the newest items of an owner that have all the tags asked for, and no others', async () => {
       const owner = testSigner('lists')
       const other = testSigner('other owner')

@@ -44,12 +44,14 @@ export interface ProcessOptions {
   readonly authorities?: readonly Address[]
   readonly tags?: readonly Tag[]
   readonly data?: string
+  readonly target?: ProcessId | undefined
 }
 
 /** A signed Process item. Items with equal options are equal: give a Name tag to tell them apart. */
 export const aProcess = (options: ProcessOptions = {}): Promise<DataItem> =>
   anItem(
     {
+      target: options.target,
       data: utf8(options.data ?? '1984'),
       tags: [
         ...tagsOf(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
 import { AoError } from '../../src/lib/errors.ts'
 import { type Logger, silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
+import { absentScheduler } from '../../src/network/grpc/absent-units.ts'
 import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
 import type { CheckpointStore } from '../../src/ports/checkpoint-store.ts'
 import type { ResultStore } from '../../src/ports/result-store.ts'
@@ -21,6 +22,7 @@ export class Rows implements Scheduler {
   rows: ScheduledMessage[]
   reads: NonceRange[] = []
   stalled = false
+  readonly assign = absentScheduler.assign
 
   constructor(rows: ScheduledMessage[]) {
     this.rows = rows

@@ -70,6 +70,7 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     const assertUp = (): void => this.#assertUp(address)
     return {
       schedule: async (message, options) => unit().schedule(message, options),
+      assign: async (request, options) => unit().assign(request, options),
       assignment: async (process, at, options) => unit().assignment(process, at, options),
       process: async (process, options) => unit().process(process, options),
       async *read(process, range, options) {
@@ -94,6 +95,7 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     const unit = (): Messenger => this.#unit(address, 'messenger')
     return {
       submit: async (bytes, options) => unit().submit(bytes, options),
+      assign: async (request, options) => unit().assign(request, options),
       crank: async (process, message, options) => unit().crank(process, message, options),
       async *follow(process, message, options) {
         yield* unit().follow(process, message, options)

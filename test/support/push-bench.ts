@@ -41,6 +41,7 @@ export const to = (target: string, data: string, tags: readonly Tag[] = []) => (
 /** The same unit, each method by hand: for wrapping one of them. */
 export const unitMethods = (unit: Scheduler): Scheduler => ({
   schedule: (message, options) => unit.schedule(message, options),
+  assign: (request, options) => unit.assign(request, options),
   assignment: (process, at, options) => unit.assignment(process, at, options),
   process: (process, options) => unit.process(process, options),
   read: (process, range, options) => unit.read(process, range, options),

@@ -6,9 +6,10 @@ import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
 import type { Compute, Messenger, Scheduler } from '../../src/ports/units.ts'
 import type { Assignment } from '../../src/protocol/assignment.ts'
 import type { DataItem } from '../../src/protocol/data-item.ts'
-import type { Address, Id, ModuleId } from '../../src/protocol/ids.ts'
+import type { Address, Id, ModuleId, ProcessId } from '../../src/protocol/ids.ts'
 import type { Signer } from '../../src/protocol/keys.ts'
 import { testnetParams } from '../../src/protocol/params.ts'
+import type { Tag } from '../../src/protocol/tags.ts'
 import type { UnitRole } from '../../src/protocol/unit-record.ts'
 import {
   MemoryAssignmentLog,
@@ -93,7 +94,14 @@ export class UnitNetwork {
   async spawn(
     node: UnitNode,
     script: string,
-    options: { name?: string; authorities?: readonly Address[]; scheduler?: Address; signer?: Signer } = {},
+    options: {
+      name?: string
+      authorities?: readonly Address[]
+      scheduler?: Address
+      signer?: Signer
+      target?: ProcessId
+      tags?: readonly Tag[]
+    } = {},
   ): Promise<DataItem> {
     const module = await aScriptModule(script)
     await this.arweave.upload(module)
@@ -101,7 +109,8 @@ export class UnitNetwork {
     const item = await aProcess({
       module: module.id as Id as ModuleId,
       authorities,
-      tags: [{ name: 'Name', value: name }],
+      tags: [{ name: 'Name', value: name }, ...(options.tags ?? [])],
+      target: options.target,
       scheduler: options.scheduler ?? this.network.find('SU')[0]?.address ?? testSigner('su').address,
       ...(options.signer === undefined ? {} : { signer: options.signer }),
     })

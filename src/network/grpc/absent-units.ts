@@ -28,6 +28,7 @@ const nothingBut = (fail: () => Promise<never>): AsyncIterable<never> => ({
 
 export const absentScheduler: Scheduler = {
   schedule: noScheduler,
+  assign: noScheduler,
   assignment: noScheduler,
   process: noScheduler,
   read: () => nothingBut(noScheduler),
@@ -35,6 +36,7 @@ export const absentScheduler: Scheduler = {
 export const absentCompute: Compute = { result: noCompute, results: noCompute, dryRun: noCompute }
 export const absentMessenger: Messenger = {
   submit: noMessenger,
+  assign: noMessenger,
   crank: noMessenger,
   follow: () => nothingBut(noMessenger),
 }

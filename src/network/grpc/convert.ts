@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { copyOf, toUtf8, utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { CrankProgress, DryRunMessage, ResultBound, ResultsQuery } from '../../ports/units.ts'
+import type { AssignRequest, CrankProgress, DryRunMessage, ResultBound, ResultsQuery } from '../../ports/units.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { noteChecked } from '../../protocol/checked-items.ts'
 import { type DataItem, verifyDataItemAside } from '../../protocol/data-item.ts'
@@ -137,6 +137,21 @@ export const resultFromWire = (bytes: Uint8Array): Result =>
     parseNonce(result.stateNonce)
     return result
   })
+
+type WireAssign = { process: string; item: string; baseLayer: boolean; exclude: string[] }
+
+export const assignToWire = ({ process, item, baseLayer, exclude }: AssignRequest): WireAssign => ({
+  ...{ process, item, baseLayer },
+  exclude: [...exclude],
+})
+
+/** @throws AoError `INVALID_ARGUMENT` */
+export const assignFromWire = ({ process, item, baseLayer, exclude }: WireAssign): AssignRequest => ({
+  process: parseId<ProcessId>(process, 'process'),
+  item: parseId<MessageId>(item, 'item'),
+  baseLayer,
+  exclude,
+})
 
 export const progressToWire = (progress: CrankProgress): Uint8Array => jsonToWire(progress)
 

@@ -2,13 +2,17 @@ import { copyOf } from '../../lib/bytes.ts'
 import type { Messenger } from '../../ports/units.ts'
 import { type MessageId, type ProcessId, parseId } from '../../protocol/ids.ts'
 import type { CallRunner } from './call-runner.ts'
-import { progressToWire } from './convert.ts'
+import { assignFromWire, progressToWire } from './convert.ts'
 import type { MessengerServer } from './generated/ao/v1/messenger.ts'
 
 /** A Messenger on the wire. It takes bytes, because verifying at the door is its own work. */
 export const messengerService = (calls: CallRunner, messenger: Messenger): MessengerServer => ({
   submit: calls.unary(async ({ item }, options) => {
     const assignment = await messenger.submit(copyOf(item), options)
+    return { assignment: assignment.raw }
+  }),
+  assign: calls.unary(async (request, options) => {
+    const assignment = await messenger.assign(assignFromWire(request), options)
     return { assignment: assignment.raw }
   }),
   crank: calls.unary(async ({ process, message, depth }, options) => {

@@ -1,13 +1,13 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { CrankOptions, CrankProgress, FollowOptions, Messenger } from '../../ports/units.ts'
+import type { AssignRequest, CrankOptions, CrankProgress, FollowOptions, Messenger } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
 import type { MessageId, ProcessId } from '../../protocol/ids.ts'
 import { parseAoItem } from '../../protocol/message.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
-import { assignmentFromWire, progressFromWire } from './convert.ts'
+import { assignmentFromWire, assignToWire, progressFromWire } from './convert.ts'
 import { MessengerService } from './generated/ao/v1/messenger.ts'
 
 export interface MessengerDeadlines {
@@ -36,6 +36,16 @@ export class RemoteMessenger implements Messenger {
     if (assignment.message === item.id && assignment.process === parseAoItem(item).process) return assignment
     const facts = { expected: item.id, got: assignment.message, messenger: this.#peer.address }
     throw new AoError('INVALID_ASSIGNMENT', 'the Messenger answered with an Assignment of another message', facts)
+  }
+
+  /** @throws AoError `INVALID_ASSIGNMENT` if the answer is about another item. */
+  async assign(request: AssignRequest, { signal }: AbortOptions = {}): Promise<Assignment> {
+    const options = { signal, deadlineMs: this.#deadlines.submitMs }
+    const answer = await unaryCall(this.#pool, this.#peer, MessengerService.assign, assignToWire(request), options)
+    const assignment = await assignmentFromWire(answer.assignment)
+    if (assignment.message === request.item && assignment.process === request.process) return assignment
+    const facts = { expected: request.item, got: assignment.message, messenger: this.#peer.address }
+    throw new AoError('INVALID_ASSIGNMENT', 'the Messenger answered with an Assignment of another item', facts)
   }
 
   async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {

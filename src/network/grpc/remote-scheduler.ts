@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { NonceRange, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
@@ -8,7 +8,7 @@ import { parseAoItem } from '../../protocol/message.ts'
 import { claimedOrigin } from '../../protocol/origin.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
-import { assignmentFromWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
+import { assignmentFromWire, assignToWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
 import { SchedulerService } from './generated/ao/v1/scheduler.ts'
 import type { SubmitStreams } from './submit-streams.ts'
 
@@ -48,6 +48,15 @@ export class RemoteScheduler implements Scheduler {
     const assignment = await this.#assignment(answer, parseAoItem(message).process)
     if (assignment.message !== message.id) await this.#checkTwin(message, assignment, { signal })
     return assignment
+  }
+
+  /** @throws AoError `INVALID_ASSIGNMENT` if the answer is not this unit's Assignment of this item. */
+  async assign(request: AssignRequest, { signal }: AbortOptions = {}): Promise<Assignment> {
+    const { scheduleMs: deadlineMs } = this.#deadlines
+    const answer = await this.#ask(SchedulerService.assign, assignToWire(request), signal, deadlineMs)
+    const assignment = await this.#assignment(answer.assignment, request.process)
+    if (assignment.message === request.item) return assignment
+    throw this.#dishonest('another message', request.item, assignment.message)
   }
 
   async assignment(

@@ -2,7 +2,7 @@ import { AoError } from '../../lib/errors.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
 import type { CallRunner, Listening } from './call-runner.ts'
-import { atFromWire, itemFromWire, scheduledToWire } from './convert.ts'
+import { assignFromWire, atFromWire, itemFromWire, scheduledToWire } from './convert.ts'
 import type {
   GetAssignmentRequest,
   SchedulerServer,
@@ -34,6 +34,10 @@ export function schedulerService(
   return {
     schedule: calls.unary(async ({ item }, options) => ({ assignment: await schedule(item, options) })),
     scheduleStream: calls.exchange(maxInFlight, scheduleTagged),
+    assign: calls.unary(async (request, options) => {
+      const assignment = await scheduler.assign(assignFromWire(request), options)
+      return { assignment: assignment.raw }
+    }),
     getAssignment: calls.unary(async ({ process, at }, options) => {
       const assignment = await scheduler.assignment(processId(process), whichAssignment(at), options)
       return { assignment: assignment.raw }

@@ -17,6 +17,7 @@ import type { Evaluation } from '../../protocol/result.ts'
 import { Broadcast } from '../broadcast.ts'
 import { failureFacts } from '../failure.ts'
 import type { Routes } from '../routing/route.ts'
+import { AssignedItems } from './assigned.ts'
 import { Attestor } from './attest.ts'
 import { Checkpoints, type CheckpointsOptions } from './checkpoint.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
@@ -110,7 +111,8 @@ export class ComputeUnit implements Compute, Component {
     )
     setMaxListeners(0, this.#stop.signal, this.#cutOff.signal) // each evaluation listens
     const signals = { stopped: this.#stop.signal, cutOff: this.#cutOff.signal }
-    const shared = { ...deps, ...signals, modules, attestor: this.#attestor, checkpoints: this.#checkpoints }
+    const assigned = new AssignedItems(deps.arweave, this.#stop.signal).load
+    const shared = { ...deps, assigned, ...signals, modules, attestor: this.#attestor, checkpoints: this.#checkpoints }
     this.#fleet = new Fleet(
       process => new Replica(process, { ...shared, room: this.#fleet }, options),
       telemetry,

@@ -7,6 +7,7 @@ import type { ProcessId } from '../../protocol/ids.ts'
 import { parseComputeLimit, parseMemoryLimit } from '../../protocol/message.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
 import { tagValue } from '../../protocol/tags.ts'
+import type { SeenItem } from '../assigned-item.ts'
 import type { ProcessRoute } from '../routing/route.ts'
 import { environmentOf, toVmMessage } from './messages.ts'
 import type { Module } from './modules.ts'
@@ -61,7 +62,7 @@ function refuseWeaveDrive(items: readonly DataItem[]): void {
 /** Evaluates one checked message. What the Process itself does wrong is in the Step, not thrown. */
 export const evaluate = (
   live: LiveProcess,
-  scheduled: { readonly assignment: Assignment; readonly message: DataItem },
+  scheduled: { readonly assignment: Assignment; readonly message: SeenItem },
   options: AbortOptions,
 ): Promise<Step> => live.handle(toVmMessage(scheduled), options)
 

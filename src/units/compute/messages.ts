@@ -6,25 +6,32 @@ import type { Assignment } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, ProcessId } from '../../protocol/ids.ts'
 import { type Tag, tagValue, withoutTags } from '../../protocol/tags.ts'
+import type { SeenItem } from '../assigned-item.ts'
 
 /**
  * A scheduled message as the module sees it. A pure function of the two signed items, so that it is equal on every
- * node. `From` is on whose behalf: the first `From-Process` tag, else the signer.
+ * node. `From` is on whose behalf: the first `From-Process` tag, else the signer. An assigned item keeps its own target,
+ * so a Process sees that it is not for it; fields that the Assignment excludes are left out.
  *
  * Source: permaweb/ao servers/cu/src/effects/ao-su.js `mapNode`; Block-Hash and Block-Timestamp are ours.
  */
-export function toVmMessage({ assignment, message }: { assignment: Assignment; message: DataItem }): VmMessage {
+export function toVmMessage({ assignment, message }: { assignment: Assignment; message: SeenItem }): VmMessage {
   const fromProcess = tagValue(message.tags, 'From-Process')
+  const { exclude, nonce, process } = assignment
+  const seen = (field: string, value: Json): VmMessage => (exclude.includes(field) ? {} : { [field]: value })
+  const assigned = nonce > 0 && message.target !== process
   return {
     Id: message.id,
-    Signature: toBase64Url(message.signature),
-    Data: toUtf8(message.data),
+    ...seen('Signature', toBase64Url(message.signature)),
+    ...seen('Data', toUtf8(message.data)),
     Owner: message.owner,
-    Target: message.target === undefined || assignment.nonce === 0 ? assignment.process : message.target,
-    Anchor: toUtf8(message.anchor),
+    Target: nonce === 0 ? process : (message.target ?? ''),
+    ...seen('Anchor', toUtf8(message.anchor)),
     From: fromProcess ?? message.owner,
     ...(fromProcess === undefined ? {} : { 'Forwarded-By': message.owner }),
-    Tags: visibleTags(message.tags),
+    // A list in any case: modules walk it.
+    Tags: exclude.includes('Tags') ? [] : visibleTags(message.tags),
+    ...(assigned ? { Message: message.id } : {}),
     Epoch: assignment.epoch,
     Nonce: assignment.nonce,
     Timestamp: assignment.timestamp,

@@ -8,6 +8,7 @@ import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import { type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
 import type { Evaluation } from '../../protocol/result.ts'
+import type { SeenItem } from '../assigned-item.ts'
 import { failureFacts } from '../failure.ts'
 import type { Routes } from '../routing/route.ts'
 import type { Attestor } from './attest.ts'
@@ -23,6 +24,8 @@ export interface ReplicaDeps extends LiveDeps {
   readonly results: ResultStore
   readonly modules: Modules
   readonly attestor: Attestor
+  /** The item that an Assignment without a message names. */
+  readonly assigned: (assignment: Assignment) => Promise<SeenItem>
   readonly params: NetworkParams
   readonly telemetry: Telemetry
   readonly room: Room
@@ -189,7 +192,7 @@ export class Replica implements Sleeper {
 
   async #apply(live: Live, row: ScheduledMessage): Promise<void> {
     const { scheduler, module } = live.route.spec
-    const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at })
+    const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at, load: this.#deps.assigned })
     await this.#assertFirstTime(checked)
     const { assignment } = checked
     throwIfAborted(this.#deps.stopped)

@@ -1,24 +1,33 @@
 import { AoError } from '../../lib/errors.ts'
 import { type Assignment, checkFollows, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
-import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, ProcessId } from '../../protocol/ids.ts'
+import type { SeenItem } from '../assigned-item.ts'
 
 /** A row of a schedule after every check that needs no state but the row before. */
 export interface CheckedRow {
   readonly assignment: Assignment
-  readonly message: DataItem
+  readonly message: SeenItem
 }
 
 /**
- * Reads a row as if the SU were dishonest: both signatures, who ordered it, for whom, and that it follows.
+ * Reads a row as if the SU were dishonest: both signatures, who ordered it, for whom, and that it follows. A row without
+ * a message assigns an item of Arweave, which `load` gives.
  *
  * @throws AoError `INVALID_ASSIGNMENT` naming what is wrong; `INVALID_DATA_ITEM` for a bad signature; `NONCE_GAP`.
  */
 export async function checkScheduled(
   process: ProcessId,
   row: ScheduledMessage,
-  { scheduler, previous }: { readonly scheduler: Address; readonly previous: Assignment | undefined },
+  {
+    scheduler,
+    previous,
+    load,
+  }: {
+    readonly scheduler: Address
+    readonly previous: Assignment | undefined
+    readonly load: (assignment: Assignment) => Promise<SeenItem>
+  },
 ): Promise<CheckedRow> {
   const assignment = parseAssignment(await checkedDataItem(row.assignment.raw))
   const broken = (what: string): AoError =>
@@ -30,7 +39,12 @@ export async function checkScheduled(
     )
   if (assignment.scheduler !== scheduler) throw broken('the Assignment is signed by another than the scheduler')
   checkFollows(process, previous, assignment)
-  if (row.message === undefined) throw broken('the message is missing')
+  if (row.message === undefined) {
+    if (assignment.nonce === 0) throw broken('the Process item is missing')
+    const found = await load(assignment)
+    if (found.id !== assignment.message) throw broken('the item is not the one assigned')
+    return { assignment, message: found }
+  }
   const message = await checkedDataItem(row.message.raw, { maxBytes: row.message.raw.length })
   if (message.id !== assignment.message) throw broken('the message is not the one assigned')
   const isProcessItem = assignment.nonce === 0 && (message.id as Id) === (process as Id)

@@ -1,13 +1,14 @@
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
-import { AoError } from '../../lib/errors.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type {
+  AssignRequest,
   Compute,
   CrankOptions,
   CrankProgress,
@@ -18,7 +19,7 @@ import type {
 } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
-import { type Address, isId, type MessageId, type ProcessId } from '../../protocol/ids.ts'
+import { type Address, type Id, isId, type MessageId, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import type { Routes } from '../routing/route.ts'
@@ -145,6 +146,17 @@ export class MessengerUnit implements Messenger, Component {
     await this.#assertRoom()
     const assignment = await this.#deps.scheduler.schedule(item, options)
     await this.#enqueue(assignment, assignment.message)
+    if ((assignment.process as Id) === item.id && item.target !== undefined) await this.#tellTarget(item, options)
+    return assignment
+  }
+
+  /** @throws AoError `OVERLOADED`, and what the Process's SU answers. */
+  async assign(request: AssignRequest, options: AbortOptions = {}): Promise<Assignment> {
+    throwIfAborted(options.signal)
+    this.#assertLiving()
+    await this.#assertRoom()
+    const assignment = await this.#deps.scheduler.assign(request, options)
+    await this.#enqueue(assignment, assignment.message)
     return assignment
   }
 
@@ -176,6 +188,18 @@ export class MessengerUnit implements Messenger, Component {
   /** How many crank jobs are neither done nor failed, and how many ended ones are kept to be asked about. */
   async status(): Promise<{ readonly open: number; readonly ended: number }> {
     return { open: await this.#queue.size(), ended: await this.#queue.ended() }
+  }
+
+  /** A Process item with a target is assigned to that Process besides. Sending it again does what failed here. */
+  async #tellTarget(item: DataItem, options: AbortOptions): Promise<void> {
+    const { id, target } = item
+    if (target === undefined) return
+    await this.#deps.arweave.upload(item, options)
+    try {
+      await this.assign({ process: target, item: id, baseLayer: false, exclude: [] }, options)
+    } catch (error) {
+      if (!hasCode(error, 'UNKNOWN_PROCESS')) throw error // it is a wallet
+    }
   }
 
   /** A job that ended badly is opened again for a person who asks, not for another MU, lest two wake each other for ever. */

@@ -8,10 +8,11 @@ import type { Assignment } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import { type Address, type Id, isId, type MessageId, type Nonce, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
-import type { Outbox, OutboxMessage, OutboxSpawn } from '../../protocol/result.ts'
+import type { AssignmentRequest, Outbox, OutboxMessage, OutboxSpawn } from '../../protocol/result.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import { type Candidate, firstAnswer } from '../routing/failover.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
+import { alsoAssignedTo, assignToAll } from './assign-part.ts'
 import { draftPushed, draftSpawn, draftSpawned, type PushedFrom } from './push.ts'
 import { twinOf } from './twin.ts'
 
@@ -57,12 +58,36 @@ export class Pusher {
     if (message !== undefined) return this.#pushMessage(job, { message, from }, at)
     const spawn = outbox.spawns[index - outbox.messages.length]
     if (spawn !== undefined) return this.#pushSpawn(job, { spawn, from }, at)
-    throw new AoError(
-      'NOT_ALLOWED',
-      'assigning an existing item to other Processes is not supported by this network yet',
-      { process: job.process, index },
-      { hint: 'Send the data in a message of its own.' },
-    )
+    const request = outbox.assignments[index - outbox.messages.length - outbox.spawns.length]
+    if (request !== undefined) return this.#pushAssignment(request, at)
+    throw new AoError('INVALID_ARGUMENT', 'the outbox has no such part', { process: job.process, index })
+  }
+
+  /** No Process need believe this MU for it: the item is as its own signer made it. */
+  async #pushAssignment(request: AssignmentRequest, options: AbortOptions): Promise<PushOutcome> {
+    const { assigned, reason } = await assignToAll(request, { ...this.#deps, ...options })
+    const [{ message, nonce } = unseen] = assigned
+    const target = request.processes.join(' ')
+    const part = { kind: 'assignment', target, state: 'pushed', message, nonce } as const
+    return { part: { ...part, handedTo: undefined, reason }, next: assigned }
+  }
+
+  /** The Processes that the message is assigned to besides read it from Arweave: it is brought there first. */
+  async #alsoAssign(
+    item: DataItem,
+    {
+      message,
+      scheduled,
+      ...options
+    }: AbortOptions & { readonly message: OutboxMessage; readonly scheduled: readonly Assignment[] },
+  ): Promise<{ readonly next: readonly Assignment[]; readonly reason: string | undefined }> {
+    const processes = alsoAssignedTo(message.tags)
+    if (processes.length === 0) return { next: scheduled, reason: undefined }
+    const { arweave, scheduler } = this.#deps
+    await arweave.upload(item, options)
+    const request = { message: item.id, processes, baseLayer: false, exclude: [] }
+    const { assigned, reason } = await assignToAll(request, { scheduler, ...options })
+    return { next: [...scheduled, ...assigned], reason }
   }
 
   async #pushMessage(
@@ -81,10 +106,13 @@ export class Pusher {
     const item = await this.#deps.signer.sign(draft)
     if (route === undefined) {
       await this.#deps.arweave.upload(item, options)
-      return { part: { ...part, message: item.id, reason: 'to a wallet: uploaded to Arweave' } }
+      const { next, reason = toWallet } = await this.#alsoAssign(item, { message, scheduled: [], ...options })
+      return { part: { ...part, message: item.id, reason }, next }
     }
-    const { assignment } = await this.#schedule(item, options)
-    return { part: { ...part, message: assignment.message, nonce: assignment.nonce }, next: [assignment] }
+    const { assignment, item: ordered } = await this.#schedule(item, options)
+    const also = await this.#alsoAssign(ordered, { message, scheduled: [assignment], ...options })
+    const { message: id, nonce } = assignment
+    return { part: { ...part, message: id, nonce, reason: also.reason }, next: also.next }
   }
 
   async #pushSpawn(
@@ -163,6 +191,7 @@ const firstborn = (process: ProcessId): Pick<Assignment, 'process' | 'message' |
   nonce: 0 as Nonce,
 })
 
+const toWallet = 'to a wallet: uploaded to Arweave'
 const handedOver = "handed to an MU that the target's Authority names"
 const unseen = { message: undefined, nonce: undefined } as const
 const noted = { handedTo: undefined, reason: undefined } as const

@@ -3,6 +3,7 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type {
+  AssignRequest,
   CrankOptions,
   CrankProgress,
   FollowOptions,
@@ -46,6 +47,14 @@ export class RoutedMessenger implements Messenger {
       if (byGossip === undefined || local.messenger !== undefined || !noMessenger) throw error
       return byGossip.submit(bytes, options)
     }
+  }
+
+  assign(request: AssignRequest, options: AbortOptions = {}): Promise<Assignment> {
+    return this.#ask(this.#candidates(), options, async ({ address, unit }) => {
+      const assignment = await unit.assign(request, options)
+      this.#takenBy.set(keyOf(assignment.process, assignment.message), address)
+      return assignment
+    })
   }
 
   crank(process: ProcessId, message: MessageId, options: CrankOptions = {}): Promise<void> {

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
-import type { NonceRange, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
@@ -29,6 +29,12 @@ export class RoutedScheduler implements Scheduler {
     const assignment = await this.#reported(spec.scheduler, scheduler.schedule(message, options), options)
     if (ao.type === 'Process') await routes.remember(message)
     return assignment
+  }
+
+  async assign(request: AssignRequest, options: AbortOptions = {}): Promise<Assignment> {
+    const { spec } = await this.#deps.routes.process(request.process, options)
+    const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
+    return this.#reported(spec.scheduler, scheduler.assign(request, options), options)
   }
 
   async assignment(

@@ -2,14 +2,17 @@ import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { SignGuard, SignPromise } from '../../ports/sign-guard.ts'
 import { type Assignment, type BlockAnchor, planAssignment } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
-import type { ProcessId } from '../../protocol/ids.ts'
+import type { MessageId, ProcessId } from '../../protocol/ids.ts'
 import type { Origin } from '../../protocol/origin.ts'
 import { behindFloor } from './refusals.ts'
 
 /** A message that asks for a place. */
 export interface Request {
   readonly process: ProcessId
-  readonly message: DataItem
+  readonly id: MessageId
+  /** Absent where an item that is on Arweave already is assigned. */
+  readonly message: DataItem | undefined
+  readonly exclude?: readonly string[] | undefined
   readonly origin: Origin | undefined
   readonly bytes: number
   readonly resolve: (assignment: Assignment) => void
@@ -29,7 +32,7 @@ export interface PlanDeps {
 
 /** Gives places to the messages that have none yet, and answers for those that have. Nothing is written. */
 export async function planBatch(batch: readonly Request[], deps: PlanDeps): Promise<readonly Planned[]> {
-  const sought = batch.map(({ process, message, origin }) => ({ process, message: message.id, origin }))
+  const sought = batch.map(({ process, id, origin }) => ({ process, message: id, origin }))
   const earlier = await deps.log.findMany(sought)
   const fresh = new Map<ProcessId, Request[]>()
   for (const [i, request] of batch.entries()) {
@@ -58,16 +61,16 @@ async function planProcess(
   const planned: Planned[] = []
   let previous = tail === undefined ? undefined : (tail as SignPromise['plan'])
   for (const request of requests) {
-    const { message, origin } = request
-    const twin = byName.get(message.id) ?? (origin && byName.get(origin))
+    const { id, message, origin, exclude } = request
+    const twin = byName.get(id) ?? (origin && byName.get(origin))
     if (twin !== undefined) {
       twin.waiting.push(request)
       continue
     }
-    previous = planAssignment(previous, { process, message: message.id, now: now(), block })
+    previous = planAssignment(previous, { process, message: id, now: now(), block, exclude })
     const entry: Planned = { promise: { plan: previous, message, origin }, waiting: [request] }
     planned.push(entry)
-    byName.set(message.id, entry)
+    byName.set(id, entry)
     if (origin !== undefined) byName.set(origin, entry)
   }
   return planned

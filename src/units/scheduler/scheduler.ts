@@ -9,7 +9,7 @@ import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { SignGuard } from '../../ports/sign-guard.ts'
-import type { NonceRange, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, Scheduler } from '../../ports/units.ts'
 import type { Assignment, BlockAnchor, ScheduledMessage } from '../../protocol/assignment.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
@@ -18,6 +18,7 @@ import { parseAoItem, parseProcessSpec } from '../../protocol/message.ts'
 import { type Origin, originOf } from '../../protocol/origin.ts'
 import { Bells } from '../bell.ts'
 import { Announcer } from './announce.ts'
+import { assertAssignable, settlementDepthOf } from './assignable.ts'
 import { ChainHead } from './chain-head.ts'
 import { stopping } from './refusals.ts'
 import { Sequencer } from './sequencer.ts'
@@ -67,6 +68,8 @@ export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
 /** What is asked of a Process at every message for it. */
 interface Hosted {
   readonly authorities: readonly Address[]
+  /** Confirmations that a transaction of Arweave itself needs before it is assigned. */
+  readonly settlementDepth: number
 }
 
 /** The SU: orders the messages of the Processes whose `Scheduler` tag is its address, and of no other. */
@@ -127,6 +130,19 @@ export class SchedulerUnit implements Scheduler, Component {
     const flight = this.#flights.run(`${process} ${message.id}`, () =>
       this.#sequencer.append(process, message, { origin }),
     )
+    return raceSignal(flight, { signal })
+  }
+
+  /** Signal: heard by the look at Arweave and by the wait; once queued, the item is ordered. */
+  async assign(request: AssignRequest, { signal }: AbortOptions = {}): Promise<Assignment> {
+    throwIfAborted(signal)
+    if (this.#stopping) throw stopping()
+    const { process, item, exclude } = request
+    const { settlementDepth } = await this.#hosted(process)
+    const known = await this.#deps.log.find(process, item)
+    if (known !== undefined) return known
+    await assertAssignable(request, { arweave: this.#deps.arweave, settlementDepth, signal })
+    const flight = this.#flights.run(`${process} ${item}`, () => this.#sequencer.assign(process, item, { exclude }))
     return raceSignal(flight, { signal })
   }
 
@@ -213,7 +229,10 @@ export class SchedulerUnit implements Scheduler, Component {
     if (known !== undefined) return known
     const item = await this.#deps.log.process(process)
     if (item === undefined) throw unknownProcess(process)
-    const hosted = { authorities: parseProcessSpec(item.tags).authorities }
+    const hosted = {
+      authorities: parseProcessSpec(item.tags).authorities,
+      settlementDepth: settlementDepthOf(item.tags),
+    }
     this.#known.set(process, hosted)
     return hosted
   }

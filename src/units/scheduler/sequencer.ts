@@ -5,7 +5,7 @@ import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { SignGuard, SignPromise } from '../../ports/sign-guard.ts'
 import type { Assignment, BlockAnchor, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
-import type { ProcessId } from '../../protocol/ids.ts'
+import type { MessageId, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import type { Origin } from '../../protocol/origin.ts'
 import { failureFacts } from '../failure.ts'
@@ -30,6 +30,8 @@ export interface SequencerDeps {
 export type SequencerOptions = QueueLimits & BatchLimits
 
 export interface AppendRequest extends AbortOptions {
+  /** Fields of an assigned item that the Process is not to see. */
+  readonly exclude?: readonly string[] | undefined
   /** Of an item whose signer the Process believes: whoever brings the same part again gets the first answer. */
   readonly origin?: Origin | undefined
 }
@@ -77,11 +79,23 @@ export class Sequencer {
    * @param options.signal Heard until the message is queued; after that the order is given.
    * @throws AoError `OVERLOADED` at once when the queue is full, `LOG_WRITE_FAILED` if the disk refuses.
    */
-  async append(process: ProcessId, message: DataItem, { signal, origin }: AppendRequest = {}): Promise<Assignment> {
+  async append(process: ProcessId, message: DataItem, options: AppendRequest = {}): Promise<Assignment> {
+    return this.#enqueue({ process, id: message.id, message, bytes: message.raw.length }, options)
+  }
+
+  /** As `append`, of an item that is on Arweave already. */
+  async assign(process: ProcessId, id: MessageId, options: AppendRequest = {}): Promise<Assignment> {
+    return this.#enqueue({ process, id, message: undefined, bytes: 0 }, options)
+  }
+
+  async #enqueue(
+    entry: Pick<Request, 'process' | 'id' | 'message' | 'bytes'>,
+    { signal, origin, exclude }: AppendRequest,
+  ): Promise<Assignment> {
     throwIfAborted(signal)
     if (this.#stopping) throw stopping()
     return new Promise((resolve, reject) => {
-      this.#queue.push({ process, message, origin, bytes: message.raw.length, resolve, reject })
+      this.#queue.push({ ...entry, origin, exclude, resolve, reject })
       this.#draining ??= this.#drain()
     })
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { absentScheduler } from '../../../src/network/grpc/absent-units.ts'
 import { ChannelPool } from '../../../src/network/grpc/channel-pool.ts'
 import { defaultPool, GrpcUnits } from '../../../src/network/grpc/clients.ts'
 import { SubmitStreams } from '../../../src/network/grpc/submit-streams.ts'
@@ -28,6 +29,7 @@ describe('gRPC: the submit stream', () => {
     arrived = []
     holding = false
     const scheduler: Scheduler = {
+      ...absentScheduler,
       schedule: async (message, { signal } = {}): Promise<Assignment> => {
         arrived.push(message.id)
         if (holding) await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))

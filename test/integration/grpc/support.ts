@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { type AbortOptions, raceSignal } from '../../../src/lib/abort.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry, type Telemetry } from '../../../src/lib/telemetry.ts'
+import { absentMessenger, absentScheduler } from '../../../src/network/grpc/absent-units.ts'
 import type { CallersDeps } from '../../../src/network/grpc/callers.ts'
 import type { Certificate } from '../../../src/network/grpc/certificate.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
@@ -63,6 +64,7 @@ export class SmallScheduler implements Scheduler {
   readonly #rows = new Map<ProcessId, ScheduledMessage[]>()
   readonly #news = new EventEmitter().setMaxListeners(0)
   #turn: Promise<unknown> = Promise.resolve()
+  readonly assign = absentScheduler.assign
 
   constructor(signer: Signer) {
     this.#signer = signer
@@ -177,6 +179,7 @@ export class SmallCompute implements Compute {
 export class SmallMessenger implements Messenger {
   readonly #scheduler: Scheduler
   readonly cranked: MessageId[] = []
+  readonly assign = absentMessenger.assign
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { absentScheduler } from '../../../src/network/grpc/absent-units.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
 import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
 import { connectNode } from '../../../src/network/grpc/connect.ts'
@@ -97,6 +98,7 @@ describe('gRPC: whom a node believes', () => {
       })
     const first = await honest.schedule(await part(user, '0'))
     const scheduler: Scheduler = {
+      ...absentScheduler,
       schedule: async () => first,
       assignment: (of, at) => honest.assignment(of, at),
       process: asked => honest.process(asked),
@@ -116,6 +118,7 @@ describe('gRPC: whom a node believes', () => {
     const message = await messageItem(user, aoProcess(spawn), 'm')
     const second = await honest.schedule(message)
     const lying = (answer: Assignment, rows: readonly ScheduledMessage[]): Scheduler => ({
+      ...absentScheduler,
       schedule: async () => answer,
       assignment: async () => answer,
       process: async () => otherSpawn,

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { utf8 } from '../../../src/lib/bytes.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { ProcessId } from '../../../src/protocol/ids.ts'
-import { aMessage, anId, processIdOf } from '../../support/builders.ts'
+import { aMessage, anId, anItem, processIdOf } from '../../support/builders.ts'
 import { HttpBench, refusal } from './http-bench.ts'
 
 interface Node {
@@ -73,12 +74,32 @@ describe('http faces of the units', () => {
       }
     })
 
-    it('tells what it cannot do yet: assign and monitor', async () => {
+    it('orders an item of Arweave in a Process, and says what is wrong with it', async () => {
       const alone = await refusal(await bench.post(`/mu?assign=${anId()}`, ''))
       assert.deepEqual(alone.error, 'You must set both process-id and assign to send an assignment, not just one')
       assert.equal(alone.status, 400)
-      const assign = await refusal(await bench.post(`/mu?process-id=${process}&assign=${anId()}&base-layer`, ''))
-      assert.deepEqual([assign.status, assign.code], [501, 'UNSUPPORTED'])
+      const lost = await refusal(await bench.post(`/mu?process-id=${process}&assign=${anId()}&base-layer`, ''))
+      assert.deepEqual([lost.status, lost.code], [404, 'UNKNOWN_MESSAGE'])
+      const garbled = await refusal(await bench.post(`/su?process-id=${process}&assign=abc`, ''))
+      assert.deepEqual([garbled.status, garbled.code], [400, 'INVALID_ARGUMENT'])
+      const found = await anItem({ data: utf8('on Arweave') })
+      await bench.net.arweave.upload(found)
+      const query = `?process-id=${process}&assign=${found.id}&exclude=Tags,Anchor`
+      const answer = await bench.post(`/mu${query}`, '')
+      assert.equal(answer.status, 202)
+      const { id, message } = (await answer.json()) as Record<string, unknown>
+      assert.equal(message, 'Processing Assignment')
+      const again = (await (await bench.post(`/su${query}`, '')).json()) as Record<string, unknown>
+      assert.equal(again['id'], id)
+      const row = await bench.json<{ message: unknown; assignment: { tags: { name: string; value: string }[] } }>(
+        `/su/${id}?process-id=${process}`,
+      )
+      assert.equal(row.message, null)
+      const excluded = row.assignment.tags.filter(({ name }) => name === 'Exclude').map(({ value }) => value)
+      assert.deepEqual(excluded, ['Tags', 'Anchor'])
+    })
+
+    it('tells what it cannot do yet: monitor', async () => {
       const monitor = await refusal(await bench.get(`/mu/monitor/${process}`, { method: 'DELETE' }))
       assert.deepEqual([monitor.status, monitor.code], [501, 'UNSUPPORTED'])
     })

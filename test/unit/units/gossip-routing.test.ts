@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../src/lib/errors.ts'
+import { absentMessenger } from '../../../src/network/grpc/absent-units.ts'
 import type { Messenger } from '../../../src/ports/units.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import { rendezvous } from '../../../src/units/routing/routed-compute.ts'
@@ -19,6 +20,7 @@ describe('units/routing/gossip', () => {
 
   const watched = (who: string, unit: Messenger | undefined): Messenger | undefined =>
     unit && {
+      ...absentMessenger,
       async submit(bytes, options) {
         submitted.push({ who, bytes })
         if (mute.has(who)) throw new AoError('PEER_UNREACHABLE', 'this MU is as good as dead')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { MemoryArweave } from '../../../src/arweave/memory-arweave.ts'
 import { AoError, type ErrorCode } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { absentMessenger, absentScheduler } from '../../../src/network/grpc/absent-units.ts'
 import type { AttestedResult, Compute, LocalUnits, Scheduler } from '../../../src/ports/units.ts'
 import { attestationOf, draftAttestation } from '../../../src/protocol/attestation.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
@@ -20,6 +21,7 @@ const fail = (code: ErrorCode) => async (): Promise<never> => {
 }
 /** A scheduler that knows the items given, and counts who asks. */
 const knowing = (...items: readonly DataItem[]): Scheduler & { asked: number } => ({
+  ...absentScheduler,
   asked: 0,
   schedule: fail('NOT_READY'),
   assignment: fail('UNKNOWN_MESSAGE'),
@@ -283,6 +285,7 @@ describe('units/routing/routed-messenger', () => {
     assert.ok(row?.message)
     const { assignment, message } = row
     const aMessenger = (name: string, behaviour: 'takes' | ErrorCode): NonNullable<LocalUnits['messenger']> => ({
+      ...absentMessenger,
       submit: behaviour === 'takes' ? async () => assignment : fail(behaviour),
       crank: fail('NOT_READY'),
       async *follow(process, id) {

@@ -31,6 +31,21 @@ export interface SubmitResponse {
   assignment: Uint8Array;
 }
 
+export interface MessengerAssignRequest {
+  process: string;
+  /** Id of the item or transaction. */
+  item: string;
+  /** It is a transaction of Arweave itself, which needs confirmations. */
+  baseLayer: boolean;
+  /** Fields that the Process is not to see. */
+  exclude: string[];
+}
+
+export interface MessengerAssignResponse {
+  /** Signed ANS-104 bytes. */
+  assignment: Uint8Array;
+}
+
 export interface CrankRequest {
   process: string;
   message: string;
@@ -184,6 +199,194 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
   },
   fromPartial(object: DeepPartial<SubmitResponse>): SubmitResponse {
     const message = createBaseSubmitResponse();
+    message.assignment = object.assignment ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseMessengerAssignRequest(): MessengerAssignRequest {
+  return { process: "", item: "", baseLayer: false, exclude: [] };
+}
+
+export const MessengerAssignRequest: MessageFns<MessengerAssignRequest> = {
+  encode(message: MessengerAssignRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    if (message.item !== "") {
+      writer.uint32(18).string(message.item);
+    }
+    if (message.baseLayer !== false) {
+      writer.uint32(24).bool(message.baseLayer);
+    }
+    for (const v of message.exclude) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MessengerAssignRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMessengerAssignRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.item = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.baseLayer = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.exclude.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MessengerAssignRequest {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      item: isSet(object.item) ? globalThis.String(object.item) : "",
+      baseLayer: isSet(object.baseLayer)
+        ? globalThis.Boolean(object.baseLayer)
+        : isSet(object.base_layer)
+        ? globalThis.Boolean(object.base_layer)
+        : false,
+      exclude: globalThis.Array.isArray(object?.exclude) ? object.exclude.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: MessengerAssignRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.item !== "") {
+      obj.item = message.item;
+    }
+    if (message.baseLayer !== false) {
+      obj.baseLayer = message.baseLayer;
+    }
+    if (message.exclude?.length) {
+      obj.exclude = message.exclude;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MessengerAssignRequest>): MessengerAssignRequest {
+    return MessengerAssignRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MessengerAssignRequest>): MessengerAssignRequest {
+    const message = createBaseMessengerAssignRequest();
+    message.process = object.process ?? "";
+    message.item = object.item ?? "";
+    message.baseLayer = object.baseLayer ?? false;
+    message.exclude = object.exclude?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseMessengerAssignResponse(): MessengerAssignResponse {
+  return { assignment: new Uint8Array(0) };
+}
+
+export const MessengerAssignResponse: MessageFns<MessengerAssignResponse> = {
+  encode(message: MessengerAssignResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.assignment.length !== 0) {
+      writer.uint32(10).bytes(message.assignment);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MessengerAssignResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMessengerAssignResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.assignment = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MessengerAssignResponse {
+    return { assignment: isSet(object.assignment) ? bytesFromBase64(object.assignment) : new Uint8Array(0) };
+  },
+
+  toJSON(message: MessengerAssignResponse): unknown {
+    const obj: any = {};
+    if (message.assignment.length !== 0) {
+      obj.assignment = base64FromBytes(message.assignment);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MessengerAssignResponse>): MessengerAssignResponse {
+    return MessengerAssignResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MessengerAssignResponse>): MessengerAssignResponse {
+    const message = createBaseMessengerAssignResponse();
     message.assignment = object.assignment ?? new Uint8Array(0);
     return message;
   },
@@ -543,6 +746,18 @@ export const MessengerService = {
     responseSerialize: (value: SubmitResponse): Buffer => Buffer.from(SubmitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitResponse => SubmitResponse.decode(value),
   },
+  /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
+  assign: {
+    path: "/ao.v1.Messenger/Assign" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MessengerAssignRequest): Buffer =>
+      Buffer.from(MessengerAssignRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MessengerAssignRequest => MessengerAssignRequest.decode(value),
+    responseSerialize: (value: MessengerAssignResponse): Buffer =>
+      Buffer.from(MessengerAssignResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MessengerAssignResponse => MessengerAssignResponse.decode(value),
+  },
   /** Pushes the outbox of a message that is ordered already. */
   crank: {
     path: "/ao.v1.Messenger/Crank" as const,
@@ -568,6 +783,8 @@ export const MessengerService = {
 export interface MessengerServer extends UntypedServiceImplementation {
   /** Answers once the message is ordered. */
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
+  /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
+  assign: handleUnaryCall<MessengerAssignRequest, MessengerAssignResponse>;
   /** Pushes the outbox of a message that is ordered already. */
   crank: handleUnaryCall<CrankRequest, CrankResponse>;
   /** How the cranking of a message and of all it set off stands; ends when all is quiet. */
@@ -590,6 +807,22 @@ export interface MessengerClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitResponse) => void,
+  ): ClientUnaryCall;
+  /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
+  assign(
+    request: MessengerAssignRequest,
+    callback: (error: ServiceError | null, response: MessengerAssignResponse) => void,
+  ): ClientUnaryCall;
+  assign(
+    request: MessengerAssignRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MessengerAssignResponse) => void,
+  ): ClientUnaryCall;
+  assign(
+    request: MessengerAssignRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MessengerAssignResponse) => void,
   ): ClientUnaryCall;
   /** Pushes the outbox of a message that is ordered already. */
   crank(

@@ -45,6 +45,21 @@ export interface ScheduleStreamResponse {
   { $case: "error"; value: Uint8Array } | undefined;
 }
 
+export interface AssignRequest {
+  process: string;
+  /** Id of the item or transaction. */
+  item: string;
+  /** It is a transaction of Arweave itself, which needs confirmations. */
+  baseLayer: boolean;
+  /** Fields that the Process is not to see. */
+  exclude: string[];
+}
+
+export interface AssignResponse {
+  /** Signed ANS-104 bytes. */
+  assignment: Uint8Array;
+}
+
 export interface GetAssignmentRequest {
   process: string;
   at:
@@ -412,6 +427,194 @@ export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
         break;
       }
     }
+    return message;
+  },
+};
+
+function createBaseAssignRequest(): AssignRequest {
+  return { process: "", item: "", baseLayer: false, exclude: [] };
+}
+
+export const AssignRequest: MessageFns<AssignRequest> = {
+  encode(message: AssignRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    if (message.item !== "") {
+      writer.uint32(18).string(message.item);
+    }
+    if (message.baseLayer !== false) {
+      writer.uint32(24).bool(message.baseLayer);
+    }
+    for (const v of message.exclude) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AssignRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAssignRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.item = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.baseLayer = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.exclude.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AssignRequest {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      item: isSet(object.item) ? globalThis.String(object.item) : "",
+      baseLayer: isSet(object.baseLayer)
+        ? globalThis.Boolean(object.baseLayer)
+        : isSet(object.base_layer)
+        ? globalThis.Boolean(object.base_layer)
+        : false,
+      exclude: globalThis.Array.isArray(object?.exclude) ? object.exclude.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: AssignRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.item !== "") {
+      obj.item = message.item;
+    }
+    if (message.baseLayer !== false) {
+      obj.baseLayer = message.baseLayer;
+    }
+    if (message.exclude?.length) {
+      obj.exclude = message.exclude;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AssignRequest>): AssignRequest {
+    return AssignRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AssignRequest>): AssignRequest {
+    const message = createBaseAssignRequest();
+    message.process = object.process ?? "";
+    message.item = object.item ?? "";
+    message.baseLayer = object.baseLayer ?? false;
+    message.exclude = object.exclude?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseAssignResponse(): AssignResponse {
+  return { assignment: new Uint8Array(0) };
+}
+
+export const AssignResponse: MessageFns<AssignResponse> = {
+  encode(message: AssignResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.assignment.length !== 0) {
+      writer.uint32(10).bytes(message.assignment);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AssignResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAssignResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.assignment = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AssignResponse {
+    return { assignment: isSet(object.assignment) ? bytesFromBase64(object.assignment) : new Uint8Array(0) };
+  },
+
+  toJSON(message: AssignResponse): unknown {
+    const obj: any = {};
+    if (message.assignment.length !== 0) {
+      obj.assignment = base64FromBytes(message.assignment);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AssignResponse>): AssignResponse {
+    return AssignResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AssignResponse>): AssignResponse {
+    const message = createBaseAssignResponse();
+    message.assignment = object.assignment ?? new Uint8Array(0);
     return message;
   },
 };
@@ -982,6 +1185,16 @@ export const SchedulerService = {
       Buffer.from(ScheduleStreamResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ScheduleStreamResponse => ScheduleStreamResponse.decode(value),
   },
+  /** Orders an item that is on Arweave already. The same item again gets the same assignment. */
+  assign: {
+    path: "/ao.v1.Scheduler/Assign" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AssignRequest): Buffer => Buffer.from(AssignRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AssignRequest => AssignRequest.decode(value),
+    responseSerialize: (value: AssignResponse): Buffer => Buffer.from(AssignResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AssignResponse => AssignResponse.decode(value),
+  },
   /** One assignment by message, by nonce, or the newest. */
   getAssignment: {
     path: "/ao.v1.Scheduler/GetAssignment" as const,
@@ -1021,6 +1234,8 @@ export interface SchedulerServer extends UntypedServiceImplementation {
   schedule: handleUnaryCall<ScheduleRequest, ScheduleResponse>;
   /** Many messages on one connection; each answer carries the tag of its request, in any order. */
   scheduleStream: handleBidiStreamingCall<ScheduleStreamRequest, ScheduleStreamResponse>;
+  /** Orders an item that is on Arweave already. The same item again gets the same assignment. */
+  assign: handleUnaryCall<AssignRequest, AssignResponse>;
   /** One assignment by message, by nonce, or the newest. */
   getAssignment: handleUnaryCall<GetAssignmentRequest, GetAssignmentResponse>;
   /** The Process item itself. */
@@ -1053,6 +1268,22 @@ export interface SchedulerClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<ScheduleStreamRequest, ScheduleStreamResponse>;
+  /** Orders an item that is on Arweave already. The same item again gets the same assignment. */
+  assign(
+    request: AssignRequest,
+    callback: (error: ServiceError | null, response: AssignResponse) => void,
+  ): ClientUnaryCall;
+  assign(
+    request: AssignRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AssignResponse) => void,
+  ): ClientUnaryCall;
+  assign(
+    request: AssignRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AssignResponse) => void,
+  ): ClientUnaryCall;
   /** One assignment by message, by nonce, or the newest. */
   getAssignment(
     request: GetAssignmentRequest,
