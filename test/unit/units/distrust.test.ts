@@ -21,7 +21,7 @@ describe('units/compute', () => {
         raw[raw.length - 1] = (raw[raw.length - 1] ?? 0) ^ 1
         return [a, { ...b, message: { ...b.message, raw } }]
       },
-      'no message': async ([a, b]) => {
+      'a message that is held back and not on Arweave': async ([a, b]) => {
         assert.ok(a && b)
         return [a, { assignment: b.assignment }]
       },
@@ -60,7 +60,7 @@ describe('units/compute', () => {
           () => assert.fail('evaluated'),
           (failure: AoError) => failure,
         )
-        assert.match(error.code, /INVALID_ASSIGNMENT|INVALID_DATA_ITEM|NONCE_GAP/)
+        assert.match(error.code, /INVALID_ASSIGNMENT|INVALID_DATA_ITEM|NONCE_GAP|UNKNOWN_MESSAGE/)
         assert.equal(await bench.results.get(bench.process, at(2)), undefined)
       })
     }

@@ -194,7 +194,7 @@ describe('units/messenger', () => {
       ['failed', 'failed', 'failed', 'pushed', 'failed'],
     )
     for (const { state, reason } of parts) assert.equal(state === 'failed', reason !== undefined)
-    assert.match(parts[4]?.reason ?? '', /not supported/)
+    assert.match(parts[4]?.reason ?? '', /given up: UNKNOWN_MESSAGE/)
     assert.equal(jobs[0]?.state, 'done')
     assert.equal(jobs[0]?.reason, '4 of 5 parts failed')
   })
