@@ -1,6 +1,7 @@
 import { equalBytes, sha256, toUtf8, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { canonicalJson, type Json } from '../lib/json.ts'
+import { answerFault } from './answer-limits.ts'
 import { deepHash } from './deep-hash.ts'
 import { type Id, idFromBytes, type Nonce, type ProcessId, parseId, parseNonce } from './ids.ts'
 import type { Tag } from './tags.ts'
@@ -54,7 +55,14 @@ export const emptyOutbox: Outbox = { messages: [], spawns: [], assignments: [] }
  * equal answers give equal Evaluations on every node and nothing a Process sends vanishes silently.
  */
 export function parseEvaluation(answer: unknown, gasUsed: bigint): Evaluation {
-  if (isDeeperThan(answer, maxAnswerDepth)) return { outbox: emptyOutbox, output: '', error: tooDeep, gasUsed }
+  const fault = answerFault(answer)
+  return fault === undefined
+    ? readEvaluation(answer, gasUsed)
+    : { outbox: emptyOutbox, output: '', error: fault, gasUsed }
+}
+
+/** What `resultToJson` wrote, whose every answer had its limits checked before. */
+export function readEvaluation(answer: unknown, gasUsed: bigint): Evaluation {
   const fields = record(answer)
   const error = fields['Error']
   return {
@@ -105,7 +113,7 @@ export function decodeResult(bytes: Uint8Array): Result {
   try {
     const { process, nonce, stateRoot, stateNonce, gas, answer } = record(JSON.parse(toUtf8(bytes)))
     const result = {
-      ...parseEvaluation(answer, BigInt(text(gas))),
+      ...readEvaluation(answer, BigInt(text(gas))),
       process: parseId<ProcessId>(process, 'process'),
       nonce: parseNonce(nonce),
       stateRoot: parseId(stateRoot, 'stateRoot'),
@@ -164,20 +172,6 @@ const u32 = (value: number): Uint8Array => {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
-}
-
-/** Far more than modules nest, far less than would exhaust the stack of any node that hashes the answer. */
-const maxAnswerDepth = 128
-const tooDeep = `the answer is nested deeper than ${maxAnswerDepth} levels`
-
-/** Without recursion: the answer is the Process's, who may nest it as deep as it likes. */
-function isDeeperThan(value: unknown, limit: number): boolean {
-  let level: readonly unknown[] = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > limit) return true
-    level = level.flatMap(entry => (entry !== null && typeof entry === 'object' ? Object.values(entry) : []))
-  }
-  return false
 }
 
 const part = (entry: unknown): OutboxSpawn => {

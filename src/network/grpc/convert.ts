@@ -15,7 +15,7 @@ import {
   parseId,
   parseNonce,
 } from '../../protocol/ids.ts'
-import { decodeResult, type Evaluation, parseEvaluation, type Result, resultToJson } from '../../protocol/result.ts'
+import { decodeResult, type Evaluation, type Result, readEvaluation, resultToJson } from '../../protocol/result.ts'
 import { ErrorDetail } from './generated/ao/v1/common.ts'
 import type { DryRunRequest, ListResultsRequest } from './generated/ao/v1/compute.ts'
 import type { ReadScheduleResponse } from './generated/ao/v1/scheduler.ts'
@@ -124,7 +124,7 @@ export const evaluationToWire = (evaluation: Evaluation): Uint8Array => jsonToWi
 export const evaluationFromWire = (bytes: Uint8Array): Evaluation =>
   readable('an evaluation', () => {
     const answer = jsonFromWire(bytes)
-    return parseEvaluation(answer, BigInt(z.object({ GasUsed: z.int().nonnegative() }).parse(answer).GasUsed))
+    return readEvaluation(answer, BigInt(z.object({ GasUsed: z.int().nonnegative() }).parse(answer).GasUsed))
   })
 
 /** @throws AoError `INVALID_RECORD` */

@@ -112,6 +112,24 @@ describe('protocol/result', () => {
     )
   })
 
+  it('makes an answer of more than 8 MiB an error of the Process, and keeps every smaller one readable', () => {
+    const many = (count: number): unknown => ({ Messages: Array.from({ length: count }, () => ({})) })
+    const half = 'x'.repeat(4 << 20)
+    for (const [large, fits] of [
+      [{ Output: [half, half] }, { Output: [half, half.slice(500)] }],
+      [{ Error: half + half }, { Error: half }],
+      [{ Output: { [half + half]: 1 } }, { Output: { [half]: 1 } }],
+      [many(300_000), many(60_000)],
+    ]) {
+      const refused = parseEvaluation(large, 1n)
+      assert.equal(refused.error, 'the answer is larger than 8388608 characters')
+      assert.equal(outboxSize(refused.outbox), 0)
+      const result = resultOf(fits)
+      assert.notEqual(result.error, refused.error)
+      assert.equal(outboxSize(decodeResult(encodeResult(result)).outbox), outboxSize(result.outbox))
+    }
+  })
+
   it('makes an answer that is nested without end an error of the Process, not a crash of the unit', () => {
     const deep = (levels: number): Json => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`) as Json
     assert.equal(parseEvaluation({ Output: deep(100) }, 1n).error, undefined)
