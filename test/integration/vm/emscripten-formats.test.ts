@@ -4,80 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { aosVm } from '../../../src/vm/aos-vm.ts'
 import { LiveProcess } from '../../../src/vm/live-process.ts'
+import { emscriptenFormats, emscriptenWat } from '../../support/modules/emscripten.ts'
 import { environmentOf, idOf, mebibytes, messageOf } from '../../support/modules/process.ts'
 import { compileWat } from '../../support/modules/wat.ts'
 
 const limits = { memoryBytes: mebibytes(2), gas: 10n ** 10n }
 const process_ = idOf('process')
 const file = join(tmpdir(), `aonet-shell-${process.pid}`)
-
-/** What a format calls the things that a module must export, and those that the test's module imports. */
-interface Names {
-  readonly format: string
-  readonly imports: { readonly env: string; readonly wasi: string; readonly [name: string]: string }
-  readonly exports: Readonly<Record<string, string>>
-}
-
-const plainExports = Object.fromEntries(
-  ['memory', '__wasm_call_ctors', 'handle', '__indirect_function_table', 'malloc', 'main'].map(name => [name, name]),
-)
-const plainImports = { env: 'env', wasi: 'wasi_snapshot_preview1', write: 'fd_write', resize: 'emscripten_resize_heap' }
-const formats: readonly Names[] = [
-  {
-    format: 'wasm32-unknown-emscripten',
-    imports: { env: 'a', wasi: 'a', system: 'm', now: '', write: 'f', open: 'g', resize: 'q', exit: 'l' },
-    exports: {
-      memory: 'E',
-      __wasm_call_ctors: 'F',
-      handle: 'G',
-      main: 'H',
-      __indirect_function_table: 'I',
-      malloc: 'J',
-      errno: 'K',
-      stackSave: 'M',
-      stackRestore: 'N',
-      stackAlloc: 'O',
-    },
-  },
-  {
-    format: 'wasm32-unknown-emscripten2',
-    imports: { ...plainImports, system: 'system', now: '_emscripten_date_now', open: '__syscall_openat', exit: 'exit' },
-    exports: {
-      ...plainExports,
-      errno: '__errno_location',
-      stackSave: 'stackSave',
-      stackRestore: 'stackRestore',
-      stackAlloc: 'stackAlloc',
-    },
-  },
-  {
-    format: 'wasm32-unknown-emscripten3',
-    imports: {
-      ...plainImports,
-      system: '_emscripten_system',
-      now: 'emscripten_date_now',
-      open: '__syscall_openat',
-      exit: 'exit',
-    },
-    exports: { ...plainExports, stackSave: 'stackSave', stackRestore: 'stackRestore', stackAlloc: 'stackAlloc' },
-  },
-  {
-    format: 'wasm32-unknown-emscripten4',
-    imports: {
-      ...plainImports,
-      system: '_emscripten_system',
-      now: 'emscripten_date_now',
-      open: '__syscall_openat',
-      exit: 'exit',
-    },
-    exports: {
-      ...plainExports,
-      stackSave: 'emscripten_stack_get_current',
-      stackRestore: '_emscripten_stack_restore',
-      stackAlloc: '_emscripten_stack_alloc',
-    },
-  },
-]
 
 /** What patches of the loader would change. */
 const realm = () => [
@@ -101,10 +34,10 @@ describe('emscripten modules of every format', () => {
   })
   after(() => rmSync(file, { force: true }))
 
-  for (const names of formats) {
+  for (const names of emscriptenFormats) {
     const { format } = names
     const open = async (code: string): Promise<LiveProcess> =>
-      LiveProcess.open(aosVm.prepare(await compileWat(moduleWat(names, code)), format, limits), {
+      LiveProcess.open(aosVm.prepare(await compileWat(emscriptenWat(names, { code, file })), format, limits), {
         environment: environmentOf(process_),
         gas: limits.gas,
       })
@@ -151,7 +84,7 @@ describe('emscripten modules of every format', () => {
     })
 
     it(`${format}: refuses what traps before its first message`, async () => {
-      const bytes = await compileWat(moduleWat(names, '(i32.const 0)', 'unreachable'))
+      const bytes = await compileWat(emscriptenWat(names, { code: '(i32.const 0)', ctors: 'unreachable' }))
       const opened = LiveProcess.open(aosVm.prepare(bytes, format, limits), {
         environment: environmentOf(process_),
         gas: limits.gas,
@@ -182,37 +115,3 @@ describe('emscripten modules of every format', () => {
     assert.deepEqual(realm(), atFirst)
   })
 })
-
-/** A module whose answer to a message is Output = one digit, which `code` computes. */
-function moduleWat({ imports, exports }: Names, code: string, ctors = ''): string {
-  const name = (key: string): string => exports[key] ?? key
-  const clock = imports['now'] ? `(import "${imports.env}" "${imports['now']}" (func $now (result f64)))` : ''
-  return `(module
-    (import "${imports.env}" "${imports['system']}" (func $system (param i32) (result i32)))
-    (import "${imports.env}" "${imports['open']}" (func $open (param i32 i32 i32 i32) (result i32)))
-    (import "${imports.env}" "${imports['resize']}" (func $resize (param i32) (result i32)))
-    (import "${imports.env}" "${imports['exit']}" (func $exit (param i32)))
-    (import "${imports.wasi}" "${imports['write']}" (func $write (param i32 i32 i32 i32) (result i32)))
-    ${clock}
-    (memory (export "${name('memory')}") 4)
-    (table (export "${name('__indirect_function_table')}") 1 funcref)
-    (data (i32.const 512) "touch ${file}\\00")
-    (data (i32.const 600) "/made\\00")
-    (data (i32.const 800) "{\\"ok\\":true,\\"response\\":{\\"Output\\":\\"0\\"}}\\00")
-    (func (export "${name('__wasm_call_ctors')}") ${ctors})
-    (func (export "${name('main')}") (param i32 i32) (result i32) (i32.const 0))
-    (func (export "${name('malloc')}") (param i32) (result i32) (i32.const 65536))
-    (func (export "${name('errno')}") (result i32) (i32.const 900))
-    (func (export "${name('stackSave')}") (result i32) (i32.const 200000))
-    (func (export "${name('stackRestore')}") (param i32))
-    (func (export "${name('stackAlloc')}") (param i32) (result i32) (i32.const 140000))
-    ${['emscripten_stack_init'].map(each => `(func (export "${each}"))`).join('')}
-    ${['emscripten_stack_get_free', 'emscripten_stack_get_base', 'emscripten_stack_get_end'].map(each => `(func (export "${each}") (result i32) (i32.const 131072))`).join('')}
-    ${exports['stackSave'] === 'emscripten_stack_get_current' ? '' : '(func (export "emscripten_stack_get_current") (result i32) (i32.const 131072))'}
-    (func (export "fflush") (param i32) (result i32) (i32.const 0))
-    (func (export "sbrk") (param i32) (result i32) (i32.const 0))
-    (func $code (result i32) ${code})
-    (func (export "${name('handle')}") (param i32 i32) (result i32)
-      (i32.store8 (i32.const 833) (i32.add (i32.const 48) (call $code)))
-      (i32.const 800)))`
-}

@@ -3,6 +3,8 @@ import { AoError } from '../../../../src/lib/errors.ts'
 import { meterModule } from '../../../../src/vm/meter/meter.ts'
 import { ModuleRewriter } from '../../../../src/vm/meter/module-rewriter.ts'
 import { gas1Prices, legacyPrices } from '../../../../src/vm/meter/prices.ts'
+import { mutateBytes } from '../../../support/mutation.ts'
+import { SeededRandom } from '../../../support/random.ts'
 import { fromText } from './support.ts'
 
 /** `npm run test:slow` sets this. */
@@ -27,33 +29,6 @@ const texts = [
     (func (drop (memory.grow (i64.const 1))) (return_call 2)) (func) (data (i64.const 3) "xyz") (table 3 9 externref))`,
 ]
 
-/** A generator of numbers below 2^32, the same for the same seed (mulberry32). */
-function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
-
-function mutate(bytes: Uint8Array, next: (below: number) => number): Uint8Array {
-  const list = [...bytes]
-  // Half of them differ in one bit: such modules are often still valid.
-  for (let changes = next(2) === 0 ? 1 : 1 + next(4); changes > 0; changes--) {
-    const at = 8 + next(Math.max(1, list.length - 8))
-    const kind = next(10)
-    if (kind === 0) list.splice(at, 1 + next(4))
-    else if (kind === 1) list.splice(at, 0, next(256))
-    else if (kind === 2) list.splice(at, 0, ...list.slice(at, at + next(12)))
-    else if (kind === 3) list.splice(at, 0, 0xff, 0xff, 0xff, 0xff, 0x0f)
-    else if (kind === 4) list[at] = next(256)
-    else list[at] = (list[at] ?? 0) ^ (1 << next(8))
-  }
-  return Uint8Array.from(list)
-}
-
 const settles = (work: () => Uint8Array): Uint8Array | undefined => {
   try {
     return work()
@@ -68,10 +43,10 @@ describe('vm/meter: hostile modules', () => {
     const seeds = texts.map(fromText)
     let metered = 0
     for (let seed = 0; seed < rounds; seed++) {
-      const next = numbers(seed)
-      const bytes = mutate(seeds[next(seeds.length)] ?? new Uint8Array(), next)
-      const prices = next(2) === 0 ? gas1Prices : legacyPrices
-      const output = settles(() => meterModule(bytes, { prices, strict: next(2) === 0 }).bytes)
+      const random = new SeededRandom(seed)
+      const bytes = mutateBytes(random.pick(seeds), random)
+      const prices = random.below(2) === 0 ? gas1Prices : legacyPrices
+      const output = settles(() => meterModule(bytes, { prices, strict: random.below(2) === 0 }).bytes)
       if (output === undefined) continue
       metered++
       assert.ok(WebAssembly.validate(output as Uint8Array<ArrayBuffer>), `seed ${seed} gave an invalid module`)
@@ -83,8 +58,8 @@ describe('vm/meter: hostile modules', () => {
     const options = { prices: gas1Prices, maxDepthWords: 1000, strict: false, maxInitialPages: 100, startGas: 0 }
     const seeds = texts.map(fromText)
     for (let seed = 0; seed < rounds; seed++) {
-      const next = numbers(seed + 1_000_000)
-      const bytes = mutate(seeds[next(seeds.length)] ?? new Uint8Array(), next)
+      const random = new SeededRandom(seed + 1_000_000)
+      const bytes = mutateBytes(random.pick(seeds), random)
       const output = settles(() => new ModuleRewriter(bytes, options).rewrite().bytes)
       // Work is bounded by the length of the input, so its output is too.
       assert.ok(output === undefined || output.length < 200 + bytes.length * 60)
