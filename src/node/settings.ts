@@ -96,6 +96,11 @@ export const settings = {
     'memory for live Processes in MiB, beyond which they are put to sleep; 0 takes a quarter of what the machine has',
   ),
   checkpointDiskMb: setting(whole(16, 100_000_000), 20_480, 'disk for checkpoints of a CU, in MiB'),
+  sliceMs: setting(
+    whole(1, 60_000),
+    250,
+    'an evaluation that takes longer, in milliseconds, moves its Process to the thread for slow ones',
+  ),
   evaluationMs: setting(whole(100, 3_600_000), 60_000, 'wall-clock guard of one evaluation, in milliseconds'),
   maxPending: setting(whole(1, 1_000_000), 10_000, 'messages waiting to be ordered before the SU answers OVERLOADED'),
   maxItemBytes: setting(whole(1024, 64 * 1024 * 1024), 10 * 1024 * 1024, 'largest data item taken, in bytes'),

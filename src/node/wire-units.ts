@@ -68,6 +68,7 @@ export const vmPool = (options: NodeOptions, telemetry: NodeTelemetry): WorkerVm
         maxLive: options.computeLive * workersOf(options) + spareInstances,
         maxQueued: 10_000,
         wallClockMs: options.evaluationMs,
+        sliceMs: options.sliceMs,
       })
     : undefined
 

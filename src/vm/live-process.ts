@@ -69,10 +69,21 @@ export class LiveProcess {
     return { ...this.#base.copy(), applied: this.#applied, counters: rootProgressToJson(this.#roots) }
   }
 
+  /** Gas that a message may use where others wait: as much as makes a root due on its own. */
+  get slice(): bigint {
+    return this.#module.rootRule.everyGas
+  }
+
   /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */
   async handle(message: VmMessage): Promise<Step> {
+    return complete(await this.handleWithin(undefined, message))
+  }
+
+  /** As `handle`; undefined, and no trace of the message, if it may use more gas than the slice and does. */
+  async handleWithin(slice: bigint | undefined, message: VmMessage): Promise<Step | undefined> {
     const start = performance.now()
-    const { machine, answer } = await this.#call(message)
+    const { machine, answer } = await this.#call(message, slice)
+    if (answer === undefined) return undefined
     const evaluation = parseEvaluation(answer.response, answer.gasUsed)
     if (answer.trapped || evaluation.error !== undefined) await this.#undo(machine, answer)
     else this.#tail.add({ message, gasUsed: evaluation.gasUsed }, performance.now() - start)
@@ -84,8 +95,14 @@ export class LiveProcess {
 
   /** @throws AoError `NOT_READY` as `handle`. */
   async dryRun(message: VmMessage): Promise<Evaluation> {
+    return complete(await this.dryRunWithin(undefined, message))
+  }
+
+  /** As `dryRun`, within a slice as `handleWithin`. */
+  async dryRunWithin(slice: bigint | undefined, message: VmMessage): Promise<Evaluation | undefined> {
     await this.#rebase()
-    const { machine, answer } = await this.#call(message)
+    const { machine, answer } = await this.#call(message, slice)
+    if (answer === undefined) return undefined
     await this.#undo(machine, answer)
     return parseEvaluation(answer.response, answer.gasUsed)
   }
@@ -99,9 +116,14 @@ export class LiveProcess {
     } else if (this.#tail.isCostly) await this.#rebase()
   }
 
-  async #call(message: VmMessage): Promise<{ machine: Machine; answer: Answer }> {
+  async #call(message: VmMessage, slice = this.#gas): Promise<{ machine: Machine; answer: Answer | undefined }> {
     const machine = await this.#current()
-    return { machine, answer: await this.#guarded(machine.call(message, this.#gas)) }
+    const sliced = slice < this.#gas
+    const gas = sliced ? slice : this.#gas
+    const answer = await this.#guarded(machine.call(message, gas))
+    if (!sliced || answer.gasUsed < gas) return { machine, answer }
+    await this.#undo(machine, answer)
+    return { machine, answer: undefined }
   }
 
   /** The instance, at the state it should have. */
@@ -152,4 +174,9 @@ export class LiveProcess {
     this.#machine = undefined
     return AoError.from(error)
   }
+}
+
+function complete<T>(outcome: T | undefined): T {
+  if (outcome === undefined) throw new TypeError('a message that may use all its gas is evaluated to its end')
+  return outcome
 }

@@ -3,11 +3,11 @@ import { sha256, utf8 } from '../lib/bytes.ts'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Counter, Histogram, Telemetry } from '../lib/telemetry.ts'
-import type { LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmPool, VmUsage } from '../ports/vm.ts'
+import type { LiveProcess, ProcessSetup, VmPool } from '../ports/vm.ts'
 import type { ProcessId } from '../protocol/ids.ts'
-import type { Evaluation } from '../protocol/result.ts'
 import { vmFormats } from './formats.ts'
-import type { Costed, PrepareOutcome, WorkerRequest } from './worker-messages.ts'
+import type { Lane } from './lane.ts'
+import { RemoteProcess } from './remote-process.ts'
 import { type LossReason, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerVmPoolOptions {
@@ -19,13 +19,18 @@ export interface WorkerVmPoolOptions {
   readonly maxQueued: number
   /** A worker busy for longer with one call is ended. Self-protection, not a rule of the network: set it generously. */
   readonly wallClockMs: number
+  /** A Process whose message takes longer is moved to a worker that no quick one shares. Default: 250. */
+  readonly sliceMs?: number
+  /** Threads for those, started when the first of them comes. Default: 1. */
+  readonly slowWorkers?: number
 }
 
 /** A worker's time per call, in seconds. */
 const evaluationBuckets = [0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1, 5]
 
 /**
- * Evaluates Processes in worker threads, each Process always in the same one. This thread compiles and runs nothing.
+ * Evaluates Processes in worker threads, each Process always in the same one, but for those that take long: they share
+ * workers of their own (`lane.ts`). This thread compiles and runs nothing.
  *
  * A call that outlasts the wall clock rejects with `DEADLINE` and takes its worker with it: the other Processes there
  * answer `NOT_READY` until they are opened again.
@@ -35,7 +40,10 @@ export class WorkerVmPool implements VmPool, Component {
   readonly formats = vmFormats
   readonly #deps: Telemetry
   readonly #slots: readonly WorkerSlot[]
+  /** For Processes that take long. Their threads start with the first. */
+  readonly #slowSlots: readonly WorkerSlot[]
   readonly #losses: Counter
+  readonly #moves: Counter
   readonly #evaluations: Histogram
   #lastLive = 0
   #started = false
@@ -44,6 +52,7 @@ export class WorkerVmPool implements VmPool, Component {
     const { metrics } = deps
     this.#deps = deps
     this.#losses = metrics.counter('aonet_vm_workers_lost_total', 'Worker threads ended or crashed', ['reason'])
+    this.#moves = metrics.counter('aonet_vm_moves_total', 'Processes moved to another lane of workers', ['lane'])
     this.#evaluations = metrics.histogram(
       'aonet_vm_call_seconds',
       'Time a worker takes for one call',
@@ -53,10 +62,13 @@ export class WorkerVmPool implements VmPool, Component {
       lost: (reason: LossReason, cause: unknown) => this.#onLost(reason, cause),
       worked: (milliseconds: number) => this.#evaluations.observe(milliseconds / 1000),
     }
-    const slots = Array.from({ length: Math.max(1, options.workers) }, () => new WorkerSlot(options, events))
-    this.#slots = slots
+    const { sliceMs = 250, slowWorkers = 1 } = options
+    const slots = (count: number, lane: Lane): WorkerSlot[] =>
+      Array.from({ length: Math.max(1, count) }, () => new WorkerSlot({ ...options, lane, sliceMs }, events))
+    this.#slots = slots(options.workers, 'quick')
+    this.#slowSlots = slots(slowWorkers, 'slow')
     metrics.gauge('aonet_vm_queued_calls', 'Calls that wait for a worker', () =>
-      slots.reduce((sum, { queued }) => sum + queued, 0),
+      [...this.#slots, ...this.#slowSlots].reduce((sum, { queued }) => sum + queued, 0),
     )
   }
 
@@ -73,7 +85,7 @@ export class WorkerVmPool implements VmPool, Component {
 
   async stop(): Promise<void> {
     this.#started = false
-    await Promise.all(this.#slots.map(slot => slot.stop()))
+    await Promise.all([...this.#slots, ...this.#slowSlots].map(slot => slot.stop()))
   }
 
   /** @throws AoError `NOT_READY` before `start`, `STOPPING` after `stop`, and as the port says. */
@@ -85,22 +97,12 @@ export class WorkerVmPool implements VmPool, Component {
       })
     }
     if (!this.#started) throw new AoError('NOT_READY', 'the pool of workers is not running')
-    const slot = this.#slotOf(setup.process)
-    const live = new RemoteProcess(slot, ++this.#lastLive)
-    try {
-      live.charge(await openIn(slot, live.id, setup, options))
-    } catch (error) {
-      await live.close() // an abandoned call may still succeed
-      throw error
-    }
-    return live
-  }
-
-  #slotOf(process: ProcessId): WorkerSlot {
-    const hash = Buffer.from(sha256(utf8(process))).readUInt32BE()
-    const slot = this.#slots[hash % this.#slots.length]
-    if (slot === undefined) throw new TypeError('a pool has at least one worker')
-    return slot
+    const lanes = { quick: slotOf(this.#slots, setup.process), slow: slotOf(this.#slowSlots, setup.process) }
+    return RemoteProcess.open(setup, {
+      ...{ ...lanes, ...options },
+      nextId: () => ++this.#lastLive,
+      moved: lane => this.#moves.add(1, { lane }),
+    })
   }
 
   #onLost(reason: LossReason, cause: unknown): void {
@@ -109,65 +111,9 @@ export class WorkerVmPool implements VmPool, Component {
   }
 }
 
-async function openIn(
-  slot: WorkerSlot,
-  live: number,
-  setup: ProcessSetup,
-  options: AbortOptions,
-): Promise<Costed<undefined>> {
-  const { module, format, environment, limits, image } = setup
-  const prepare = (bytes?: Uint8Array): Promise<unknown> =>
-    slot.call({ type: 'prepare', module, format, limits, bytes }, options)
-  // The image can be handed over only once: not before the worker has the module.
-  const outcome = (await prepare()) as PrepareOutcome
-  if (outcome === 'module-needed') await prepare(await setup.loadModule(options))
-  return (await slot.call(
-    { type: 'open', live, module, format, environment, limits, image },
-    options,
-  )) as Costed<undefined>
-}
-
-/** A Process as this thread knows it: a number that its worker can resolve as long as it holds the instance. */
-class RemoteProcess implements LiveProcess {
-  readonly id: number
-  readonly #slot: WorkerSlot
-  #closed = false
-  #usage: VmUsage = { handledMs: 0, residentBytes: 0 }
-
-  constructor(slot: WorkerSlot, id: number) {
-    this.#slot = slot
-    this.id = id
-  }
-
-  get usage(): VmUsage {
-    return this.#usage
-  }
-
-  charge<T>({ value, tookMs, residentBytes }: Costed<T>): T {
-    this.#usage = { handledMs: this.#usage.handledMs + tookMs, residentBytes }
-    return value
-  }
-
-  async handle(message: VmMessage, options: AbortOptions = {}): Promise<Step> {
-    return this.charge((await this.#call({ type: 'handle', live: this.id, message }, options)) as Costed<Step>)
-  }
-
-  async dryRun(message: VmMessage, options: AbortOptions = {}): Promise<Evaluation> {
-    return (await this.#call({ type: 'dry-run', live: this.id, message }, options)) as Evaluation
-  }
-
-  async snapshot(options: AbortOptions = {}): Promise<VmImage> {
-    return (await this.#call({ type: 'snapshot', live: this.id }, options)) as VmImage
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    this.#slot.forget(this.id)
-  }
-
-  async #call(request: WorkerRequest, options: AbortOptions): Promise<unknown> {
-    if (this.#closed) throw new AoError('NOT_READY', 'the live instance of the Process is closed')
-    return this.#slot.call(request, options)
-  }
+function slotOf(slots: readonly WorkerSlot[], process: ProcessId): WorkerSlot {
+  const hash = Buffer.from(sha256(utf8(process))).readUInt32BE()
+  const slot = slots[hash % slots.length]
+  if (slot === undefined) throw new TypeError('a pool has at least one worker in each lane')
+  return slot
 }

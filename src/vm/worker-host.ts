@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { AoError } from '../lib/errors.ts'
+import type { VmMessage } from '../ports/vm.ts'
 import { aosVm } from './aos-vm.ts'
+import { Resident } from './lane.ts'
 import { LiveProcess } from './live-process.ts'
 import type { PreparedModule, Vm } from './machine.ts'
 import { quickJsVm } from './quickjs-vm.ts'
@@ -15,11 +17,13 @@ const maxModules = 16
 
 /** A worker's live Processes and compiled modules. Each beyond its limit pushes out the one used longest ago. */
 export class WorkerHost {
-  readonly #live: LRUCache<number, LiveProcess>
+  readonly #live: LRUCache<number, Resident>
+  readonly #options: WorkerOptions
   readonly #modules = new LRUCache<string, PreparedModule>({ max: maxModules })
 
-  constructor({ maxLive }: WorkerOptions) {
-    this.#live = new LRUCache({ max: maxLive })
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#live = new LRUCache({ max: options.maxLive })
   }
 
   /** @throws AoError `UNSUPPORTED_MODULE` | `NOT_READY` */
@@ -30,13 +34,13 @@ export class WorkerHost {
       case 'open':
         return this.#open(request)
       case 'handle': {
-        const live = this.#find(request.live)
-        return costed(live, () => live.handle(request.message))
+        const resident = this.#find(request.live)
+        return costed(resident.live, () => this.#handle(resident, request.message))
       }
       case 'dry-run':
-        return this.#find(request.live).dryRun(request.message)
+        return this.#dryRun(this.#find(request.live), request.message)
       case 'snapshot':
-        return this.#find(request.live).snapshot()
+        return this.#find(request.live).live.snapshot()
       case 'close':
         this.#live.delete(request.live)
         return undefined
@@ -55,12 +59,20 @@ export class WorkerHost {
     const { live, environment, limits, image } = request
     const prepared = this.#modules.get(keyOf(request))
     if (prepared === undefined) throw dropped('the compiled module was dropped')
-    const opened = await LiveProcess.open(prepared, { environment, gas: limits.gas, image })
-    this.#live.set(live, opened)
-    return costed(opened, async () => undefined)
+    const process = await LiveProcess.open(prepared, { environment, gas: limits.gas, image })
+    this.#live.set(live, new Resident(process, this.#options))
+    return costed(process, async () => undefined)
   }
 
-  #find(live: number): LiveProcess {
+  #handle(resident: Resident, message: VmMessage): Promise<unknown> {
+    return resident.call(slice => resident.live.handleWithin(slice, message))
+  }
+
+  #dryRun(resident: Resident, message: VmMessage): Promise<unknown> {
+    return resident.call(slice => resident.live.dryRunWithin(slice, message))
+  }
+
+  #find(live: number): Resident {
     const process = this.#live.get(live)
     if (process !== undefined) return process
     throw dropped('the live instance of the Process was dropped')

@@ -1,5 +1,6 @@
 import { AoError, type ErrorCode, type ErrorFacts } from '../lib/errors.ts'
 import type { VmEnvironment, VmImage, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { LaneOptions } from './lane.ts'
 
 /** What the pool asks of a worker, one at a time, `close` apart, which has no reply. `live` names an instance for as long as the worker holds it. */
 export type WorkerRequest =
@@ -46,7 +47,7 @@ export interface Costed<T> {
   readonly residentBytes: number
 }
 
-export interface WorkerOptions {
+export interface WorkerOptions extends LaneOptions {
   readonly maxLive: number
 }
 

@@ -15,6 +15,10 @@ export interface SlotOptions extends WorkerOptions {
   readonly maxQueued: number
   readonly wallClockMs: number
 }
+export interface CallOptions extends AbortOptions {
+  /** For what a call already taken needs: not refused however many wait. One for each Process at the most. */
+  readonly beyondLimit?: boolean
+}
 export type LossReason = 'wall-clock' | 'crash'
 
 export interface SlotEvents {
@@ -66,10 +70,10 @@ export class WorkerSlot {
    * @throws AoError `OVERLOADED` | `STOPPING` | `NOT_READY` (the thread was lost) | `DEADLINE` (the call was the one that
    * took longer than the wall clock allows)
    */
-  async call(request: WorkerRequest, { signal }: AbortOptions = {}): Promise<unknown> {
+  async call(request: WorkerRequest, { signal, beyondLimit = false }: CallOptions = {}): Promise<unknown> {
     throwIfAborted(signal)
     if (this.#stopping) throw stopping()
-    if (this.#queue.length >= this.#options.maxQueued) {
+    if (this.#queue.length >= this.#options.maxQueued && !beyondLimit) {
       throw new AoError('OVERLOADED', 'too many calls wait for this worker', { queued: this.#queue.length })
     }
     let job: Job | undefined
@@ -102,7 +106,7 @@ export class WorkerSlot {
   #spawn(): Worker {
     const thread = startThread('worker', import.meta.url, {
       name: 'aonet-vm',
-      workerData: { maxLive: this.#options.maxLive } satisfies WorkerOptions,
+      workerData: this.#workerOptions() satisfies WorkerOptions,
       env: { TZ: 'UTC' },
       execArgv: [], // nothing inherited: an inspector's port, for one, cannot be shared
       resourceLimits,
@@ -113,6 +117,11 @@ export class WorkerSlot {
     thread.on('error', error => this.#lose(thread, 'crash', error))
     thread.on('exit', code => this.#lose(thread, 'crash', new Error(`the worker exited with code ${code}`)))
     return thread
+  }
+
+  #workerOptions(): WorkerOptions {
+    const { maxLive, lane, sliceMs } = this.#options
+    return { maxLive, lane, sliceMs }
   }
 
   #next(): void {

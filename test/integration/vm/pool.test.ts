@@ -3,8 +3,10 @@ import { silentLogger, silentMetrics } from '../../../src/lib/telemetry.ts'
 import { echoFormat, echoModule } from '../../../src/modules/echo/echo.ts'
 import type { LiveProcess, ProcessSetup } from '../../../src/ports/vm.ts'
 import type { ProcessId } from '../../../src/protocol/ids.ts'
+import { LiveProcess as LocalProcess } from '../../../src/vm/live-process.ts'
 import { WorkerVmPool, type WorkerVmPoolOptions } from '../../../src/vm/pool.ts'
-import { idOf, messageOf, setupOf, spawnOf } from '../../support/modules/process.ts'
+import { wasmVm } from '../../../src/vm/wasm-vm.ts'
+import { idOf, mebibytes, messageOf, setupOf, spawnOf } from '../../support/modules/process.ts'
 import { compileWat } from '../../support/modules/wat.ts'
 
 const echo = { bytes: echoModule(), format: echoFormat }
@@ -16,14 +18,17 @@ const action = (process: ProcessId, nonce: number, name: string, more: Record<st
 describe('the pool of workers', function () {
   this.timeout(60_000)
   const started: WorkerVmPool[] = []
-  const losses: string[] = []
+  const counted: [name: string, label: string][] = []
+  const labels = (name: string): string[] => counted.flatMap(([counter, label]) => (counter === name ? [label] : []))
+  const lost = () => labels('aonet_vm_workers_lost_total')
+  const moves = () => labels('aonet_vm_moves_total')
 
   const startPool = async (options: Partial<WorkerVmPoolOptions> = {}): Promise<WorkerVmPool> => {
     const metrics = {
       ...silentMetrics,
-      counter: () => ({
+      counter: (name: string) => ({
         add: (_: number | undefined, labels?: Readonly<Record<string, string>>) =>
-          losses.push(labels?.['reason'] ?? ''),
+          counted.push([name, Object.values(labels ?? {})[0] ?? '']),
       }),
     }
     const limits = { workers: 1, maxLive: 8, maxQueued: 8, wallClockMs: 10_000, ...options }
@@ -44,7 +49,7 @@ describe('the pool of workers', function () {
 
   afterEach(async () => {
     await Promise.all(started.splice(0).map(pool => pool.stop()))
-    losses.length = 0
+    counted.length = 0
   })
 
   it('answers Ping with Pong to whoever sent it', async () => {
@@ -110,21 +115,57 @@ describe('the pool of workers', function () {
     assert.equal(second.evaluation.error, 'page 3')
   })
 
-  it('ends a worker that spins, and the Processes that shared it go on once opened again', async () => {
+  it('ends a worker that spins, and the Processes that spun go on once opened again', async () => {
+    const pool = await startPool({ wallClockMs: 1500 })
+    const spinning = await spawn(pool, a)
+    const before = await spinning.handle(action(a, 1, 'Count'))
+    await assert.rejects(spinning.handle(action(a, 2, 'Spin')), { code: 'DEADLINE' })
+    await assert.rejects(spinning.handle(action(a, 2, 'Count')), { code: 'NOT_READY' })
+    assert.deepEqual(lost(), ['wall-clock'])
+
+    const again = await spawn(pool, a)
+    assert.deepEqual(await again.handle(action(a, 1, 'Count')), before)
+    assert.equal((await again.handle(action(a, 2, 'Count'))).evaluation.output, 'count 3')
+  })
+
+  it('lets no Process that spins harm or hold up those of its worker', async () => {
     const pool = await startPool({ wallClockMs: 1500 })
     const [spinning, innocent] = [await spawn(pool, a), await spawn(pool, b)]
-    const before = await innocent.handle(action(b, 1, 'Count'))
+    let ended = false
+    const spin = assert.rejects(spinning.handle(action(a, 1, 'Spin')), { code: 'DEADLINE' }).then(() => (ended = true))
+    for (let nonce = 1; nonce <= 50; nonce++) {
+      assert.equal((await innocent.handle(action(b, nonce, 'Count'))).evaluation.output, `count ${nonce + 1}`)
+    }
+    assert.equal(ended, false)
+    await spin
+    assert.equal((await innocent.handle(action(b, 51, 'Count'))).evaluation.output, 'count 52')
+  })
 
-    const spin = spinning.handle(action(a, 1, 'Spin'))
-    const waiting = innocent.handle(action(b, 2, 'Count'))
-    await Promise.all([assert.rejects(spin, { code: 'DEADLINE' }), assert.rejects(waiting, { code: 'NOT_READY' })])
-    await assert.rejects(spinning.handle(action(a, 2, 'Count')), { code: 'NOT_READY' })
-    assert.deepEqual(losses, ['wall-clock'])
+  it('evaluates what takes long elsewhere, with the results, gas and roots of one that stays, in the order of calls', async () => {
+    const names = Array.from({ length: 60 }, (_, i) =>
+      i === 3 || i === 4 || i === 50 ? 'Spin' : i % 7 === 2 ? 'Fail' : 'Count',
+    )
+    const messages = [spawnOf(a), ...names.map((name, i) => action(a, i + 1, name))]
+    const limits = { memoryBytes: mebibytes(1), gas: 5_000_000_000n }
+    const pool = await startPool({ maxQueued: 100 })
+    const live = await pool.open({ ...setupOf(a, echo), limits })
+    const steps = await Promise.all(messages.map(message => live.handle(message)))
 
-    const again = await spawn(pool, b)
-    const replayed = await again.handle(action(b, 1, 'Count'))
-    assert.deepEqual(replayed, before)
-    assert.equal((await again.handle(action(b, 2, 'Count'))).evaluation.output, 'count 3')
+    const module = wasmVm.prepare(echo.bytes, echo.format, limits)
+    const stays = await LocalProcess.open(module, { environment: setupOf(a, echo).environment, gas: limits.gas })
+    for (const [i, message] of messages.entries())
+      assert.deepEqual(steps[i], await stays.handle(message), `message ${i}`)
+    assert.deepEqual(moves(), ['slow', 'quick', 'slow']) // there, back after a while of short ones, there again
+    assert.deepEqual(steps.filter(({ evaluation }) => evaluation.error === 'out of gas').length, 3)
+  })
+
+  it('answers a dry-run that takes long as one that does not, and keeps nothing of it', async () => {
+    const pool = await startPool()
+    const live = await pool.open({ ...setupOf(a, echo), limits: { memoryBytes: mebibytes(1), gas: 5_000_000_000n } })
+    await live.handle(spawnOf(a))
+    assert.equal((await live.dryRun(action(a, 1, 'Spin'))).error, 'out of gas')
+    assert.equal((await live.handle(action(a, 1, 'Count'))).evaluation.output, 'count 2')
+    assert.deepEqual(moves(), ['slow'])
   })
 
   it('drops the instance that was used longest ago when a worker holds too many', async () => {
@@ -200,15 +241,12 @@ describe('the pool of workers', function () {
   })
 
   it('spreads Processes over its workers and keeps each where it is', async () => {
-    const pool = await startPool({ workers: 2, wallClockMs: 1500, maxLive: 20, maxQueued: 100 })
+    const pool = await startPool({ workers: 2, maxLive: 6, maxQueued: 100 })
     const names = Array.from({ length: 12 }, (_, i) => idOf(`process ${i}`))
-    const lives = await Promise.all(names.map(name => spawn(pool, name)))
-    const [first] = lives
-    assert.ok(first)
-    await assert.rejects(first.handle(action(a, 1, 'Spin')), { code: 'DEADLINE' })
-    const after = await Promise.allSettled(lives.map((live, i) => live.handle(action(names[i] ?? a, 1, 'Count'))))
+    const lives = await Promise.all(names.map(name => pool.open(setupOf(name, echo))))
+    const after = await Promise.allSettled(lives.map((live, i) => live.handle(spawnOf(names[i] ?? a))))
     const alive = after.filter(({ status }) => status === 'fulfilled').length
-    assert.ok(alive > 0 && alive < names.length, `${alive} of ${names.length} outlived the worker of one`)
+    assert.ok(alive > 6, `one worker holds 6, and ${alive} are alive`)
   })
 })
 
