@@ -19,6 +19,11 @@ export interface CrankChange {
   readonly sync?: boolean
 }
 
+export interface CrankWriteOptions {
+  /** Hears which jobs are added before they are on disk; nothing written later gets there without them. */
+  readonly onAdding?: ((added: readonly CrankJob[]) => void) | undefined
+}
+
 /** Which ended jobs may go: those that ended before a time, and the oldest of those over a number. */
 export interface CrankRetention {
   /** Milliseconds since the Unix epoch. */
@@ -34,7 +39,7 @@ export interface CrankQueue {
    * Adds jobs and updates others, all or nothing; resolves when on disk, with the jobs that were added: one that
    * exists already is left as it is.
    */
-  write(change: CrankChange): Promise<readonly CrankJob[]>
+  write(change: CrankChange, options?: CrankWriteOptions): Promise<readonly CrankJob[]>
   get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined>
   /** Jobs that are neither done nor failed, earliest `dueAt` first, at most `limit`. */
   open(limit: number): Promise<readonly CrankJob[]>

@@ -1,6 +1,7 @@
 import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { fromBase64Url } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
+import { noteChecked } from './checked-items.ts'
 import { buildDataItem, buildDataItemNow, type DataItem, type Draft } from './data-item.ts'
 import { type Address, addressOfKey } from './ids.ts'
 
@@ -56,7 +57,7 @@ function rsaSigner(key: KeyObject): Signer {
 function ed25519Signer(key: KeyObject): Signer {
   const ownerKey = publicBytes(key, 'x')
   const material = { signatureType: 2, ownerKey, sign: (digest: Uint8Array) => sign(null, digest, key) } as const
-  const signNow = (draft: Draft): DataItem => buildDataItemNow(draft, material)
+  const signNow = (draft: Draft): DataItem => noteChecked(buildDataItemNow(draft, material))
   return { address: addressOfKey(ownerKey), signNow, sign: async draft => signNow(draft) }
 }
 

@@ -23,6 +23,11 @@ const positions = new KeySpace('log-position')
 /** Processes whose tail is kept at hand; one is about 2 KB. Beyond them each message costs one more look at the disk. */
 const cachedTails = 16_384
 
+/** Rows appended lately: CUs read them at once, and those in this program check no signature twice. */
+const cachedBytes = 16 << 20
+/** A longer range is read from the disk. */
+const cachedRange = 256
+
 /**
  * The AssignmentLog on disk.
  *
@@ -33,6 +38,8 @@ export class LevelAssignmentLog implements AssignmentLog {
   readonly #lock = new KeyedLock()
   /** A reader that was overtaken by a writer must not put an old tail back: it compares `#appends`. */
   readonly #tails = new LRUCache<ProcessId, Assignment>({ max: cachedTails })
+  /** By (process, nonce). Rows are never replaced, so none is ever out of date. */
+  readonly #recent = new LRUCache<string, ScheduledMessage>({ maxSize: cachedBytes })
   #appends = 0
   #size: number | undefined
 
@@ -51,6 +58,8 @@ export class LevelAssignmentLog implements AssignmentLog {
   }
 
   async at(process: ProcessId, nonce: Nonce): Promise<Assignment | undefined> {
+    const recent = this.#recent.get(nameOf(process, nonce))
+    if (recent !== undefined) return recent.assignment
     const row = await this.#store.get(rowKey(process, nonce))
     return row === undefined ? undefined : decode(row).assignment
   }
@@ -88,6 +97,8 @@ export class LevelAssignmentLog implements AssignmentLog {
     process: ProcessId,
     { from, to }: { from: Nonce; to?: Nonce | undefined },
   ): AsyncIterable<ScheduledMessage> {
+    const recent = this.#recentRows(process, from, to)
+    if (recent !== undefined) return yield* recent
     const all = rows.range(idPart(process))
     const lt = to === undefined || to >= Number.MAX_SAFE_INTEGER ? all.lt : rowKey(process, to + 1)
     let expected: number = from
@@ -139,7 +150,23 @@ export class LevelAssignmentLog implements AssignmentLog {
     await this.#store.write(ops, { sync: !guarded })
     this.#size = size + batch.length
     this.#appends++
-    for (const { assignment } of batch) this.#tails.set(assignment.process, assignment)
+    for (const { assignment, message } of batch) {
+      this.#tails.set(assignment.process, assignment)
+      const size = assignment.raw.length + (message?.raw.length ?? 0)
+      this.#recent.set(nameOf(assignment.process, assignment.nonce), { assignment, message }, { size })
+    }
+  }
+
+  /** Undefined unless all of them are at hand. */
+  #recentRows(process: ProcessId, from: number, to: number | undefined): readonly ScheduledMessage[] | undefined {
+    if (to === undefined || to < from || to - from >= cachedRange) return undefined
+    const found: ScheduledMessage[] = []
+    for (let nonce = from; nonce <= to; nonce++) {
+      const row = this.#recent.get(nameOf(process, nonce))
+      if (row === undefined) return undefined
+      found.push(row)
+    }
+    return found
   }
 
   async #factsFor(batch: readonly LogEntry[], lookedUp: boolean): Promise<Parameters<typeof checkAppend>[1]> {
@@ -164,6 +191,7 @@ export class LevelAssignmentLog implements AssignmentLog {
   }
 }
 
+const nameOf = (process: ProcessId, nonce: number): string => `${process} ${nonce}`
 const rowKey = (process: ProcessId, nonce: number): Uint8Array => rows.key(idPart(process), u64(nonce))
 const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.key(idPart(process), idPart(message))
 

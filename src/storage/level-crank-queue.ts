@@ -1,4 +1,4 @@
-import type { CrankChange, CrankJob, CrankQueue, CrankRetention } from '../ports/crank-queue.ts'
+import type { CrankChange, CrankJob, CrankQueue, CrankRetention, CrankWriteOptions } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import { decodeJob, encodeJob, isOpenJob } from './crank-job.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -30,12 +30,12 @@ export class LevelCrankQueue implements CrankQueue {
     this.#store = store
   }
 
-  async write(change: CrankChange): Promise<readonly CrankJob[]> {
+  async write(change: CrankChange, options: CrankWriteOptions = {}): Promise<readonly CrankJob[]> {
     const touched = [...(change.add ?? []), ...(change.update ?? [])]
     if (touched.length === 0) return []
     await this.#counted()
     // A job's old row says which of its index keys to remove: nobody may change it between the reading and the writing.
-    return this.#lock.run(touched.map(nameOf), () => this.#write(touched, change))
+    return this.#lock.run(touched.map(nameOf), () => this.#write(touched, change, options))
   }
 
   async get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined> {
@@ -77,7 +77,11 @@ export class LevelCrankQueue implements CrankQueue {
   }
 
   /** Those to add come first in `touched`, and are left out if they exist. */
-  async #write(touched: readonly CrankJob[], { add = [], sync = true }: CrankChange): Promise<readonly CrankJob[]> {
+  async #write(
+    touched: readonly CrankJob[],
+    { add = [], sync = true }: CrankChange,
+    { onAdding }: CrankWriteOptions,
+  ): Promise<readonly CrankJob[]> {
     const toAdd = add.length
     const values = await this.#store.getMany(touched.map(jobKey))
     const now = new Map(touched.map((job, i) => [nameOf(job), decodeMaybe(values[i])] as const))
@@ -96,6 +100,7 @@ export class LevelCrankQueue implements CrankQueue {
       change[kindOf(job)]++
       now.set(nameOf(job), job)
     }
+    onAdding?.(added)
     await this.#apply(ops, change, { sync })
     return added
   }

@@ -8,6 +8,8 @@ type BatchOp = BatchOperation<BinaryLevel, Buffer, Buffer>
 
 /** Writes that wait hold at most this many bytes; a single larger one may still go alone. */
 const maxWaitingBytes = 256 * 1024 * 1024
+/** Keys that are read on this thread. */
+const readAtOnce = 4
 /** What a waiting op costs beside its key and value. */
 const opOverheadBytes = 64
 
@@ -36,6 +38,8 @@ export class LevelStore implements Store {
 
   async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
     if (keys.length === 0) return []
+    // A few keys are mostly in memory, and read in less time than it takes to hand them to another thread.
+    if (keys.length <= readAtOnce) return this.#reading(async () => keys.map(key => this.#db.getSync(key as Buffer)))
     return this.#reading(() => this.#db.getMany(keys as Buffer[]))
   }
 

@@ -1,4 +1,4 @@
-import type { CrankChange, CrankJob, CrankQueue, CrankRetention } from '../ports/crank-queue.ts'
+import type { CrankChange, CrankJob, CrankQueue, CrankRetention, CrankWriteOptions } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import { isOpenJob } from './crank-job.ts'
 
@@ -6,13 +6,17 @@ import { isOpenJob } from './crank-job.ts'
 export class MemoryCrankQueue implements CrankQueue {
   readonly #jobs = new Map<string, CrankJob>()
 
-  async write({ add = [], update = [] }: CrankChange): Promise<readonly CrankJob[]> {
+  async write(
+    { add = [], update = [] }: CrankChange,
+    { onAdding }: CrankWriteOptions = {},
+  ): Promise<readonly CrankJob[]> {
     const added = add.filter(job => {
       const isNew = !this.#jobs.has(keyOf(job.process, job.message))
       if (isNew) this.#set(job)
       return isNew
     })
     for (const job of update) this.#set(job)
+    onAdding?.(added)
     return added
   }
 

@@ -235,13 +235,17 @@ export class MessengerUnit implements Messenger, Component {
     )
   }
 
-  /** Once it is on disk, new jobs begin and whoever follows a root hears of it. */
+  /**
+   * Once it is on disk, new jobs begin and whoever follows a root hears of it. Jobs that a job set off begin at once:
+   * until they are on disk, it is not ended there either, and would set them off again.
+   */
   async #write(change: CrankChange): Promise<void> {
-    const { update = [] } = change
-    const added = await this.#queue.write(change)
+    const { update = [], sync = true } = change
+    const begin = (added: readonly CrankJob[]): void => this.#drain.offer(added)
+    const added = await this.#queue.write(change, { onAdding: sync ? undefined : begin })
     this.#budget.added(added)
     if (update.some(({ state }) => state === 'waiting')) this.#drain.postponed()
-    this.#drain.offer(added)
+    if (sync) begin(added)
     this.#follow.feed.changed([...added, ...update])
   }
 

@@ -1,4 +1,5 @@
-import { type DataItem, type ItemLimits, verifyDataItem } from '../../protocol/data-item.ts'
+import { checkedDataItem } from '../../protocol/checked-items.ts'
+import type { DataItem, ItemLimits } from '../../protocol/data-item.ts'
 import { parseAoItem } from '../../protocol/message.ts'
 
 /**
@@ -7,7 +8,7 @@ import { parseAoItem } from '../../protocol/message.ts'
  * @throws AoError `INVALID_DATA_ITEM` | `TOO_LARGE`
  */
 export async function verifyAtDoor(bytes: Uint8Array, limits: ItemLimits): Promise<DataItem> {
-  const item = await verifyDataItem(bytes, limits)
+  const item = await checkedDataItem(bytes, limits)
   parseAoItem(item)
   return item
 }
