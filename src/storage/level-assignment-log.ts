@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { copyOf, sha256, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
+import { failpoint } from '../lib/failpoint.ts'
 import type { AppendOptions, AssignmentLog, LogEntry, Sought } from '../ports/assignment-log.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../protocol/assignment.ts'
 import { type DataItem, parseStoredItem } from '../protocol/data-item.ts'
@@ -145,9 +146,11 @@ export class LevelAssignmentLog implements AssignmentLog {
   async #append(batch: readonly LogEntry[], { guarded = false, lookedUp = false }: AppendOptions): Promise<void> {
     const size = this.#size ?? (await this.size())
     checkAppend(batch, await this.#factsFor(batch, lookedUp))
+    failpoint('log-checked')
     const ops: WriteOp[] = []
     for (const [i, entry] of batch.entries()) addOps(ops, entry, size + i + 1)
     await this.#store.write(ops, { sync: !guarded })
+    failpoint('log-written')
     this.#size = size + batch.length
     this.#appends++
     for (const { assignment, message } of batch) {

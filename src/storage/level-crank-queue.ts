@@ -1,3 +1,4 @@
+import { failpoint } from '../lib/failpoint.ts'
 import type { CrankChange, CrankJob, CrankQueue, CrankRetention, CrankWriteOptions } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import { decodeJob, encodeJob, isOpenJob } from './crank-job.ts'
@@ -84,6 +85,7 @@ export class LevelCrankQueue implements CrankQueue {
   ): Promise<readonly CrankJob[]> {
     const toAdd = add.length
     const values = await this.#store.getMany(touched.map(jobKey))
+    failpoint('queue-looked-up')
     const now = new Map(touched.map((job, i) => [nameOf(job), decodeMaybe(values[i])] as const))
     const ops: WriteOp[] = []
     const change = { open: 0, ended: 0 }
@@ -120,6 +122,7 @@ export class LevelCrankQueue implements CrankQueue {
   async #apply(ops: readonly WriteOp[], change: Counts, { sync }: { readonly sync: boolean }): Promise<void> {
     if (ops.length === 0) return
     await this.#store.write(ops, { sync })
+    failpoint('queue-written')
     this.#counts = this.#counted().then(({ open, ended }) => ({
       open: open + change.open,
       ended: ended + change.ended,

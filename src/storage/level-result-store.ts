@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { failpoint } from '../lib/failpoint.ts'
 import type { ResultStore, StoredResult } from '../ports/result-store.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -78,12 +79,14 @@ export class LevelResultStore implements ResultStore {
       const newest = await this.#newestOf(process)
       const stored = nonce > newest ? undefined : await this.#store.get(key)
       if (stored !== undefined) return assertSameRow(stored, row)
+      failpoint('result-looked-up')
       const bytes = encodeRow(row)
       await this.#store.write([
         put(key, bytes),
         put(nonceKey(process, row.assignment.message), u64(nonce)),
         ...(row.result.error === undefined ? [put(goodKey(process, nonce), present)] : []),
       ])
+      failpoint('result-written')
       this.#newest.set(process, Math.max(newest, nonce))
       this.#remember(row, bytes.length)
     })

@@ -1,5 +1,6 @@
 import type { BatchOperation, Level } from 'level'
 import { AoError } from '../lib/errors.ts'
+import { failpoint } from '../lib/failpoint.ts'
 import type { KeyRange } from './keys.ts'
 import type { Store, WriteOp } from './store.ts'
 
@@ -86,8 +87,10 @@ export class LevelStore implements Store {
     this.#waitingBytes = 0
     this.#waitingSync = false
     this.#next = undefined
+    failpoint('store-writing')
     try {
       await this.#db.batch(ops as BatchOp[], { sync })
+      failpoint('store-written')
     } catch (cause) {
       throw new AoError(
         'LOG_WRITE_FAILED',

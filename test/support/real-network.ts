@@ -26,6 +26,8 @@ export interface RealNetworkOptions {
   readonly settings?: Partial<NodeOptions>
   /** For the nodes' Node: a profiler, say. */
   readonly execArgv?: readonly string[]
+  /** Another build of the program for the nodes: one with a planted bug, say. */
+  readonly program?: string
 }
 
 /** Nodes as processes of their own around an embedded Arweave, on loopback, with their data in a temporary directory. */
@@ -43,7 +45,7 @@ export class RealNetwork {
 
   /** Resolves when every node knows all others. */
   async start(): Promise<void> {
-    const { shape, blockMs = 1_000, settings, execArgv = [] } = this.#options
+    const { shape, blockMs = 1_000, settings, execArgv = [], program } = this.#options
     const names = Object.keys(shape)
     const [arweavePort = 0, ...ports] = await freePorts(1 + 3 * names.length)
     this.#arweaveUrl = `http://127.0.0.1:${arweavePort}`
@@ -74,7 +76,7 @@ export class RealNetwork {
             settleConfirmations: 1,
             ...settings,
           },
-          execArgv,
+          { execArgv, program },
         ),
       )
     }
@@ -126,16 +128,24 @@ export class RealNetwork {
   }
 }
 
+/** How the command line is run. */
+interface Program {
+  readonly execArgv?: readonly string[]
+  readonly program?: string | undefined
+}
+
 /** One program of the command line as a process that can be killed and started again. */
 class RealProcess {
   readonly #arguments: readonly string[]
   readonly #execArgv: readonly string[]
   readonly #log: string
   readonly #readyUrl: string
+  readonly #program: string
   #child: ChildProcess | undefined
 
-  constructor(arguments_: readonly string[], log: string, readyUrl: string, execArgv: readonly string[] = []) {
-    this.#execArgv = execArgv
+  constructor(arguments_: readonly string[], log: string, readyUrl: string, how: Program = {}) {
+    this.#execArgv = how.execArgv ?? []
+    this.#program = how.program ?? cliPath
     this.#arguments = arguments_
     this.#log = log
     this.#readyUrl = readyUrl
@@ -145,15 +155,23 @@ class RealProcess {
     return this.#child?.pid
   }
 
-  async start(): Promise<void> {
+  /** Whether it has ended, by itself or killed. */
+  get isGone(): boolean {
+    const child = this.#child
+    return child === undefined || child.exitCode !== null || child.signalCode !== null
+  }
+
+  /** Resolves when it serves. @throws if it ends before. */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const log = openSync(this.#log, 'a')
-    const child = spawn(process.execPath, [...this.#execArgv, cliPath, ...this.#arguments], {
+    const child = spawn(process.execPath, [...this.#execArgv, this.#program, ...this.#arguments], {
       stdio: ['ignore', log, log],
+      env: { ...process.env, ...env },
     })
     closeSync(log)
     this.#child = child
     const ready = async (): Promise<boolean> => {
-      if (child.exitCode !== null) throw new Error(`it ended: ${readFileSync(this.#log, 'utf8').slice(-2_000)}`)
+      if (this.isGone) throw new Error(`it ended: ${readFileSync(this.#log, 'utf8').slice(-2_000)}`)
       return fetch(this.#readyUrl).then(
         ({ ok }) => ok,
         () => false,
@@ -170,7 +188,7 @@ class RealProcess {
   /** Asks it to stop, and waits. */
   async end(): Promise<void> {
     const child = this.#child
-    if (child === undefined || child.exitCode !== null) return
+    if (child === undefined || this.isGone) return
     child.kill('SIGTERM')
     await once(child, 'exit')
   }
@@ -184,7 +202,7 @@ export class RealNode {
   readonly #process: RealProcess
   #cpuBefore = 0
 
-  constructor(name: string, directory: string, options: Partial<NodeOptions>, execArgv: readonly string[]) {
+  constructor(name: string, directory: string, options: Partial<NodeOptions>, how: Program) {
     this.name = name
     this.directory = directory
     this.#options = options
@@ -193,7 +211,7 @@ export class RealNode {
       ['start', '--config', this.#config],
       join(directory, 'node.log'),
       `${this.url}/ready`,
-      execArgv,
+      how,
     )
   }
 
@@ -217,6 +235,17 @@ export class RealNode {
       writeFileSync(this.#config, configFile(options))
     }
     await this.#process.start()
+  }
+
+  get isGone(): boolean {
+    return this.#process.isGone
+  }
+
+  /** Starts it so that it ends as by a power cut at the place named; resolves when it serves or is gone. */
+  async startToCrash(failpoint: string): Promise<void> {
+    await this.#process.start({ AONET_FAILPOINT: failpoint }).catch((error: unknown) => {
+      if (!this.isGone) throw error
+    })
   }
 
   async status(): Promise<Record<string, unknown> | undefined> {

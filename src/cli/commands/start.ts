@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { stringify } from 'yaml'
+import { armFailpoint } from '../../lib/failpoint.ts'
 import { loadConfig, printableConfig } from '../../node/config.ts'
 import { environmentName, flagName, type NodeOptions, settingNames, settings } from '../../node/settings.ts'
 import { type OutputOptions, printResult } from '../output.ts'
@@ -32,6 +33,8 @@ export function startCommand(): Command {
       const printable = printableConfig(options)
       return printResult(stringify(printable).trimEnd(), printable, flags)
     }
+    const crashAt = process.env['AONET_FAILPOINT']
+    if (crashAt !== undefined) armFailpoint(crashAt, () => process.kill(process.pid, 'SIGKILL'))
     const { createNode } = await import('../../node/node.ts')
     const node = createNode(options, { version, keyFile: join(options.dataDir, 'key.json') })
     await runUntilStopped(node)

@@ -1,4 +1,5 @@
 import { AoError } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Logger } from '../../lib/telemetry.ts'
 import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
 import type { AttestedResult } from '../../ports/units.ts'
@@ -56,7 +57,9 @@ export class Attestor {
     const stored = await results.get(result.process, result.nonce)
     if (stored !== undefined) return this.#assertSame(stored, evaluated)
     const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
+    failpoint('cu-signed')
     await results.put({ assignment, result, attestation: signed.raw })
+    failpoint('cu-recorded')
     this.#recorded++
     broadcast.send(signed.raw)
   }

@@ -1,5 +1,6 @@
 import type { Component } from '../../lib/component.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import { Slots } from '../../lib/slots.ts'
 import type { Counter, Histogram, Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint, CheckpointStore, CheckpointTotals } from '../../ports/checkpoint-store.ts'
@@ -143,9 +144,11 @@ export class Checkpoints implements Component {
     const start = performance.now()
     try {
       const checkpoint = await take()
+      failpoint('checkpoint-taken')
       const fullness = this.#totals.bytes / this.#options.maxCheckpointBytes
       if (fullness > 1.25) throw new AoError('OVERLOADED', 'the room for checkpoints is full', { ...this.#totals })
       await store.put(checkpoint, fullness > 1 ? keepNewest : keepSpaced)
+      failpoint('checkpoint-written')
       this.#totals = await store.totals()
       this.#saved.add()
       this.#seconds.observe((performance.now() - start) / 1000)

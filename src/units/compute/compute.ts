@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { CheckpointStore } from '../../ports/checkpoint-store.ts'
 import type { Gossip } from '../../ports/peers.ts'
@@ -141,10 +142,13 @@ export class ComputeUnit implements Compute, Component {
 
   async result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
     return this.#admitted(options, async () => {
+      failpoint('cu-asked')
       const nonce = typeof at === 'number' ? at : await this.#nonceOf(process, at, options)
       const stored = await this.#deps.results.get(process, nonce)
+      failpoint('cu-looked-up')
       if (stored !== undefined) return { result: stored.result, attestation: stored.attestation }
       await this.#use(process, options, replica => replica.reach(nonce, options))
+      failpoint('cu-reached')
       return this.#recorded(process, nonce, at)
     })
   }

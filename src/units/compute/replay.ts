@@ -1,5 +1,6 @@
 import { type AbortOptions, raceSignal, throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
@@ -162,7 +163,9 @@ export class Replica implements Sleeper {
     const rows = scheduler.read(this.process, { from: nextNonce(live.at?.nonce), to: goal }, { signal })
     try {
       for await (const row of unlessStalled(rows, this.#options.readStallMs, signal)) {
+        failpoint('cu-row-read')
         await this.#apply(live, row)
+        failpoint('cu-applied')
         this.#goals.reach(row.assignment.nonce)
         this.#saveIfDue(live)
       }
@@ -181,6 +184,7 @@ export class Replica implements Sleeper {
     await room.take(this, stopped)
     try {
       const live = await openLive(this.#deps, { route, setup })
+      failpoint('cu-opened')
       room.resize(this, live.vm.usage.residentBytes)
       this.#live = live
       return live
@@ -193,13 +197,16 @@ export class Replica implements Sleeper {
   async #apply(live: Live, row: ScheduledMessage): Promise<void> {
     const { scheduler, module } = live.route.spec
     const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at, load: this.#deps.assigned })
+    failpoint('cu-checked')
     await this.#assertFirstTime(checked)
+    failpoint('cu-first-time')
     const { assignment } = checked
     throwIfAborted(this.#deps.stopped)
     const before = live.vm.usage.handledMs
     const { evaluation, stateRoot, stateNonce, applied } = await evaluate(live.vm, checked, {
       signal: this.#deps.cutOff,
     })
+    failpoint('cu-evaluated')
     if (applied !== assignment.nonce + 1) {
       // It went ahead of the record: a result could not be stored, or an answer was lost.
       throw new AoError('NOT_READY', 'the instance is not where it should be', { applied, nonce: assignment.nonce })

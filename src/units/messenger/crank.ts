@@ -1,5 +1,6 @@
 import { type AbortOptions, withDeadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { Compute, CrankPart, PinnedResult } from '../../ports/units.ts'
@@ -58,14 +59,18 @@ export class Crank {
   /** Never throws for what goes wrong with the job, which is written into it; throws if the queue cannot be written. */
   async run(job: CrankJob, options: AbortOptions): Promise<void> {
     try {
+      failpoint('crank-begun')
       const answer = await this.#ask(job, options)
+      failpoint('crank-result')
       const objection = await this.#objection(job, answer)
+      failpoint('crank-judged')
       if (objection !== undefined) await this.#fail(job, objection, answer.pin)
       else await this.#push(job, answer, options)
     } catch (error) {
       if (options.signal?.aborted) return // stopping: the job stays as it is on disk
       const reached = await this.#deps.queue.get(job.process, job.message)
       await this.#save(this.#postponed(reached ?? job, error))
+      failpoint('crank-postponed')
     }
   }
 
@@ -91,7 +96,10 @@ export class Crank {
     const parts = job.parts.length > 0 ? job.parts : partsOf(outbox)
     const begun: CrankJob = { ...job, state: 'pushing', parts, result: job.result ?? pin, reason: undefined }
     // A single part cannot be mixed with others: it is written once, when it is pushed.
-    if (job.result === undefined && parts.length > 1) await this.#deps.queue.write({ update: [begun] })
+    if (job.result === undefined && parts.length > 1) {
+      await this.#deps.queue.write({ update: [begun] })
+      failpoint('crank-pinned')
+    }
     const { pusher, clock, queue } = this.#deps
     const onSettled = (part: CrankPart, index: number): void => this.#note(begun, part, index)
     const delivery = new Delivery(
@@ -100,7 +108,10 @@ export class Crank {
       { pusher, clock, onSettled, write: change => queue.write(change) },
       this.#options,
     )
-    await this.#conclude(await delivery.run(options))
+    const delivered = await delivery.run(options)
+    failpoint('crank-delivered')
+    await this.#conclude(delivered)
+    failpoint('crank-ended')
   }
 
   async #conclude({ job, add, delayed }: Delivered): Promise<void> {

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { CrankChange, CrankJob } from '../../ports/crank-queue.ts'
 import type { CrankPart } from '../../ports/units.ts'
 import type { Outbox } from '../../protocol/result.ts'
@@ -70,7 +71,9 @@ export class Delivery {
     for (const [done, index] of lane.entries()) {
       if (options.signal?.aborted || this.#failure !== undefined) return
       try {
-        this.#settle(index, await this.#deps.pusher.push(this.#job, this.#outbox, { index, ...options }))
+        const outcome = await this.#deps.pusher.push(this.#job, this.#outbox, { index, ...options })
+        failpoint('part-pushed')
+        this.#settle(index, outcome)
       } catch (error) {
         if (options.signal?.aborted) return
         if (isTransient(error)) {
@@ -102,6 +105,7 @@ export class Delivery {
         this.#add = []
         this.#changed = false
         await this.#deps.write({ add, update: [this.#job], sync: false }) // as Crank ends a job
+        failpoint('part-written')
       }
     } catch (error) {
       this.#failure ??= error

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { AbortOptions } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import { failureFacts } from '../failure.ts'
@@ -79,6 +80,7 @@ export class Drain implements Component {
     this.#behind = false
     // As many as may be running stand before those that are to be started.
     const jobs = await queue.open(maxRunning * 2)
+    failpoint('drain-read')
     let pause = pollMs
     for (const job of jobs) {
       if (this.#closed) return pollMs
@@ -99,6 +101,7 @@ export class Drain implements Component {
         telemetry.log.error('crank job not written', { process, message, ...failureFacts(error) })
       })
       .then(() => {
+        failpoint('drain-ran')
         this.#running.delete(keyOf(job))
         onRun(job)
         if (this.#behind) this.#loop.wake()

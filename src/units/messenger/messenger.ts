@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
@@ -127,6 +128,7 @@ export class MessengerUnit implements Messenger, Component {
   async start(): Promise<void> {
     this.#stopping = false
     await this.#drain.start()
+    failpoint('mu-started')
     await this.#purge.start()
   }
 
@@ -141,12 +143,17 @@ export class MessengerUnit implements Messenger, Component {
   async submit(bytes: Uint8Array, options: AbortOptions = {}): Promise<Assignment> {
     throwIfAborted(options.signal)
     this.#assertLiving()
+    failpoint('mu-asked')
     const item = await verifyAtDoor(bytes, { maxBytes: this.#options.maxItemBytes })
+    failpoint('mu-verified')
     this.#assertShare(item.owner)
     await this.#assertRoom()
+    failpoint('mu-admitted')
     const assignment = await this.#deps.scheduler.schedule(item, options)
+    failpoint('mu-ordered')
     await this.#enqueue(assignment, assignment.message)
     if ((assignment.process as Id) === item.id && item.target !== undefined) await this.#tellTarget(item, options)
+    failpoint('mu-answering')
     return assignment
   }
 
@@ -243,6 +250,7 @@ export class MessengerUnit implements Messenger, Component {
     const { update = [], sync = true } = change
     const begin = (added: readonly CrankJob[]): void => this.#drain.offer(added)
     const added = await this.#queue.write(change, { onAdding: sync ? undefined : begin })
+    failpoint('mu-written')
     this.#budget.added(added)
     if (update.some(({ state }) => state === 'waiting')) this.#drain.postponed()
     if (sync) begin(added)

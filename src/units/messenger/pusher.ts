@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { CrankJob } from '../../ports/crank-queue.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
@@ -98,18 +99,22 @@ export class Pusher {
     const draft = draftPushed(message, from) // first of all: a part that cannot be an item needs no lookup
     const target = message.target as ProcessId
     const route = await this.#routeOf(target, job, options)
+    failpoint('push-routed')
     const part = { kind: 'message', target, state: 'pushed', nonce: undefined, ...noted } as const
     if (route !== undefined) {
       const handedTo = await this.#handOver(job, { process: target, route }, options)
       if (handedTo !== undefined) return { part: { ...part, message: undefined, handedTo, reason: handedOver } }
     }
     const item = await this.#deps.signer.sign(draft)
+    failpoint('push-signed')
     if (route === undefined) {
       await this.#deps.arweave.upload(item, options)
+      failpoint('push-uploaded')
       const { next, reason = toWallet } = await this.#alsoAssign(item, { message, scheduled: [], ...options })
       return { part: { ...part, message: item.id, reason }, next }
     }
     const { assignment, item: ordered } = await this.#schedule(item, options)
+    failpoint('push-ordered')
     const also = await this.#alsoAssign(ordered, { message, scheduled: [assignment], ...options })
     const { message: id, nonce } = assignment
     return { part: { ...part, message: id, nonce, reason: also.reason }, next: also.next }
@@ -129,10 +134,12 @@ export class Pusher {
       return { part: { ...part, target: '', ...unseen, handedTo, reason: handedOver } }
     }
     const born = await scheduler.schedule(await signer.sign(draftSpawn(spawn, from)), options)
+    failpoint('spawn-ordered')
     const { assignment: told, item: news } = await this.#schedule(
       await signer.sign(draftSpawned(spawn, born.process, from)),
       options,
     )
+    failpoint('spawn-told')
     // Another MU may have been first. The parent knows its child alone: ours is never cranked.
     const known = tagValue(news.tags, 'Process')
     const child = known === born.process || !isId(known) ? born : firstborn(known as ProcessId)

@@ -1,3 +1,4 @@
+import { failpoint } from '../../lib/failpoint.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { SignGuard, SignPromise } from '../../ports/sign-guard.ts'
 import { type Assignment, type BlockAnchor, planAssignment } from '../../protocol/assignment.ts'
@@ -34,6 +35,7 @@ export interface PlanDeps {
 export async function planBatch(batch: readonly Request[], deps: PlanDeps): Promise<readonly Planned[]> {
   const sought = batch.map(({ process, id, origin }) => ({ process, message: id, origin }))
   const earlier = await deps.log.findMany(sought)
+  failpoint('su-looked-up')
   const fresh = new Map<ProcessId, Request[]>()
   for (const [i, request] of batch.entries()) {
     const known = earlier[i]
@@ -53,6 +55,7 @@ async function planProcess(
 ): Promise<readonly Planned[]> {
   const tail = await log.tail(process)
   const floor = await guard.floor(process)
+  failpoint('su-floor-known')
   if (floor !== undefined && floor.nonce > (tail?.nonce ?? -1)) {
     for (const { reject } of requests) reject(behindFloor(floor, tail))
     return []

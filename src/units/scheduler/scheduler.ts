@@ -3,6 +3,7 @@ import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.t
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
@@ -110,6 +111,7 @@ export class SchedulerUnit implements Scheduler, Component {
   async start(): Promise<void> {
     this.#stopping = false
     await this.#sequencer.start()
+    failpoint('su-started')
     await this.#twins.start()
     await this.#head.start()
   }
@@ -126,11 +128,15 @@ export class SchedulerUnit implements Scheduler, Component {
   /** Signal: heard by the wait alone; once queued, the message is ordered. */
   async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
     throwIfAborted(signal)
+    failpoint('su-asked')
     const { process, origin } = await this.#admit(message)
+    failpoint('su-admitted')
     const flight = this.#flights.run(`${process} ${message.id}`, () =>
       this.#sequencer.append(process, message, { origin }),
     )
-    return raceSignal(flight, { signal })
+    const assignment = await raceSignal(flight, { signal })
+    failpoint('su-answering')
+    return assignment
   }
 
   /** Signal: heard by the look at Arweave and by the wait; once queued, the item is ordered. */
@@ -238,6 +244,7 @@ export class SchedulerUnit implements Scheduler, Component {
   }
 
   #spread(batch: readonly ScheduledMessage[]): void {
+    failpoint('su-announcing')
     this.#announcer.announce(batch)
     for (const process of new Set(batch.map(({ assignment }) => assignment.process))) this.#followers.ring(process)
   }

@@ -1,5 +1,6 @@
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Histogram, Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { SignGuard, SignPromise } from '../../ports/sign-guard.ts'
@@ -126,6 +127,7 @@ export class Sequencer {
     const { log, guard, clock, block, signer } = this.#deps
     const planned = await planBatch(batch, { log, guard, now: () => clock.now(), block: block() })
     if (planned.length === 0) return
+    failpoint('su-planned')
     this.#batches.observe(planned.length)
     const promises = planned.map(({ promise }) => promise)
     // A signature that leaves this program only in its row needs no promise ahead: see writePromised.
@@ -155,6 +157,7 @@ export class Sequencer {
       const assignment = written.get(promise)
       if (assignment !== undefined) for (const request of waiting) request.resolve(assignment)
     }
+    failpoint('su-answered')
     if (how.guarded) guard.release([...written.keys()])
     onDurable([...written].map(([{ message }, assignment]) => ({ assignment, message })))
     if (failure === undefined) return
@@ -181,6 +184,7 @@ export class Sequencer {
   async #recover(): Promise<void> {
     if (this.#recovered) return
     this.#unwritten = await this.#deps.guard.open()
+    failpoint('su-recovered')
     this.#recovered = true
   }
 

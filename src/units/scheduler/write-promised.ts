@@ -1,4 +1,5 @@
 import { AoError } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { AssignmentLog, LogEntry } from '../../ports/assignment-log.ts'
 import type { SignPromise } from '../../ports/sign-guard.ts'
 import { type Assignment, draftAssignment, linkPlan, signedAssignment } from '../../protocol/assignment.ts'
@@ -51,11 +52,13 @@ export async function writePromised(promises: readonly SignPromise[], deps: Writ
     ),
   )
   if (signed.size === 0) return { written, failure }
+  failpoint('su-batch-signed')
   try {
     await deps.log.append([...signed.values()], { guarded, lookedUp })
   } catch (cause) {
     return { written, failure: writeFailed(cause) }
   }
+  failpoint('su-appended')
   for (const [promise, { assignment }] of signed) written.set(promise, assignment)
   return { written, failure }
 }
@@ -72,6 +75,7 @@ async function signProcess(
   }: WriteDeps & { readonly written: Map<SignPromise, Assignment>; readonly signed: Map<SignPromise, LogEntry> },
 ): Promise<void> {
   const tail = await log.tail(process)
+  failpoint('su-tail-known')
   let previous = tail
   for (const promise of promises) {
     const { plan, message, origin } = promise
@@ -92,6 +96,7 @@ async function signProcess(
     const fields = linkPlan(plan, previous)
     const draft = draftAssignment(fields)
     const assignment = signedAssignment(fields, signer.signNow?.(draft) ?? (await signer.sign(draft)))
+    failpoint('su-signed')
     signed.set(promise, { assignment, message, origin })
     previous = assignment
   }

@@ -1,6 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { ArweaveClient, SettlementStore, SettlingBundle } from '../../ports/settlement.ts'
@@ -117,8 +118,11 @@ export class Settler implements Component {
       const plan = planBundle(await this.#unbundled(), this.#options, clock.now())
       if (plan === undefined) return
       const { from, to, items } = plan
+      failpoint('settler-planned')
       const tx = await arweave.prepare(packBundle(items), options)
+      failpoint('settler-signed')
       await store.add({ tx, from, to, state: 'prepared', posts: 0, postedAt: 0, blockHeight: undefined })
+      failpoint('settler-added')
       telemetry.log.info('bundled', { bundle: tx.id, from, to, items: items.length })
     }
   }
@@ -145,7 +149,9 @@ export class Settler implements Component {
     try {
       const next = bundle.state === 'prepared' ? await this.#post(bundle, options) : await this.#look(bundle, options)
       if (next === undefined) return
+      failpoint('settler-moving')
       await this.#deps.store.update(next)
+      failpoint('settler-moved')
       if (next.state !== bundle.state) {
         const { tx, from, to, state, blockHeight } = next
         this.#deps.telemetry.log.info('bundle moved on', { bundle: tx.id, from, to, state, blockHeight })
@@ -158,12 +164,14 @@ export class Settler implements Component {
 
   async #post(bundle: SettlingBundle, options: AbortOptions): Promise<SettlingBundle> {
     await this.#deps.arweave.post(bundle.tx, options)
+    failpoint('settler-posted')
     const postedAt = this.#deps.clock.now()
     return { ...bundle, state: 'posted', posts: bundle.posts + 1, postedAt, blockHeight: undefined }
   }
 
   async #look(bundle: SettlingBundle, options: AbortOptions): Promise<SettlingBundle | undefined> {
     const status = await this.#deps.arweave.status(bundle.tx.id, options)
+    failpoint('settler-asked')
     if (status === 'pending') return undefined
     if (status === 'absent') {
       const due = bundle.postedAt + repostDelay(bundle, this.#options)
