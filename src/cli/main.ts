@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { aosCommand } from './commands/aos.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { initCommand } from './commands/init.ts'
+import { keysCommand } from './commands/keys.ts'
 import { moduleCommand } from './commands/module.ts'
 import { dryRunCommand, evalCommand, resultCommand, sendCommand, spawnCommand } from './commands/process.ts'
 import { signGuardCommand } from './commands/sign-guard.ts'
@@ -33,6 +34,7 @@ Examples:
 for (const command of [
   initCommand(),
   startCommand(),
+  keysCommand(),
   statusCommand(),
   spawnCommand(),
   sendCommand(),

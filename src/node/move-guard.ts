@@ -6,7 +6,7 @@ import { openStore } from '../storage/level.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
-import { loadKey } from './keys.ts'
+import { addressOfKeyFile } from './keys.ts'
 import { exportSignGuard, type GuardedLog, importSignGuard, type SignGuardFile } from './sign-guard.ts'
 
 /**
@@ -32,11 +32,11 @@ interface Opened {
 }
 
 async function withGuard(dataDir: string, use: (opened: Opened) => Promise<void>): Promise<void> {
-  const { signer } = loadKey(join(dataDir, 'key.json'), `Make one with: aonet init --data-dir ${dataDir}`)
+  const address = addressOfKeyFile(join(dataDir, 'key.json'), `Make one with: aonet init --data-dir ${dataDir}`)
   const store = await openStore(join(dataDir, 'store'), { log: silentLogger })
   try {
     const guarded = { log: new LevelAssignmentLog(store), guard: new LevelSignGuard(store) }
-    await use({ store, guarded, address: signer.address })
+    await use({ store, guarded, address })
   } finally {
     await store.close()
   }

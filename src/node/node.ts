@@ -9,7 +9,7 @@ import { checkMark, markOf } from '../storage/directory-mark.ts'
 import { openStore } from '../storage/level.ts'
 import type { Store } from '../storage/store.ts'
 import { openCheckpointDir } from './checkpoint-dir.ts'
-import { loadKey } from './keys.ts'
+import { loadNodeKeys } from './identity.ts'
 import type { NodeOptions } from './settings.ts'
 import { createTelemetry } from './telemetry.ts'
 import { type WiredNode, wireNode } from './wire.ts'
@@ -51,9 +51,10 @@ class NodeProcess implements AoNode {
   async start(signal: AbortOptions = {}): Promise<void> {
     if (this.#wired !== undefined) return
     const { dataDir, logLevel } = this.#options
-    const hint = `Make one with: aonet init --data-dir ${dataDir}`
-    const key = loadKey(this.#identity.keyFile, hint)
-    const telemetry = createTelemetry({ level: logLevel, node: key.signer.address })
+    const keys = await loadNodeKeys(this.#options, this.#identity.keyFile)
+    const { address } = keys.signer
+    const telemetry = createTelemetry({ level: logLevel, node: address })
+    if (keys.plain) telemetry.log.warn('key-not-encrypted', { next: 'aonet keys passphrase' })
     mkdirSync(dataDir, { recursive: true })
     const store = await openStore(join(dataDir, 'store'), telemetry)
     this.#stores = [store]
@@ -61,10 +62,10 @@ class NodeProcess implements AoNode {
       const checkpoints = await openCheckpointDir(join(dataDir, 'checkpoints'), telemetry)
       this.#stores.push(checkpoints)
       await checkMark(store, markOf(dataDir), { confirmed: this.#options.confirmMoved })
-      const certificate = await loadOrCreateCertificate(dataDir, { commonName: key.signer.address })
+      const certificate = await loadOrCreateCertificate(dataDir, { commonName: address })
       const wired = wireNode({
         options: this.#options,
-        key,
+        keys,
         telemetry,
         store,
         checkpoints,

@@ -58,6 +58,13 @@ export const settings = {
   network: setting(text, 'testnet', 'name of the network; peers of another network are refused'),
   arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
   arweaveWallet: setting(z.string(), '', 'JWK file (RSA) of the wallet that pays for settlement; needed by an SU'),
+  keyPassphraseFile: setting(z.string(), '', 'file whose first line is the passphrase of the key'),
+  keyPassphrase: {
+    ...setting(z.string(), '', 'passphrase of the key; better in a file, or typed at the start'),
+    secret: true,
+  },
+  insecurePlaintextKey: setting(flag, false, 'run with a key that is not encrypted, on a network that is no testnet'),
+  remoteSigner: setting(z.string(), '', 'signer that holds the unit key: http://127.0.0.1:port or unix:/path'),
   p2pListen: setting(texts, ['/ip4/127.0.0.1/tcp/0'], 'libp2p addresses to listen on'),
   p2pAnnounce: setting(texts, [], 'libp2p addresses to tell others instead of those listened on'),
   bootstrap: setting(texts, [], 'libp2p addresses of nodes to join through'),

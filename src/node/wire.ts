@@ -41,7 +41,7 @@ import { LocationPublisher } from '../units/scheduler/location.ts'
 import { UnitTracer } from '../units/trace/trace.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
 import { CheckThreads } from './check-threads.ts'
-import type { LoadedKey } from './keys.ts'
+import type { NodeKeys } from './identity.ts'
 import { LoadMeter } from './load.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
@@ -58,7 +58,7 @@ import {
 
 export interface WireInput {
   readonly options: NodeOptions
-  readonly key: LoadedKey
+  readonly keys: NodeKeys
   readonly telemetry: NodeTelemetry
   readonly store: Store
   /** Of checkpoints alone. */
@@ -79,9 +79,9 @@ export interface WiredNode {
 
 /** The composition root: every `new` of an adapter and of a unit, and the order in which they live. */
 export function wireNode(input: WireInput): WiredNode {
-  const { options, key, telemetry, store, certificate, version } = input
+  const { options, keys, telemetry, store, certificate, version } = input
   const { log } = telemetry
-  const { signer } = key
+  const { signer } = keys
   const { address } = signer
   const clock = systemClock
   const params = networkParams(options)
@@ -89,7 +89,7 @@ export function wireNode(input: WireInput): WiredNode {
   const arweave = new GatewayClient(telemetry, { gatewayUrl: options.arweaveUrl, wallet: payerWallet(options) })
 
   const host = new Libp2pHost(telemetry, {
-    privateKey: key.jwk,
+    privateKey: keys.peer,
     listen: options.p2pListen,
     announce: options.p2pAnnounce,
     bootstrap: options.bootstrap,
@@ -111,6 +111,7 @@ export function wireNode(input: WireInput): WiredNode {
     certificate: certificate.der,
     network,
     formats: pool?.formats ?? [],
+    peerSignature: keys.peerSignature(network),
     load: load.percent(compute?.status().waiting ?? 0),
     warm: compute?.warm(maxWarm).map(process => process.slice(0, warmPrefixLength)),
   })

@@ -26,6 +26,11 @@ export interface UnitRecord {
   readonly expiresAt: number
   /** Module-Formats that its CU evaluates. */
   readonly formats: readonly string[]
+  /**
+   * Where the unit key is not the peer's own: the peer key's Ed25519 signature over `peerBinding`, in base64url. It shows
+   * that the peer agrees to speak for the unit.
+   */
+  readonly peerSignature?: string | undefined
   /** How busy it says it is, in percent. */
   readonly load?: number | undefined
   /** The first characters of the ids of some Processes that its CU has live: where asking is cheapest. A hint. */
@@ -52,6 +57,7 @@ export const draftUnitRecord = (record: UnitRecordFields): Draft => ({
     ...record.roles.map((value): Tag => ({ name: 'Role', value })),
     ...record.multiaddrs.map((value): Tag => ({ name: 'Multiaddr', value })),
     ...record.formats.map((value): Tag => ({ name: 'Module-Format', value })),
+    ...(record.peerSignature === undefined ? [] : tagsOf(['Peer-Signature', record.peerSignature])),
     ...(record.load === undefined ? [] : tagsOf(['Load', String(record.load)])),
     ...(record.warm === undefined || record.warm.length === 0 ? [] : tagsOf(['Warm', record.warm.join(' ')])),
   ],
@@ -61,6 +67,12 @@ export const draftUnitRecord = (record: UnitRecordFields): Draft => ({
 export const warmPrefixLength = 8
 /** Processes named in `warm` at the most. */
 export const maxWarm = 64
+
+const optional = <K extends string>(name: K, value: string | undefined): { readonly [P in K]?: string } =>
+  value === undefined ? {} : ({ [name]: value } as { readonly [P in K]: string })
+
+/** What a peer key signs to speak for a unit. Nothing else it signs begins so. */
+export const peerBinding = (network: string, unit: Address): string => `aonet peer of unit\n${network}\n${unit}`
 
 /** What a unit may say of itself and nobody relies on: what cannot be read counts as not said. */
 function parseHints(tags: readonly Tag[]): Pick<UnitRecord, 'load' | 'warm'> {
@@ -94,6 +106,7 @@ export function parseUnitRecord(item: DataItem): UnitRecord {
       issuedAt: parseNonce(requireTag(tags, 'Issued-At'), 'Issued-At'),
       expiresAt: parseNonce(requireTag(tags, 'Expires-At'), 'Expires-At'),
       formats: tagValues(tags, 'Module-Format'),
+      ...optional('peerSignature', tagValue(tags, 'Peer-Signature')),
       ...parseHints(tags),
       raw: item.raw,
     }

@@ -2,46 +2,80 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
-import { configFile } from '../../node/config.ts'
-import { createKey } from '../../node/keys.ts'
-import { settings } from '../../node/settings.ts'
+import { configFile, loadConfig } from '../../node/config.ts'
+import { createKey, isEncryptedKey, type LoadedKey, loadKey } from '../../node/keys.ts'
+import { flagName, type NodeOptions, settings } from '../../node/settings.ts'
 import { type OutputOptions, printResult } from '../output.ts'
+import { ask, canAsk, knownPassphrase, newPassphrase, type PassphraseOptions } from '../prompt.ts'
 
-interface InitOptions extends OutputOptions {
+interface InitOptions extends OutputOptions, PassphraseOptions {
   readonly dataDir: string
   readonly force?: boolean
+  readonly yes?: boolean
 }
 
-export const initCommand = (): Command =>
-  new Command('init')
+/** What is asked for, or given by a flag of the same name; the rest is for an editor. */
+const asked = ['network', 'roles', 'bootstrap', 'arweaveUrl', 'arweaveWallet'] as const
+
+export function initCommand(): Command {
+  const command = new Command('init')
     .description('Make a data directory with a key and a commented configuration file.')
     .option('--data-dir <directory>', settings.dataDir.help, settings.dataDir.initial)
     .option('--force', 'write the configuration anew; the key is never replaced')
+    .option('--yes', 'ask nothing but a passphrase')
+    .option('--passphrase-file <file>', 'file whose first line is the passphrase for the key')
+    .option('--insecure-plaintext-key', 'do not encrypt the key: for testnets')
+  for (const name of asked) command.option(`--${flagName(name)} <value>`, settings[name].help)
+  return command
     .addHelpText('after', '\nExample:\n  aonet init --data-dir my-node && aonet start --config my-node/config.yaml')
-    .action((options: InitOptions) => {
-      const { dataDir } = options
-      const config = join(dataDir, 'config.yaml')
-      if (existsSync(config) && options.force !== true) {
-        throw new AoError(
-          'INVALID_ARGUMENT',
-          `${config} exists already`,
-          { file: config },
-          {
-            hint: 'Edit it, or write it anew with --force.',
-          },
-        )
-      }
-      mkdirSync(dataDir, { recursive: true })
-      const key = join(dataDir, 'key.json')
-      const { address } = createKey(key, 'ed25519').signer
-      writeFileSync(config, configFile({ dataDir }))
-      const text = [
-        `address  ${address}`,
-        `key      ${key} (not encrypted; only you may read it; keep a copy in a safe place)`,
-        `config   ${config}`,
-        '',
-        'Next: set `bootstrap` and `arweaveUrl` in the configuration, then',
-        `  aonet start --config ${config}`,
-      ].join('\n')
-      printResult(text, { address, key, config }, options)
-    })
+    .action((options: InitOptions & Partial<NodeOptions>) => init(options))
+}
+
+async function init(options: InitOptions & Partial<NodeOptions>): Promise<void> {
+  const { dataDir } = options
+  const config = join(dataDir, 'config.yaml')
+  if (existsSync(config) && options.force !== true) {
+    const hint = 'Edit it, or write it anew with --force.'
+    throw new AoError('INVALID_ARGUMENT', `${config} exists already`, { file: config }, { hint })
+  }
+  const chosen = await choose(options)
+  const file = join(dataDir, 'key.json')
+  mkdirSync(dataDir, { recursive: true })
+  const { signer, encrypted } = await keyIn(file, options)
+  const plain = encrypted ? {} : { insecurePlaintextKey: true }
+  writeFileSync(config, configFile({ dataDir, ...chosen, ...plain }))
+  const text = [
+    `address  ${signer.address}`,
+    `key      ${file} (${encrypted ? 'encrypted' : 'not encrypted'}; only you may read it; keep a copy in a safe place)`,
+    `config   ${config}`,
+    '',
+    ...(chosen.bootstrap === undefined || chosen.arweaveUrl === undefined
+      ? ['Next: set `bootstrap` and `arweaveUrl` in the configuration, then']
+      : ['Next:']),
+    `  aonet start --config ${config}`,
+  ].join('\n')
+  printResult(text, { address: signer.address, key: file, config, encrypted }, options)
+}
+
+async function keyIn(file: string, options: InitOptions): Promise<LoadedKey> {
+  const hint = 'Move the file away to have a new key made.'
+  if (!existsSync(file)) return createKey(file, 'ed25519', await newPassphrase(options))
+  return loadKey(file, hint, isEncryptedKey(file, hint) ? await knownPassphrase(options, file) : undefined)
+}
+
+/** By flags, and by questions where somebody sits there. @throws AoError `INVALID_CONFIG` */
+async function choose(options: InitOptions & Partial<NodeOptions>): Promise<Partial<NodeOptions>> {
+  const given: Record<string, unknown> = {}
+  for (const name of asked) {
+    const flag = (options as unknown as Record<string, unknown>)[name]
+    const { initial, help } = settings[name]
+    if (flag !== undefined) given[name] = flag
+    else if (canAsk() && options.yes !== true) {
+      const proposed = Array.isArray(initial) ? initial.join(',') : String(initial)
+      const answer = await ask(help, proposed)
+      if (answer !== proposed) given[name] = answer
+    }
+  }
+  const checked = loadConfig({ flags: given })
+  return Object.fromEntries(Object.keys(given).map(name => [name, checked[name as keyof NodeOptions]]))
+}

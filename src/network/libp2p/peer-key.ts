@@ -1,9 +1,9 @@
 import '../../lib/polyfill.ts'
-import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import { privateKeyFromRaw, publicKeyFromRaw } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey, peerIdFromPublicKey } from '@libp2p/peer-id'
-import { concat, fromBase64Url } from '../../lib/bytes.ts'
+import { peerIdFromPrivateKey, peerIdFromPublicKey, peerIdFromString } from '@libp2p/peer-id'
+import { concat, fromBase64Url, toBase64Url, utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { PrivateJwk } from '../../protocol/keys.ts'
 
@@ -36,3 +36,22 @@ export const peerIdOf = (jwk: PrivateJwk): string => peerIdFromPrivateKey(libp2p
 /** The libp2p PeerId of an Ed25519 public key of 32 bytes, as it stands in a data item. */
 export const peerIdOfPublicKey = (ownerKey: Uint8Array): string =>
   peerIdFromPublicKey(publicKeyFromRaw(ownerKey)).toString()
+
+/** A peer key's signature over a text, in base64url. */
+export function signAsPeer(jwk: PrivateJwk, text: string): string {
+  const key = createPrivateKey({ key: jwk as Record<string, string>, format: 'jwk' })
+  return toBase64Url(sign(null, utf8(text), key))
+}
+
+/** Whether the key that the PeerId stands for signed the text. False for a PeerId that is no Ed25519 key. */
+export function isSignedByPeer(peer: string, text: string, signature: string): boolean {
+  try {
+    const { publicKey } = peerIdFromString(peer)
+    if (publicKey?.type !== 'Ed25519') return false
+    const x = toBase64Url(publicKey.raw)
+    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
+    return verify(null, utf8(text), key, fromBase64Url(signature))
+  } catch {
+    return false
+  }
+}

@@ -1,7 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
-import { parseUnitRecord, type UnitRecord } from '../../protocol/unit-record.ts'
-import { peerIdOfPublicKey } from './peer-key.ts'
+import { parseUnitRecord, peerBinding, type UnitRecord } from '../../protocol/unit-record.ts'
+import { isSignedByPeer, peerIdOfPublicKey } from './peer-key.ts'
 
 /** Bytes of a whole signed record: certificate, a dozen addresses and the signature of an RSA key fit. */
 export const maxRecordBytes = 8 * 1024
@@ -46,9 +46,14 @@ function checkLimits(record: UnitRecord): void {
 }
 
 function checkPeer(record: UnitRecord, item: DataItem): void {
-  // One key is both: nobody can take another's PeerId. The record of an RSA unit names a peer of its choice.
-  if (item.signatureType === 2 && record.peer !== peerIdOfPublicKey(item.ownerKey)) {
-    throw invalid('its PeerId is not that of the key which signed it')
+  // One key is both, or the peer key says itself for which unit it speaks: nobody can take another's PeerId.
+  const isOwn = item.signatureType === 2 && record.peer === peerIdOfPublicKey(item.ownerKey)
+  const binding = peerBinding(record.network, record.address)
+  if (!isOwn && record.peerSignature === undefined) {
+    throw invalid('its PeerId is not that of the key which signed it, and the peer has not signed for it')
+  }
+  if (!isOwn && !isSignedByPeer(record.peer, binding, record.peerSignature ?? '')) {
+    throw invalid('the key of its PeerId did not sign for this unit')
   }
   if (!record.multiaddrs.every(address => address.endsWith(`/p2p/${record.peer}`))) {
     throw invalid('a multiaddr does not end in its PeerId')

@@ -40,14 +40,41 @@ describe('the command line', function () {
   })
 
   it('init writes a key only its owner may read and a commented configuration, and does not overwrite', async () => {
-    const { code, out } = await runCli(['init', '--data-dir', 'n', '--json'], { cwd })
+    const { code, out } = await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key', '--json'], { cwd })
     assert.equal(code, 0)
     const { address } = JSON.parse(out) as { address: string }
     assert.match(address, /^[\w-]{43}$/)
     assert.equal(statSync(join(cwd, 'n', 'key.json')).mode & 0o777, 0o600)
     const config = readFileSync(join(cwd, 'n', 'config.yaml'), 'utf8')
     for (const name of settingNames) assert.match(config, new RegExp(`^#? ?${name}:`, 'm'))
-    assertFailure(await runCli(['init', '--data-dir', 'n'], { cwd }), 'INVALID_ARGUMENT', /exists already/)
+    assertFailure(
+      await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd }),
+      'INVALID_ARGUMENT',
+      /exists already/,
+    )
+  })
+
+  it('init and keys keep the key under a passphrase, import a wallet, and give nothing away without it', async () => {
+    assertFailure(await runCli(['init', '--data-dir', 'n'], { cwd }), 'INVALID_ARGUMENT', /a passphrase is needed/)
+    writeFileSync(join(cwd, 'one'), 'correct horse\n', { mode: 0o600 })
+    writeFileSync(join(cwd, 'two'), 'battery staple\n', { mode: 0o600 })
+    const made = await runCli(['init', '--data-dir', 'n', '--passphrase-file', 'one', '--json'], { cwd })
+    const { address } = JSON.parse(made.out) as { address: string }
+    assert.doesNotMatch(readFileSync(join(cwd, 'n', 'key.json'), 'utf8'), /"d"/)
+    const keys = (...args: string[]) => runCli(['keys', ...args, '--data-dir', 'n', '--json'], { cwd })
+    assert.deepEqual(JSON.parse((await keys('show')).out).encrypted, true)
+    assert.match((await keys('export', 'out.json', '--passphrase-file', 'two')).error, /UNAUTHENTICATED/)
+    assert.ok(!existsSync(join(cwd, 'out.json')))
+    const changed = await keys('passphrase', '--passphrase-file', 'one', '--new-passphrase-file', 'two')
+    assert.equal(changed.code, 0, changed.error)
+    assert.equal((await keys('export', 'out.json', '--passphrase-file', 'two')).code, 0)
+    assert.equal(statSync(join(cwd, 'out.json')).mode & 0o777, 0o600)
+    const imported = await runCli(
+      ['keys', 'import', 'out.json', '--data-dir', 'm', '--passphrase-file', 'one', '--json'],
+      { cwd },
+    )
+    assert.equal((JSON.parse(imported.out) as { address: string }).address, address)
+    assertFailure(await runCli(['start', '--data-dir', 'm'], { cwd }), 'INVALID_CONFIG', /none is given/)
   })
 
   it('start names every mistake of a configuration at once', async () => {
@@ -69,7 +96,7 @@ describe('the command line', function () {
   })
 
   it('start says which port is taken', async () => {
-    await runCli(['init', '--data-dir', 'n'], { cwd })
+    await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd })
     const blocker = createServer().listen(0, '127.0.0.1')
     await once(blocker, 'listening')
     const { port } = blocker.address() as { port: number }
@@ -89,7 +116,7 @@ describe('the command line', function () {
   })
 
   it('a second node on the same data directory is refused, and the first goes on', async () => {
-    await runCli(['init', '--data-dir', 'n'], { cwd })
+    await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd })
     const args = ['start', '--data-dir', 'n', '--roles', 'MU', '--arweave-url', 'http://127.0.0.1:9']
     const first = spawn(process.execPath, [cliPath, ...args], { cwd })
     try {

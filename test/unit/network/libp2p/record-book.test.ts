@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { AoError } from '../../../../src/lib/errors.ts'
-import { peerIdOf } from '../../../../src/network/libp2p/peer-key.ts'
+import { peerIdOf, signAsPeer } from '../../../../src/network/libp2p/peer-key.ts'
 import { RecordBook } from '../../../../src/network/libp2p/record-book.ts'
 import type { Address } from '../../../../src/protocol/ids.ts'
-import { generateKey } from '../../../../src/protocol/keys.ts'
+import { generateKey, signerFromJwk } from '../../../../src/protocol/keys.ts'
+import { peerBinding } from '../../../../src/protocol/unit-record.ts'
 import { testJwk, testSigner } from '../../../support/builders.ts'
 import { aRecord, mutated, network, type RecordOptions, StillClock } from './records.ts'
 
@@ -96,10 +97,18 @@ describe('network/libp2p/record-book', () => {
       assert.equal(book.all().length, 0)
     })
 
-    it('takes a record signed by an RSA key, whose PeerId is a key of its own', async function () {
+    it('takes a record signed by an RSA key only if the peer it names has signed for that unit', async function () {
       this.timeout(60_000) // finding two primes of 2048 bits takes what it takes
-      const outcome = await judge('peer-of-rsa', { jwk: generateKey('rsa') })
-      assert.equal(outcome, 'new')
+      const jwk = generateKey('rsa')
+      const binding = (net = network): string => peerBinding(net, signerFromJwk(jwk).address)
+      const signed = (key: string, text: string): RecordOptions => ({
+        jwk,
+        peerSignature: signAsPeer(testJwk(key), text),
+      })
+      await assert.rejects(judge('peer-of-rsa', { jwk }), { code: 'INVALID_RECORD', message: /has not signed/ })
+      await assert.rejects(judge('peer-of-rsa', signed('another', binding())), { code: 'INVALID_RECORD' })
+      await assert.rejects(judge('peer-of-rsa', signed('peer-of-rsa', binding('M'))), { code: 'INVALID_RECORD' })
+      assert.equal(await judge('peer-of-rsa', signed('peer-of-rsa', binding())), 'new')
     })
 
     it('does not verify keys that no unit has', async () => {

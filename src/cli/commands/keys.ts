@@ -1,0 +1,106 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { AoError } from '../../lib/errors.ts'
+import { addressOfKeyFile, isEncryptedKey, loadKey, saveKey } from '../../node/keys.ts'
+import { settings } from '../../node/settings.ts'
+import { type PrivateJwk, signerFromJwk } from '../../protocol/keys.ts'
+import { type OutputOptions, printResult } from '../output.ts'
+import { knownPassphrase, newPassphrase, type PassphraseOptions } from '../prompt.ts'
+
+interface Options extends OutputOptions, PassphraseOptions {
+  readonly dataDir: string
+  readonly newPassphraseFile?: string
+}
+
+/** The unit key of a node: what it is, and how to change what protects it. The node must be stopped for nothing of it. */
+export const keysCommand = (): Command =>
+  new Command('keys')
+    .description('Show, import, protect and export the key of a node.')
+    .addCommand(located('show', 'Say whose key it is, without opening it.').action(show))
+    .addCommand(
+      protectable(located('import', 'Take an Arweave wallet (RSA JWK) or an Ed25519 JWK as the key of the node.'))
+        .argument('<file>', 'JWK file')
+        .action(importKey),
+    )
+    .addCommand(
+      protectable(located('passphrase', 'Put the key under a passphrase, or under another one.'))
+        .option('--new-passphrase-file <file>', 'file whose first line is the new passphrase')
+        .action(changePassphrase),
+    )
+    .addCommand(
+      located('export', 'Write the key to a file as a plain JWK, which only you may read.')
+        .option('--passphrase-file <file>', 'file whose first line is the passphrase')
+        .argument('<file>', 'file to write')
+        .action(exportKey),
+    )
+
+const located = (name: string, description: string): Command =>
+  new Command(name)
+    .description(description)
+    .option('--data-dir <directory>', settings.dataDir.help, settings.dataDir.initial)
+
+const protectable = (command: Command): Command =>
+  command
+    .option('--passphrase-file <file>', 'file whose first line is the passphrase')
+    .option('--insecure-plaintext-key', 'write the key as it is: for testnets')
+
+function show(options: Options): void {
+  const file = keyFile(options)
+  const address = addressOfKeyFile(file, hint(options))
+  const encrypted = isEncryptedKey(file, hint(options))
+  const text = [`address    ${address}`, `key        ${file}`, `encrypted  ${encrypted ? 'yes' : 'no'}`].join('\n')
+  printResult(text, { address, file, encrypted }, options)
+}
+
+async function importKey(source: string, options: Options): Promise<void> {
+  const file = keyFile(options)
+  assertAbsent(file)
+  const jwk = readJwk(source)
+  const { address } = signerFromJwk(jwk)
+  saveKey(file, jwk, await newPassphrase(options))
+  printResult(`Imported ${address} to ${file}. Delete ${source} when you have a copy.`, { address, file }, options)
+}
+
+async function changePassphrase(options: Options): Promise<void> {
+  const file = keyFile(options)
+  const { jwk, signer } = await opened(file, options)
+  const next = await newPassphrase(
+    { passphraseFile: options.newPassphraseFile, insecurePlaintextKey: options.insecurePlaintextKey },
+    'the key from now on',
+  )
+  saveKey(file, jwk, next)
+  const peerFile = join(options.dataDir, 'peer-key.json')
+  if (existsSync(peerFile)) saveKey(peerFile, (await opened(peerFile, options)).jwk, next)
+  const text = next === undefined ? 'The key is not encrypted any more.' : 'The key is under its new passphrase.'
+  printResult(text, { address: signer.address, file, encrypted: next !== undefined }, options)
+}
+
+async function exportKey(target: string, options: Options): Promise<void> {
+  assertAbsent(target)
+  const { jwk, signer } = await opened(keyFile(options), options)
+  saveKey(target, jwk, undefined)
+  const text = `Wrote the key of ${signer.address} to ${target}, not encrypted.`
+  printResult(text, { address: signer.address, file: target }, options)
+}
+
+const keyFile = ({ dataDir }: Options): string => join(dataDir, 'key.json')
+const hint = ({ dataDir }: Options): string => `Make one with: aonet init --data-dir ${dataDir}`
+
+async function opened(file: string, options: Options): Promise<ReturnType<typeof loadKey>> {
+  if (!isEncryptedKey(file, hint(options))) return loadKey(file, hint(options))
+  return loadKey(file, hint(options), await knownPassphrase(options, file))
+}
+
+function readJwk(file: string): PrivateJwk {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as PrivateJwk
+  } catch (cause) {
+    throw new AoError('INVALID_ARGUMENT', `cannot read ${file} as JSON`, { file }, { cause, hint: 'Check the path.' })
+  }
+}
+
+function assertAbsent(file: string): void {
+  if (!existsSync(file)) return
+  throw new AoError('INVALID_ARGUMENT', `${file} exists already`, { file }, { hint: 'Move it to a safe place first.' })
+}

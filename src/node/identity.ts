@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AoError } from '../lib/errors.ts'
+import { signAsPeer } from '../network/libp2p/peer-key.ts'
+import type { PrivateJwk, Signer } from '../protocol/keys.ts'
+import { peerBinding } from '../protocol/unit-record.ts'
+import { createKey, type LoadedKey, loadKey } from './keys.ts'
+import { connectRemoteSigner } from './remote-signer.ts'
+import type { NodeOptions } from './settings.ts'
+
+/** What a node signs with: as a unit, and as a libp2p peer. One Ed25519 key can be both. */
+export interface NodeKeys {
+  readonly signer: Signer
+  /** Ed25519, at hand: noise needs it for each connection. */
+  readonly peer: PrivateJwk
+  /** Whether the unit key lies unprotected on the disk. */
+  readonly plain: boolean
+  /** For the unit record, where the two are not one. */
+  peerSignature(network: string): string | undefined
+}
+
+/**
+ * The keys of a node: the unit key from its file or from a remote signer; where it cannot be the peer key too, one of
+ * its own beside it, made at the first start.
+ *
+ * @throws AoError `INVALID_CONFIG` | `UNAUTHENTICATED` as `loadKey`, `PEER_UNREACHABLE` from a remote signer.
+ */
+export async function loadNodeKeys(options: NodeOptions, keyFile: string): Promise<NodeKeys> {
+  const { dataDir, remoteSigner } = options
+  const passphrase = passphraseOf(options)
+  const peerFile = join(dataDir, 'peer-key.json')
+  if (remoteSigner !== '') {
+    const signer = await connectRemoteSigner(remoteSigner)
+    return apart(signer, createKey(peerFile, 'ed25519', passphrase).jwk, false)
+  }
+  const key = loadKey(keyFile, `Make one with: aonet init --data-dir ${dataDir}`, passphrase)
+  if (!key.encrypted) assertPlainAllowed(keyFile, options)
+  if (key.jwk['kty'] === 'OKP') return own(key)
+  const peer = createKey(peerFile, 'ed25519', key.encrypted ? passphrase : undefined)
+  return apart(key.signer, peer.jwk, !key.encrypted)
+}
+
+/** @throws AoError `INVALID_CONFIG` if the file that should hold it cannot be read. */
+export function passphraseOf({ keyPassphrase, keyPassphraseFile }: NodeOptions): string | undefined {
+  if (keyPassphrase !== '') return keyPassphrase
+  return keyPassphraseFile === '' ? undefined : readPassphraseFile(keyPassphraseFile)
+}
+
+/** The first line of a file. @throws AoError `INVALID_CONFIG` */
+export function readPassphraseFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? ''
+  } catch (cause) {
+    const hint = 'Check the path and that this user may read it.'
+    throw new AoError('INVALID_CONFIG', 'the file with the passphrase cannot be read', { file }, { cause, hint })
+  }
+}
+
+/** On a testnet a plain key is what newcomers have; anywhere else somebody has to have chosen it. */
+function assertPlainAllowed(file: string, { network, insecurePlaintextKey }: NodeOptions): void {
+  if (network === 'testnet' || insecurePlaintextKey) return
+  const hint = 'Encrypt it with `aonet keys passphrase`, or say --insecure-plaintext-key true.'
+  throw new AoError('INVALID_CONFIG', `the key ${file} is not encrypted`, { file, network }, { hint })
+}
+
+const own = ({ signer, jwk, encrypted }: LoadedKey): NodeKeys => ({
+  ...{ signer, peer: jwk, plain: !encrypted },
+  peerSignature: () => undefined,
+})
+
+const apart = (signer: Signer, peer: PrivateJwk, plain: boolean): NodeKeys => ({
+  ...{ signer, peer, plain },
+  peerSignature: network => signAsPeer(peer, peerBinding(network, signer.address)),
+})
