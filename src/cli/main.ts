@@ -6,6 +6,7 @@ import { devnetCommand } from './commands/devnet.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { moduleCommand } from './commands/module.ts'
+import { logsCommand, peersCommand } from './commands/peers.ts'
 import { dryRunCommand, evalCommand, resultCommand, sendCommand, spawnCommand } from './commands/process.ts'
 import { signGuardCommand } from './commands/sign-guard.ts'
 import { startCommand } from './commands/start.ts'
@@ -35,6 +36,8 @@ for (const command of [
   initCommand(),
   startCommand(),
   keysCommand(),
+  peersCommand(),
+  logsCommand(),
   statusCommand(),
   spawnCommand(),
   sendCommand(),

@@ -69,6 +69,13 @@ export const settings = {
   p2pAnnounce: setting(texts, [], 'libp2p addresses to tell others instead of those listened on'),
   bootstrap: setting(texts, [], 'libp2p addresses of nodes to join through'),
   mdns: setting(flag, false, 'find nodes on the local network by multicast DNS'),
+  denyPeers: setting(texts, [], 'PeerIds never talked to'),
+  allowPeers: setting(texts, [], 'PeerIds talked to, and no others; empty for all'),
+  privateNetworkKeyFile: setting(
+    z.string(),
+    '',
+    'pre-shared key (swarm.key) of a private network: without it no peer gets past the first byte',
+  ),
   dht: setting(flag, true, 'take part in the DHT: find units by their address, and keep a share of their records'),
   grpcHost: setting(text, '127.0.0.1', 'address the gRPC services listen on'),
   grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),

@@ -6,11 +6,19 @@ import type { LogFacts, Logger, Metrics, Telemetry } from '../lib/telemetry.ts'
 export interface NodeTelemetry extends Telemetry {
   /** Prometheus text. */
   metricsText(): Promise<string>
+  /** The least severe line to write from now on, by every logger of the node. */
+  setLevel(level: LogLevel): void
 }
 
-export function createTelemetry(options: { readonly level: string; readonly node: string }): NodeTelemetry {
+const severity = { error: 0, warn: 1, info: 2, debug: 3 } as const
+export type LogLevel = keyof typeof severity
+export const isLogLevel = (text: unknown): text is LogLevel => typeof text === 'string' && Object.hasOwn(severity, text)
+
+export function createTelemetry(options: { readonly level: LogLevel; readonly node: string }): NodeTelemetry {
+  // pino gives each child a level of its own when it is made: what can change later is kept beside it.
+  const limit = { severity: severity[options.level] as number }
   const root = pino({
-    level: options.level,
+    level: 'debug',
     base: { node: options.node },
     messageKey: 'event',
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -19,20 +27,28 @@ export function createTelemetry(options: { readonly level: string; readonly node
   })
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  return { log: pinoLogger(root), metrics: promMetrics(registry), metricsText: () => registry.metrics() }
+  return {
+    log: pinoLogger(root, limit),
+    metrics: promMetrics(registry),
+    metricsText: () => registry.metrics(),
+    setLevel: level => {
+      limit.severity = severity[level]
+    },
+  }
 }
 
-const pinoLogger = (log: Pino): Logger => {
+const pinoLogger = (log: Pino, limit: { readonly severity: number }): Logger => {
   const at =
-    (level: 'error' | 'warn' | 'info' | 'debug') =>
-    (event: string, facts: LogFacts = {}): void =>
-      log[level](facts, event)
+    (level: LogLevel) =>
+    (event: string, facts: LogFacts = {}): void => {
+      if (severity[level] <= limit.severity) log[level](facts, event)
+    }
   return {
     error: at('error'),
     warn: at('warn'),
     info: at('info'),
     debug: at('debug'),
-    child: facts => pinoLogger(log.child(facts)),
+    child: facts => pinoLogger(log.child(facts), limit),
   }
 }
 

@@ -1,6 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { AoError } from '../lib/errors.ts'
-import type { CallerLimits } from '../network/grpc/callers.ts'
 import { type NetworkParams, testnetParams } from '../protocol/params.ts'
 import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
@@ -85,9 +84,3 @@ export function payerWallet({ roles, arweaveWallet }: NodeOptions) {
     { hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.' },
   )
 }
-
-/** What callers may ask over gRPC: twice the rate in a burst. */
-export const callerLimits = ({ grpcCallsPerSecond, grpcUnitCallsPerSecond }: NodeOptions): CallerLimits => ({
-  stranger: { perSecond: grpcCallsPerSecond, burst: 2 * grpcCallsPerSecond, maxOpen: 512 },
-  unit: { perSecond: grpcUnitCallsPerSecond, burst: 2 * grpcUnitCallsPerSecond, maxOpen: 1024 },
-})

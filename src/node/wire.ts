@@ -17,7 +17,6 @@ import { GrpcServer } from '../network/grpc/server.ts'
 import { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
-import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
@@ -40,13 +39,15 @@ import { RoutedScheduler } from '../units/routing/routed-scheduler.ts'
 import { LocationPublisher } from '../units/scheduler/location.ts'
 import { UnitTracer } from '../units/trace/trace.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
+import { AdminServer, adminSocketPath } from './admin.ts'
+import { adminCalls } from './admin-calls.ts'
 import { CheckThreads } from './check-threads.ts'
 import type { NodeKeys } from './identity.ts'
 import { LoadMeter } from './load.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
+import { callerLimits, libp2pHost } from './wire-network.ts'
 import {
-  callerLimits,
   computeUnit,
   messengerUnit,
   networkParams,
@@ -88,18 +89,8 @@ export function wireNode(input: WireInput): WiredNode {
   const network = paramsHash(params)
   const arweave = new GatewayClient(telemetry, { gatewayUrl: options.arweaveUrl, wallet: payerWallet(options) })
 
-  const host = new Libp2pHost(telemetry, {
-    privateKey: keys.peer,
-    listen: options.p2pListen,
-    announce: options.p2pAnnounce,
-    bootstrap: options.bootstrap,
-    mdns: options.mdns,
-    dht: options.dht,
-    networkHash: network,
-    allowSameIp: params.network === 'testnet',
-    version,
-    limits: defaultHostLimits,
-  })
+  const isTestnet = params.network === 'testnet'
+  const host = libp2pHost(options, telemetry, { keys, networkHash: network, isTestnet, version })
   const gossip = new Libp2pGossip({ ...telemetry, host })
   const pool = vmPool(options, telemetry)
   const load = new LoadMeter()
@@ -205,6 +196,7 @@ export function wireNode(input: WireInput): WiredNode {
       units,
       callers: {
         identify: der => directory.byCertificate(der),
+        isRefused: ({ peer }) => host.isRefused(peer),
         onExcess: ({ peer }) => host.ledger.blame(peer, 'grpc-rate'),
       },
       node: {
@@ -255,6 +247,11 @@ export function wireNode(input: WireInput): WiredNode {
       ? undefined
       : new LocationPublisher({ signer, arweave, clock, telemetry, url: () => `${httpUrl()}/su` })
 
+  const admin = new AdminServer(
+    { log, calls: adminCalls({ host, gossip, directory, telemetry, status }) },
+    adminSocketPath(options.dataDir),
+  )
+
   // Doors and the advertisement open last and close first; the units behind them stop after.
   const parts: readonly (Component | undefined)[] = [
     new CheckThreads(telemetry),
@@ -272,6 +269,7 @@ export function wireNode(input: WireInput): WiredNode {
     http,
     directory,
     location,
+    admin,
   ]
   const components = new ComponentList(
     'node',

@@ -1,16 +1,22 @@
 import { Command } from 'commander'
+import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import { formatTable } from '../../testnet/table.ts'
+import type { NodeConnection } from '../../network/grpc/connect.ts'
+import { formatTable, LiveScreen } from '../../testnet/table.ts'
 import { endpointOf } from '../../testnet/testnet.ts'
 import { type ConnectOptions, runningTestnet } from '../connect.ts'
 import { type OutputOptions, printResult } from '../output.ts'
+import { stopAsked } from '../run.ts'
+
+const watchMs = 1_000
 
 export const statusCommand = (): Command =>
   new Command('status')
     .description('What a node says of itself and of the units it knows.')
     .option('--node <endpoint>', 'gRPC endpoint of the node; by default the first of the testnet that runs here')
     .option('--testnet <directory>', 'directory of the testnet to look for')
-    .action(async (options: ConnectOptions & OutputOptions) => {
+    .option('--watch', 'show it anew every second until Ctrl-C')
+    .action(async (options: ConnectOptions & OutputOptions & { readonly watch?: boolean }) => {
       const [first] = runningTestnet(options)?.nodes ?? []
       const endpoint = options.node ?? process.env['AONET_NODE'] ?? (first && endpointOf(first))
       if (endpoint === undefined) {
@@ -24,27 +30,45 @@ export const statusCommand = (): Command =>
         )
       }
       const { connectNode } = await import('../../network/grpc/connect.ts')
-      const node = await connectNode(endpoint, {})
-      try {
-        const units = await node.listUnits()
-        const facts = Object.entries(node.info.status).map(
-          ([name, value]) => `${name.padEnd(12)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
-        )
-        const table = formatTable(
-          ['UNIT', 'ROLES', 'GRPC', 'EXPIRES IN S'],
-          units.map(({ address, roles, grpc, expiresAt }) => [
-            address,
-            roles.join('+'),
-            grpc,
-            Math.round((expiresAt - Date.now()) / 1000),
-          ]),
-        )
-        const value = {
-          ...node.info.status,
-          unitRecords: units.map(({ raw: _, certificate: __, ...record }) => record),
-        }
-        printResult([...facts, '', table].join('\n'), value, options)
-      } finally {
-        await node.close()
+      if (options.watch !== true) return show(await connectNode(endpoint, {}), options)
+      const screen = new LiveScreen()
+      const stopped = stopAsked()
+      for (let running = true; running; ) {
+        const node = await connectNode(endpoint, {})
+        const { text } = await statusOf(node).finally(() => node.close())
+        if (screen.live) screen.draw(text)
+        else process.stdout.write(`${text}\n\n`)
+        running = await Promise.race([stopped.then(() => false), sleep(watchMs).then(() => true)])
       }
     })
+
+async function show(node: NodeConnection, options: OutputOptions): Promise<void> {
+  try {
+    const { text, value } = await statusOf(node)
+    printResult(text, value, options)
+  } finally {
+    await node.close()
+  }
+}
+
+async function statusOf(node: NodeConnection): Promise<{ readonly text: string; readonly value: unknown }> {
+  const units = await node.listUnits()
+  const facts = Object.entries(node.info.status).map(
+    ([name, value]) => `${name.padEnd(12)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+  )
+  const table = formatTable(
+    ['UNIT', 'ROLES', 'LOAD %', 'GRPC', 'EXPIRES IN S'],
+    units.map(({ address, roles, load, grpc, expiresAt }) => [
+      address,
+      roles.join('+'),
+      load ?? '-',
+      grpc,
+      Math.round((expiresAt - Date.now()) / 1000),
+    ]),
+  )
+  const value = {
+    ...node.info.status,
+    unitRecords: units.map(({ raw: _, certificate: __, ...record }) => record),
+  }
+  return { text: [...facts, '', table].join('\n'), value }
+}

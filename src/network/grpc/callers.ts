@@ -13,6 +13,8 @@ export interface KnownCaller {
 export interface CallersDeps {
   /** Whose record carries this certificate (DER)? */
   identify?(certificate: Uint8Array): KnownCaller | undefined
+  /** Whether a unit is not served at all. */
+  isRefused?(caller: KnownCaller): boolean
   /** Told of each call that a known caller made above its limits. */
   onExcess?(caller: KnownCaller): void
 }
@@ -79,6 +81,10 @@ export class Callers {
 
   /** Counts one call. @returns why it is too much, if it is. */
   take(caller: Caller): AoError | undefined {
+    if (caller.known !== undefined && this.#deps.isRefused?.(caller.known) === true) {
+      const hint = 'Ask the operator of this node, or wait: a ban ends after two minutes.'
+      return new AoError('NOT_ALLOWED', 'this unit is not served here', { address: caller.key }, { hint })
+    }
     if (this.mayGoOn(caller)) return undefined
     if (caller.known !== undefined) this.#deps.onExcess?.(caller.known)
     return tooMuch('calls a second', this.#limitOf(caller)?.perSecond ?? 0)

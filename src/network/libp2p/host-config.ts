@@ -5,6 +5,7 @@ import type { KadDHT } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Libp2pOptions } from 'libp2p'
@@ -34,6 +35,12 @@ export interface Libp2pHostOptions {
   readonly bootstrap: readonly string[]
   /** Look for nodes on the local net. */
   readonly mdns: boolean
+  /** PeerIds never talked to. */
+  readonly deny?: readonly string[] | undefined
+  /** PeerIds talked to, and no others; all if it is empty. */
+  readonly allow?: readonly string[] | undefined
+  /** The content of a `swarm.key` file: only who has it gets past the first byte. */
+  readonly preSharedKey?: Uint8Array | undefined
   /** Take part in the DHT. Default true. */
   readonly dht?: boolean | undefined
   /** `paramsHash`: peers of another network are refused. */
@@ -71,6 +78,7 @@ export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2p
     nodeInfo: { name: 'aonet', version, userAgent: `aonet/${version}` },
     addresses: { listen: [...listen], announce: [...announce] },
     transports: transports ?? [tcp()],
+    ...(options.preSharedKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: options.preSharedKey }) }),
     connectionEncrypters: [noise()],
     // A connection carries gossip, identify, ping and records: 64 streams are plenty.
     streamMuxers: [yamux({ maxInboundStreams: 64, maxOutboundStreams: 64 })],

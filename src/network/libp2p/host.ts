@@ -103,6 +103,13 @@ export class Libp2pHost implements Component {
     return this.#refused.list()
   }
 
+  /** Whether nothing is taken from a peer, by any protocol: of another network, banned, or on the operator's list. */
+  isRefused(peer: string): boolean {
+    const { deny = [], allow = [] } = this.#options
+    if (deny.includes(peer) || (allow.length > 0 && !allow.includes(peer))) return true
+    return this.#refused.has(peer) || this.ledger.isBanned(peer)
+  }
+
   /** @throws AoError `NOT_READY` before start and after stop. */
   get pubsub(): GossipRouter {
     return this.#running().services.pubsub
@@ -159,7 +166,7 @@ export class Libp2pHost implements Component {
     throwIfAborted(signal)
     const libp2p = await createLibp2p(
       hostConfig(this.#options, {
-        isRefused: peer => this.#refused.has(peer) || this.ledger.isBanned(peer),
+        isRefused: peer => this.isRefused(peer),
         scoreOf: peer => this.ledger.scoreOf(peer),
         blame: (peer, reason) => this.ledger.blame(peer, reason),
       }),

@@ -104,6 +104,11 @@ export class PeerLedger {
       .sort((a, b) => b.bannedUntil - a.bannedUntil || b.points - a.points)
   }
 
+  /** Forgets what a peer did. Returns whether there was anything. */
+  forgive(peer: string): boolean {
+    return this.#entries.delete(peer)
+  }
+
   /** Tells of each ban. Returns how to stop. */
   onBan(listener: (peer: string, reason: Offence) => void): () => void {
     this.#listeners.add(listener)
