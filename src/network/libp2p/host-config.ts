@@ -92,7 +92,12 @@ export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2p
     // A late ping mostly means a busy machine: the default of 5 s cut healthy links under load. A process that
     // dies is seen at once by its closed socket.
     connectionMonitor: { pingTimeout: { minTimeout: pingTimeoutMs, maxTimeout: 2 * pingTimeoutMs } },
-    connectionGater: { denyDialPeer: deny, denyInboundEncryptedConnection: deny },
+    // A dial by address learns whom it has reached only after the handshake.
+    connectionGater: {
+      denyDialPeer: deny,
+      denyInboundEncryptedConnection: deny,
+      denyOutboundEncryptedConnection: deny,
+    },
     peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(networkHash) })] : [],
     services: {
       identify: identify(),
