@@ -60,6 +60,12 @@ export class WaoPeer {
     return cpuOf(this.#child.pid)
   }
 
+  /** Of its MU and its CU. */
+  get urls(): { readonly MU_URL: string; readonly CU_URL: string } {
+    const at = (offset: number): string => `http://127.0.0.1:${this.#port + offset}`
+    return { MU_URL: at(2), CU_URL: at(4) }
+  }
+
   /** A Process that knows the counter. */
   async spawn(): Promise<ProcessId> {
     const tags = [tag('Module', module), tag('Scheduler', scheduler), tag('Authority', authority)]

@@ -1,0 +1,81 @@
+import { generateKey } from '../../../src/protocol/keys.ts'
+import { action } from './crank-bench.ts'
+
+/** What we use of aoconnect 0.0.98. */
+interface Aoconnect {
+  message(args: object): Promise<string>
+  signMessage(args: object): Promise<{ readonly id: string; readonly raw: ArrayBuffer }>
+  sendSignedMessage(signed: { readonly id: string; readonly raw: ArrayBuffer }): Promise<string>
+  result(args: object): Promise<{ readonly Error?: string; readonly error?: string; readonly Output?: unknown }>
+}
+
+/** Sends one message and gives its id. */
+type Send = () => Promise<string>
+
+/** An unmodified aoconnect with an RSA wallet, talking to one counter Process. */
+export class AoconnectUser {
+  readonly #ao: Aoconnect
+  readonly #signer: unknown
+  readonly #process: string
+
+  readonly counter: () => Promise<number>
+
+  private constructor(ao: Aoconnect, signer: unknown, process: string, counter: () => Promise<number>) {
+    this.counter = counter
+    this.#ao = ao
+    this.#signer = signer
+    this.#process = process
+  }
+
+  /** @param counter Asks the Process, as its owner may, how many it has counted. */
+  static async of(
+    urls: { readonly MU_URL: string; readonly CU_URL: string },
+    process: string,
+    counter: () => Promise<number>,
+  ): Promise<AoconnectUser> {
+    const { connect, createDataItemSigner } = await import('@permaweb/aoconnect')
+    const ao = connect({ MODE: 'legacy', ...urls } as never) as unknown as Aoconnect
+    return new AoconnectUser(ao, createDataItemSigner(generateKey('rsa')), process, counter)
+  }
+
+  /** Messages that are signed when they are sent. */
+  fresh(count: number): Send[] {
+    return Array.from({ length: count }, () => () => this.#ao.message(this.#increment()))
+  }
+
+  /** Messages signed now. */
+  async prepared(count: number): Promise<Send[]> {
+    const sends: Send[] = []
+    for (let i = 0; i < count; i++) {
+      const signed = await this.#ao.signMessage(this.#increment())
+      sends.push(() => this.#ao.sendSignedMessage(signed))
+    }
+    return sends
+  }
+
+  /** Sends all, so many at once, each followed by its result. How long each took, in milliseconds. */
+  async converse(messages: readonly Send[], inFlight: number): Promise<readonly number[]> {
+    const waited: number[] = []
+    const left = messages.values()
+    const next = async (): Promise<void> => {
+      for (const send of left) {
+        const start = performance.now()
+        await this.#result(await send())
+        waited.push(performance.now() - start)
+      }
+    }
+    await Promise.all(Array.from({ length: inFlight }, next))
+    return waited
+  }
+
+  #increment(): object {
+    const anchor = Math.random().toString(36).padEnd(32, '0').slice(0, 32)
+    return { process: this.#process, signer: this.#signer, tags: [action('Inc')], data: ' ', anchor }
+  }
+
+  async #result(message: string): Promise<unknown> {
+    const { Error: failure, error, Output } = await this.#ao.result({ process: this.#process, message })
+    if (failure !== undefined || error !== undefined) throw new Error(`the Process failed: ${failure ?? error}`)
+    return Output
+  }
+}
