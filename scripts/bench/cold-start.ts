@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
 import { withTempDir } from '../../test/support/builders.ts'
@@ -6,7 +5,8 @@ import { forkScript, killHard } from '../../test/support/fork.ts'
 import type { BenchLine } from './main.ts'
 import { median } from './measure.ts'
 import { writeAosLog } from './support/aos-schedule.ts'
-import type { ColdReply, ColdRequest } from './support/cold-cu.ts'
+import { ask, coldCuFile } from './support/cold-client.ts'
+import type { ColdReply } from './support/cold-cu.ts'
 
 /** Messages evaluated after the last clean stop when the CU is killed: a checkpoint is nearly due again. */
 const unsavedMessages = 600
@@ -74,7 +74,7 @@ class Run {
 
   /** Starts the CU, asks for the result so many messages further on, and ends it. */
   async #evaluate(messages: number, end: 'stop' | 'kill', checkpoints = 'with'): Promise<ColdReply> {
-    const child = forkScript(new URL(childFile, import.meta.url), [this.#dir, checkpoints])
+    const child = forkScript(coldCuFile, [this.#dir, checkpoints])
     await once(child, 'message')
     this.#at += messages
     const reply = await ask(child, { type: 'result', process: this.#process, nonce: this.#at as Nonce })
@@ -83,14 +83,6 @@ class Run {
     return reply
   }
 }
-
-export async function ask(child: ChildProcess, request: ColdRequest): Promise<ColdReply> {
-  const heard = once(child, 'message') as Promise<[ColdReply]>
-  child.send(request)
-  return (await heard)[0]
-}
-
-const childFile = import.meta.url.endsWith('.ts') ? './support/cold-cu.ts' : './support/cold-cu.js'
 
 /** The first result of the longest log beside that of the one before: 1 is flat, below it grows with the log. */
 function flatness(lines: readonly BenchLine[]): BenchLine {

@@ -77,6 +77,7 @@ async function answer(request: ColdRequest): Promise<void> {
     for (const store of [checkpointStore, resultStore, logStore]) await store.close()
   }
   const { user, system } = process.cpuUsage(cpu)
+  if (request.type === 'status') globalThis.gc?.()
   const rssBytes = process.memoryUsage.rss()
   const reply: ColdReply = {
     ...{ ms: performance.now() - start, cpuMs: (user + system) / 1000 },

@@ -60,7 +60,7 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxReopens: 3,
   readStallMs: 30_000,
   checkpointAfterMs: 1_500,
-  notWorthMs: 50,
+  notWorthMs: 20,
   maxSaving: 2,
   maxCheckpointBytes: 20 * 2 ** 30,
   sweepEveryMs: 10_000,

@@ -17,7 +17,7 @@ async function writeFor(name: string): Promise<void> {
   for (let i = 0; ; i++) {
     const assignment = rows[random.below(rows.length)]
     if (assignment === undefined) continue
-    const fills = Array.from({ length: 6 }, () => random.below(40))
+    const fills = Array.from({ length: 6 }, () => random.below(16))
     await store.put(aCheckpoint(assignment, fills), nonces => nonces.slice(0, 1 + random.below(5)))
     process.send?.({ process: assignment.process, nonce: assignment.nonce })
     if (i % 5 === 0) await store.remove(assignment.process, [assignment.nonce])

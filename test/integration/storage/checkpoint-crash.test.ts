@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { on } from 'node:events'
+import { sleep } from '../../../src/lib/abort.ts'
 import { silentLogger } from '../../../src/lib/telemetry.ts'
 import type { ProcessId } from '../../../src/protocol/ids.ts'
 import { openStore } from '../../../src/storage/level.ts'
 import { LevelCheckpointStore } from '../../../src/storage/level-checkpoint-store.ts'
 import { aProcess, processIdOf, withTempDir } from '../../support/builders.ts'
 import { forkScript, killHard } from '../../support/fork.ts'
-import { testSeed } from '../../support/random.ts'
+import { SeededRandom, testSeed } from '../../support/random.ts'
 
 const childFile = import.meta.url.endsWith('.ts') ? './checkpoint-child.ts' : './checkpoint-child.js'
 /** In `npm run test:slow` as many as find rare moments. */
-const crashes = process.env['AONET_SLOW_TESTS'] === '1' ? 40 : 4
+const crashes = process.env['AONET_SLOW_TESTS'] === '1' ? 60 : 6
 
 describe('checkpoints over kill -9', function () {
   this.timeout(240_000)
@@ -40,6 +41,8 @@ async function writeUntilKilled(dir: string, seed: number): Promise<void> {
     let written = 0
     for await (const _ of on(child, 'message', { close: ['exit'] })) if (++written >= 40 + (seed % 17)) break
     assert.ok(written >= 40, 'the child ended by itself')
+    // Right after one was written the next is not being written yet: any moment will do.
+    await sleep(new SeededRandom(seed).below(30))
   } finally {
     await killHard(child)
   }
