@@ -109,6 +109,12 @@ export const settings = {
     0,
     'memory for live Processes in MiB, beyond which they are put to sleep; 0 takes a quarter of what the machine has',
   ),
+  checkpointPublishMinutes: setting(
+    whole(0, 525_600),
+    0,
+    'least time between two checkpoints of one Process that a CU puts on Arweave, in minutes; 0 publishes none',
+  ),
+  checkpointOwners: setting(texts, [], 'addresses of CUs whose checkpoints on Arweave this CU takes for true'),
   checkpointDiskMb: setting(whole(16, 100_000_000), 20_480, 'disk for checkpoints of a CU, in MiB'),
   sliceMs: setting(
     whole(1, 60_000),

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { AoError } from '../lib/errors.ts'
+import { parseAddress } from '../protocol/ids.ts'
 import { type NetworkParams, testnetParams } from '../protocol/params.ts'
 import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
@@ -45,6 +46,8 @@ export const computeUnit = (deps: ComputeUnitDeps, options: NodeOptions): Comput
     ...defaultComputeUnitOptions,
     maxLive: options.computeLive * workersOf(options),
     maxLiveBytes: options.computeMemoryMb === 0 ? quarterOfMemory() : options.computeMemoryMb * 2 ** 20,
+    publishEveryMs: options.checkpointPublishMinutes * 60_000,
+    trustedOwners: options.checkpointOwners.map(owner => parseAddress(owner, 'checkpointOwners')),
     maxCheckpointBytes: options.checkpointDiskMb * 2 ** 20,
   })
 

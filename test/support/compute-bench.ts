@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { MemoryArweave } from '../../src/arweave/memory-arweave.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { AoError } from '../../src/lib/errors.ts'
 import { type Logger, silentLogger, silentTelemetry } from '../../src/lib/telemetry.ts'
 import { absentScheduler } from '../../src/network/grpc/absent-units.ts'
@@ -96,7 +97,16 @@ export function computeBench(): ComputeBench {
     }
     const started = new ComputeUnit(
       {
-        ...{ signer: testSigner('cu'), routes, results, checkpoints, pool, arweave, params: testnetParams },
+        ...{
+          signer: testSigner('cu'),
+          routes,
+          results,
+          checkpoints,
+          pool,
+          arweave,
+          params: testnetParams,
+          clock: systemClock,
+        },
         ...{ gossip: hub.join(`cu${units.length}`), telemetry: { ...silentTelemetry, log } },
       },
       { ...defaultComputeUnitOptions, ...options },

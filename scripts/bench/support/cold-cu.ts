@@ -2,6 +2,7 @@
 // Arguments: the directory, and `with` or `without` checkpoints. Asked over IPC for nonces, or to stop.
 import { join } from 'node:path'
 import { MemoryArweave } from '../../../src/arweave/memory-arweave.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
 import type { Scheduler } from '../../../src/ports/units.ts'
@@ -57,7 +58,15 @@ const routes = {
 const pool = new WorkerVmPool(silentTelemetry, { workers: 1, maxLive: 10_000, maxQueued: 10_000, wallClockMs: 600_000 })
 const unit = new ComputeUnit(
   {
-    ...{ signer: testSigner('cu'), routes, pool, arweave, params: testnetParams, telemetry: silentTelemetry },
+    ...{
+      signer: testSigner('cu'),
+      routes,
+      pool,
+      arweave,
+      params: testnetParams,
+      clock: systemClock,
+      telemetry: silentTelemetry,
+    },
     gossip: new MemoryGossipHub().join('cu'),
     results: new LevelResultStore(resultStore),
     checkpoints: checkpoints === 'with' ? new LevelCheckpointStore(checkpointStore) : new MemoryCheckpointStore(),

@@ -1,3 +1,4 @@
+import type { AbortOptions } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
@@ -5,16 +6,20 @@ import { Slots } from '../../lib/slots.ts'
 import type { Counter, Histogram, Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint, CheckpointStore, CheckpointTotals } from '../../ports/checkpoint-store.ts'
 import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
+import type { Scheduler } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
 import { verifyDataItem } from '../../protocol/data-item.ts'
-import type { Address, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import type { Address, Id, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { failureFacts } from '../failure.ts'
 import { Loop } from '../loop.ts'
+import type { ProcessRoute } from '../routing/route.ts'
+import type { PublishedCheckpoints } from './published.ts'
 import { keepNewest, keepSpaced } from './retention.ts'
 
 export interface CheckpointsDeps {
   readonly store: CheckpointStore
   readonly results: ResultStore
+  readonly published: PublishedCheckpoints
   /** Whose attestations a checkpoint must fit: this CU's. */
   readonly address: Address
   /** The gas rules of the network. */
@@ -86,6 +91,7 @@ export class Checkpoints implements Component {
 
   async stop(): Promise<void> {
     await this.#loop.stop()
+    await this.#deps.published.stop()
   }
 
   /**
@@ -101,8 +107,29 @@ export class Checkpoints implements Component {
     return this.#slots.run(() => this.#save(take))
   }
 
-  /** Those a cold start may use, newest first. */
-  async *usable(process: ProcessId, module: ModuleId): AsyncIterable<Checkpoint> {
+  /** Those a cold start may use: this CU's own, newest first, then published ones. */
+  async *usable(
+    route: ProcessRoute,
+    scheduler: () => Promise<Scheduler>,
+    options: AbortOptions,
+  ): AsyncIterable<Checkpoint> {
+    const process = route.item.id as Id as ProcessId
+    yield* this.#local(process, route.spec.module)
+    const { published } = this.#deps
+    if (!published.readsBack) return
+    for await (const found of published.usable(route, await scheduler(), options)) {
+      if (await this.#leavesNoGap(found)) yield found
+    }
+  }
+
+  /** Whether the Results that are stored go as far, or there is none: they must never miss some in the middle. */
+  async #leavesNoGap({ assignment: { process, nonce, id }, attestedRoot }: Checkpoint): Promise<boolean> {
+    if ((await this.#deps.results.newest(process)) === undefined) return true
+    const stored = await this.#deps.results.get(process, nonce)
+    return stored?.assignment.id === id && stored.result.stateRoot === attestedRoot
+  }
+
+  async *#local(process: ProcessId, module: ModuleId): AsyncIterable<Checkpoint> {
     for (const nonce of await this.#nonces(process)) {
       try {
         const found = await this.#deps.store.get(process, nonce)
@@ -140,7 +167,7 @@ export class Checkpoints implements Component {
   }
 
   async #save(take: () => Promise<Checkpoint>): Promise<boolean> {
-    const { store, telemetry } = this.#deps
+    const { store, published, telemetry } = this.#deps
     const start = performance.now()
     try {
       const checkpoint = await take()
@@ -150,6 +177,7 @@ export class Checkpoints implements Component {
       await store.put(checkpoint, fullness > 1 ? keepNewest : keepSpaced)
       failpoint('checkpoint-written')
       this.#totals = await store.totals()
+      published.offer(checkpoint)
       this.#saved.add()
       this.#seconds.observe((performance.now() - start) / 1000)
       return true

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
@@ -24,6 +25,7 @@ import { Checkpoints, type CheckpointsOptions } from './checkpoint.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
 import { toDryRunMessage } from './messages.ts'
 import { Modules } from './modules.ts'
+import { PublishedCheckpoints, type PublishedOptions } from './published.ts'
 import { Replica, type ReplicaOptions } from './replay.ts'
 import { type PageOptions, resultsPage } from './results-page.ts'
 
@@ -36,10 +38,16 @@ export interface ComputeUnitDeps {
   readonly arweave: ArweaveClient
   readonly gossip: Gossip
   readonly params: NetworkParams
+  readonly clock: Clock
   readonly telemetry: Telemetry
 }
 
-export interface ComputeUnitOptions extends ReplicaOptions, FleetOptions, CheckpointsOptions, PageOptions {
+export interface ComputeUnitOptions
+  extends ReplicaOptions,
+    FleetOptions,
+    CheckpointsOptions,
+    PublishedOptions,
+    PageOptions {
   /** Callers that wait for an evaluation. */
   readonly maxWaiting: number
   readonly maxModules: number
@@ -65,6 +73,8 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxCheckpointBytes: 20 * 2 ** 30,
   sweepEveryMs: 10_000,
   sweepRows: 200,
+  publishEveryMs: 0,
+  trustedOwners: [],
   stopMs: 2_000,
   catchUpMs: 10_000,
   maxPageBytes: 8 * 1024 * 1024,
@@ -106,8 +116,10 @@ export class ComputeUnit implements Compute, Component {
     this.#attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
     const modules = new Modules(deps.arweave, options)
     const { signer, results, checkpoints: store } = deps
+    const { meter, maxMemoryBytes } = params
+    const published = new PublishedCheckpoints({ ...deps, meter, maxMemoryBytes }, options)
     this.#checkpoints = new Checkpoints(
-      { store, results, address: signer.address, meter: params.meter, telemetry },
+      { store, results, published, address: signer.address, meter: params.meter, telemetry },
       options,
     )
     setMaxListeners(0, this.#stop.signal, this.#cutOff.signal) // each evaluation listens
@@ -170,7 +182,17 @@ export class ComputeUnit implements Compute, Component {
     const reach = (nonce: Nonce, wait: AbortOptions): Promise<void> =>
       this.#use(process, wait, replica => replica.reach(nonce, wait))
     const deps = { results: this.#deps.results, newest, reach }
-    return this.#admitted(options, () => resultsPage(deps, { process, query }, { ...this.#options, ...options }))
+    return this.#admitted(options, async () => {
+      const page = await resultsPage(deps, { process, query }, { ...this.#options, ...options })
+      if (page.rows.length > 0 || page.hasNext) await this.#assertReaches(process, query)
+      return page
+    })
+  }
+
+  /** A page may only begin where Results without a gap are stored from there on. */
+  async #assertReaches(process: ProcessId, { after }: ResultsQuery): Promise<void> {
+    if (after !== undefined && 'nonce' in after && (await this.#deps.results.get(process, after.nonce))) return
+    await this.#assertHistory(process)
   }
 
   status(): ComputeStatus {
@@ -210,7 +232,10 @@ export class ComputeUnit implements Compute, Component {
 
   async #recorded(process: ProcessId, nonce: Nonce, at: MessageId | Nonce): Promise<AttestedResult> {
     const row = await this.#deps.results.get(process, nonce)
-    if (row === undefined) throw new AoError('STORE_CORRUPT', 'a result that was stored is gone', { process, nonce })
+    if (row === undefined) {
+      await this.#assertHistory(process)
+      throw new AoError('STORE_CORRUPT', 'a result that was stored is gone', { process, nonce })
+    }
     const { id, message } = row.assignment
     if (typeof at !== 'number' && message !== at && (id as Id) !== (at as Id)) {
       throw new AoError('INVALID_ASSIGNMENT', 'the scheduler named a nonce where another message stands', {
@@ -220,6 +245,17 @@ export class ComputeUnit implements Compute, Component {
       })
     }
     return { result: row.result, attestation: row.attestation }
+  }
+
+  /** @throws AoError `NOT_READY` if this CU began at a published checkpoint and has nothing of what was before. */
+  async #assertHistory(process: ProcessId): Promise<void> {
+    if ((await this.#deps.results.get(process, at0)) !== undefined) return
+    throw new AoError(
+      'NOT_READY',
+      'this Compute Unit took the Process up at a published checkpoint and has no older results',
+      { process },
+      { hint: 'Ask another Compute Unit for them.' },
+    )
   }
 
   async #admitted<T>({ signal }: AbortOptions, work: () => Promise<T>): Promise<T> {
@@ -247,5 +283,7 @@ export class ComputeUnit implements Compute, Component {
     return this.#fleet.use(process, work)
   }
 }
+
+const at0 = 0 as Nonce
 
 const stopping = (): AoError => new AoError('STOPPING', 'the compute unit is shutting down')

@@ -3,7 +3,7 @@ import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { LiveProcess, ProcessSetup, VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type Id, idFromBytes } from '../../protocol/ids.ts'
-import type { ProcessRoute } from '../routing/route.ts'
+import type { ProcessRoute, Routes } from '../routing/route.ts'
 import type { Checkpoints } from './checkpoint.ts'
 
 /** A live instance and where it stands. */
@@ -25,6 +25,7 @@ export const noState: Id = idFromBytes(new Uint8Array(32))
 
 export interface LiveDeps {
   readonly pool: VmPool
+  readonly routes: Pick<Routes, 'process' | 'scheduler'>
   readonly checkpoints: Checkpoints
   /** Fires when the unit stops: no message is begun after it. */
   readonly stopped: AbortSignal
@@ -32,11 +33,12 @@ export interface LiveDeps {
 
 /** An instance at the newest checkpoint that is of use, else before nonce 0. */
 export async function openLive(
-  { pool, checkpoints, stopped: signal }: LiveDeps,
+  { pool, routes, checkpoints, stopped: signal }: LiveDeps,
   { route, setup }: { readonly route: ProcessRoute; readonly setup: ProcessSetup },
 ): Promise<Live> {
   const fresh = { route, at: undefined, root: noState, applied: 0, unsaved: { messages: 0, ms: 0 } }
-  for await (const { assignment, attestedRoot, image } of checkpoints.usable(setup.process, route.spec.module)) {
+  const scheduler = () => routes.scheduler(setup.process, { signal })
+  for await (const { assignment, attestedRoot, image } of checkpoints.usable(route, scheduler, { signal })) {
     const { applied } = image
     try {
       return {

@@ -11,7 +11,6 @@ import type { NetworkParams } from '../../protocol/params.ts'
 import type { Evaluation } from '../../protocol/result.ts'
 import type { SeenItem } from '../assigned-item.ts'
 import { failureFacts } from '../failure.ts'
-import type { Routes } from '../routing/route.ts'
 import type { Attestor } from './attest.ts'
 import { evaluate, setupOf } from './evaluate.ts'
 import { Goals } from './goals.ts'
@@ -21,7 +20,6 @@ import type { Room, Sleeper } from './room.ts'
 import { type CheckedRow, checkScheduled } from './schedule-check.ts'
 
 export interface ReplicaDeps extends LiveDeps {
-  readonly routes: Pick<Routes, 'process' | 'scheduler'>
   readonly results: ResultStore
   readonly modules: Modules
   readonly attestor: Attestor

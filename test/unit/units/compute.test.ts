@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { parseAttestation } from '../../../src/protocol/attestation.ts'
@@ -248,7 +249,7 @@ describe('units/compute', () => {
       {
         ...{ signer: testSigner('cu'), results: bench.results, pool: bench.pool, arweave: bench.arweave },
         checkpoints: bench.checkpoints,
-        ...{ params: testnetParams, telemetry: silentTelemetry, gossip: bench.hub.join('small') },
+        ...{ params: testnetParams, clock: systemClock, telemetry: silentTelemetry, gossip: bench.hub.join('small') },
         routes: {
           scheduler: async id => schedules[indexOf(id)] ?? bench.su,
           process: async id => ({ item: items[indexOf(id)] ?? second, spec: specOf(second) }),

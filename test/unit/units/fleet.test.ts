@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { MemoryArweave } from '../../../src/arweave/memory-arweave.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
@@ -40,6 +41,7 @@ describe('units/compute: a fleet of Processes', () => {
           pool,
           arweave,
           params: testnetParams,
+          clock: systemClock,
           telemetry: silentTelemetry,
           gossip: new MemoryGossipHub().join('cu'),
         },
