@@ -9,9 +9,11 @@ import { moduleCommand } from './commands/module.ts'
 import { logsCommand, peersCommand } from './commands/peers.ts'
 import { dryRunCommand, evalCommand, resultCommand, sendCommand, spawnCommand } from './commands/process.ts'
 import { signGuardCommand } from './commands/sign-guard.ts'
+import { slashesCommand, stakeCommand } from './commands/stake.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
 import { testnetCommand } from './commands/testnet.ts'
+import { faucetCommand, tokenCommand } from './commands/token.ts'
 import { crankCommand, traceCommand } from './commands/trace.ts'
 import { exitCodes, printFailure } from './output.ts'
 import { version } from './version.ts'
@@ -49,6 +51,10 @@ for (const command of [
   moduleCommand(),
   aosCommand(),
   signGuardCommand(),
+  tokenCommand(),
+  stakeCommand(),
+  slashesCommand(),
+  faucetCommand(),
   testnetCommand(),
   devnetCommand(),
 ]) {

@@ -124,7 +124,7 @@ export const mainEconomy: EconomyParams = {
 export const testnetEconomy: EconomyParams = {
   ...mainEconomy,
   // Cycles stay at five minutes: the years since the genesis are what the faucet gives away.
-  emission: { ...mainEconomy.emission, maxCyclesPerMint: 20_000 },
+  emission: { ...mainEconomy.emission, maxCyclesPerMint: 50_000 },
   periodBlocks: 2,
   unbondingBlocks: 90,
   bucketBlocks: 5,

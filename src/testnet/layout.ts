@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AoError } from '../lib/errors.ts'
-import type { Address, ModuleId } from '../protocol/ids.ts'
+import type { Address, ModuleId, ProcessId } from '../protocol/ids.ts'
 import type { UnitRole } from '../protocol/unit-record.ts'
 
 /** One node of a testnet and where it lives. */
@@ -24,6 +24,15 @@ export interface TestnetState {
   /** JWK file of a wallet to try things with. */
   readonly wallet: string
   readonly modules: Readonly<Record<string, ModuleId>>
+  /** AO-Sec Origin and its faucet; none where the module was not built. */
+  readonly origin?: TestnetOrigin | undefined
+}
+
+/** AO-Sec Origin of a testnet: what every node has to know of it, and who gives tokens away. */
+export interface TestnetOrigin {
+  readonly process: ProcessId
+  /** JWK file of the wallet that earns the emission. */
+  readonly faucet: string
 }
 
 /** Which nodes a testnet has, in the order they start. The first one is where the others join. */

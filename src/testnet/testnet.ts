@@ -8,6 +8,7 @@ import type { NodeOptions } from '../node/settings.ts'
 import type { Address } from '../protocol/ids.ts'
 import { isAlive, readState, type TestnetNode, type TestnetState, testnetShape, writeState } from './layout.ts'
 import { fetchStatus, isWhole, type NodeRow, nodeUrl } from './node-status.ts'
+import { deployOrigin, planOrigin } from './origin.ts'
 import { freePorts } from './ports.ts'
 import { Supervised } from './supervised.ts'
 
@@ -59,6 +60,12 @@ export class Testnet {
     const bootstrap = await this.#joinAddress(first)
     await Promise.all(others.map(node => this.#startNode(node, [bootstrap])))
     await this.#untilWhole(60_000)
+    if (this.#state.origin !== undefined) {
+      await deployOrigin(directory, this.#state, endpointOf(first))
+      this.#options.onProgress(
+        `ao-sec      AO-Sec Origin ${this.#state.origin.process} (token and stakes; aonet faucet)`,
+      )
+    }
   }
 
   /** Stops all, in the reverse order of their start. */
@@ -142,6 +149,7 @@ export class Testnet {
       nodes,
       wallet,
       modules: before?.modules ?? {},
+      origin: await planOrigin(directory, nodes),
     }
   }
 

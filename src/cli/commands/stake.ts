@@ -1,0 +1,223 @@
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { noticeValue, OriginClient } from '../../client/origin.ts'
+import { formatAo, parseAo } from '../../economy/quantity.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { EconomyParams } from '../../protocol/economy-params.ts'
+import { parseAddress } from '../../protocol/ids.ts'
+import {
+  confirm,
+  confirmed,
+  type OriginOptions,
+  originOf,
+  originTalking,
+  ownAddress,
+  withOrigin,
+} from '../origin-command.ts'
+import { printResult } from '../output.ts'
+import { withClient } from './process.ts'
+
+interface StakeOptions extends OriginOptions {
+  readonly role: string
+  readonly operator: string
+  readonly amount: string
+  readonly all?: boolean
+  readonly dataDir: string
+  readonly commission: string
+}
+
+/** As AO-Sec Origin tells of an operator. */
+interface OperatorJson {
+  readonly role: string
+  readonly operator: string
+  readonly owner: string
+  readonly standing: string
+  readonly tokens: string
+  readonly self: string
+  readonly jailedUntil: number
+}
+interface StakesJson {
+  readonly bonded: readonly {
+    readonly role: string
+    readonly operator: string
+    readonly shares: string
+    readonly tokens: string
+  }[]
+  readonly unbonding: readonly { readonly role: string; readonly operator: string; readonly release: number }[]
+}
+
+export const stakeCommand = (): Command =>
+  new Command('stake')
+    .description('Stake for a unit. Your wallet owns the stake; the unit’s own key answers for what it signs.')
+    .addCommand(registerCommand())
+    .addCommand(bondCommand('bond', 'Bond tokens to a unit.'))
+    .addCommand(bondCommand('delegate', 'Bond tokens to somebody else’s unit: you share its fees and its slashes.'))
+    .addCommand(unbondCommand())
+    .addCommand(withdrawCommand())
+    .addCommand(unjailCommand())
+    .addCommand(statusCommand())
+
+const role = (command: Command): Command => command.requiredOption('--role <role>', 'SU, CU or MU')
+const unit = (command: Command): Command => role(command).requiredOption('--operator <address>', 'address of the unit')
+
+const registerCommand = (): Command =>
+  role(confirmed(new Command('register')))
+    .description('Bond the stake and register the unit, in one go. Again without --amount: change the commission.')
+    .requiredOption('--data-dir <directory>', 'data directory of the unit, for its key')
+    .option('--amount <ao>', 'self-stake to bond first, in AO')
+    .option('--commission <bps>', 'of delegators’ fees, in basis points', '0')
+    .addHelpText('after', '\nExample:\n  aonet stake register --role SU --data-dir my-node --amount 1000')
+    .action((options: StakeOptions) => register(options))
+
+async function register(options: StakeOptions): Promise<void> {
+  const key = join(options.dataDir, 'key.json')
+  const [operator, owner] = [ownAddress({ ...options, wallet: key }), ownAddress(options)]
+  await withOrigin(options, async (origin, signal) => {
+    if (options.amount === undefined) return
+    const quantity = parseAo(options.amount)
+    await confirm(
+      `Bond ${formatAo(quantity)} AO to ${options.role} ${operator}? ${await terms(origin, signal)}`,
+      options,
+    )
+    await origin.act('Stake', { Role: options.role, Operator: operator, Quantity: String(quantity) }, { signal })
+  })
+  await withClient({ ...options, wallet: key }, async (client, signal) => {
+    const origin = new OriginClient(client, originOf(options))
+    const fields = { Role: options.role, 'Owner-Account': owner, Commission: options.commission }
+    await origin.act('Register-Operator', fields, { signal })
+  })
+  printResult(
+    `${options.role} ${operator} is registered; ${owner} owns its stake.`,
+    { operator, owner, role: options.role },
+    options,
+  )
+}
+
+const bondCommand = (name: string, description: string): Command =>
+  unit(confirmed(new Command(name)))
+    .requiredOption('--amount <ao>', 'in AO')
+    .description(description)
+    .action((options: StakeOptions) =>
+      withOrigin(options, async (origin, signal) => {
+        const quantity = parseAo(options.amount)
+        const operator = parseAddress(options.operator, 'operator')
+        await confirm(
+          `Bond ${formatAo(quantity)} AO to ${options.role} ${operator}? ${await terms(origin, signal)}`,
+          options,
+        )
+        await origin.act('Stake', { Role: options.role, Operator: operator, Quantity: String(quantity) }, { signal })
+        printResult(`Bonded ${formatAo(quantity)} AO.`, { operator, quantity: String(quantity) }, options)
+      }),
+    )
+
+const unbondCommand = (): Command =>
+  unit(confirmed(new Command('unbond')))
+    .option('--amount <ao>', 'in AO')
+    .option('--all', 'all of it')
+    .description('Begin to take a stake back. It can still be slashed until it is released.')
+    .action((options: StakeOptions) =>
+      withOrigin(options, async (origin, signal) => {
+        const { bonded } = JSON.parse(await origin.ask('Stakes', {}, { signal })) as StakesJson
+        const stake = bonded.find(row => row.role === options.role && row.operator === options.operator)
+        if (stake === undefined)
+          throw new AoError('INSUFFICIENT_BALANCE', 'your wallet has no such stake', { operator: options.operator })
+        const [tokens, all] = [BigInt(stake.tokens), BigInt(stake.shares)]
+        if (options.all !== true && options.amount === undefined)
+          throw new AoError('INVALID_ARGUMENT', 'say --amount or --all')
+        const wanted = options.all === true ? tokens : parseAo(options.amount)
+        const shares = wanted >= tokens ? all : (wanted * all) / tokens
+        await confirm(`Take ${formatAo(wanted)} AO back? ${await terms(origin, signal)}`, options)
+        const fields = { Role: options.role, Operator: options.operator, Shares: String(shares) }
+        const notices = await origin.act('Unstake', fields, { signal })
+        const release = noticeValue(notices, 'Unstake-Notice', 'Release-Height')
+        printResult(
+          `Released at height ${release}; then \`aonet stake withdraw\`.`,
+          { release: Number(release) },
+          options,
+        )
+      }),
+    )
+
+const withdrawCommand = (): Command =>
+  originTalking(new Command('withdraw'))
+    .description('Take out what has been released.')
+    .action((options: OriginOptions) =>
+      withOrigin(options, async (origin, signal) => {
+        const quantity = noticeValue(await origin.act('Withdraw', {}, { signal }), 'Withdraw-Notice', 'Quantity') ?? '0'
+        printResult(`${formatAo(BigInt(quantity))} AO are back in your balance.`, { quantity }, options)
+      }),
+    )
+
+const unjailCommand = (): Command =>
+  unit(originTalking(new Command('unjail')))
+    .description('Go on after a term in jail.')
+    .action((options: StakeOptions) =>
+      withOrigin(options, async (origin, signal) => {
+        await origin.act('Unjail', { Role: options.role, Operator: options.operator }, { signal })
+        printResult('Active again with the next period.', { operator: options.operator }, options)
+      }),
+    )
+
+const statusCommand = (): Command =>
+  originTalking(new Command('status'))
+    .description('All operators, and the stakes of your wallet.')
+    .action((options: OriginOptions) =>
+      withOrigin(options, async (origin, signal) => {
+        const operators = (
+          JSON.parse(await origin.ask('Operators', { Limit: '1000' }, { signal })) as [string, OperatorJson][]
+        ).map(([, row]) => row)
+        const stakes = JSON.parse(await origin.ask('Stakes', {}, { signal })) as StakesJson
+        const lines = operators.map(
+          ({ role: of, operator, standing, tokens, self }) =>
+            `${of}  ${operator}  ${standing.padEnd(10)} ${formatAo(BigInt(tokens)).padStart(14)} AO bonded, ${formatAo(BigInt(self))} of its owner`,
+        )
+        const own = stakes.bonded.map(
+          row => `yours: ${formatAo(BigInt(row.tokens))} AO with ${row.role} ${row.operator}`,
+        )
+        const leaving = stakes.unbonding.map(
+          row => `leaving: ${row.role} ${row.operator}, released at height ${row.release}`,
+        )
+        const text = [
+          ...(lines.length === 0 ? ['No unit has registered a stake yet.'] : lines),
+          ...own,
+          ...leaving,
+        ].join('\n')
+        printResult(text, { operators, ...stakes }, options)
+      }),
+    )
+
+/** All verdicts and what they cost. */
+export const slashesCommand = (): Command =>
+  originTalking(new Command('slashes'))
+    .description('Faults that were proven, and what was slashed for them.')
+    .action((options: OriginOptions) =>
+      withOrigin(options, async (origin, signal) => {
+        const found = JSON.parse(await origin.ask('Slashes', { Limit: '1000' }, { signal })) as SlashesJson
+        const lines = found.offences.map(
+          ([, row]) =>
+            `height ${row.at}  ${row.role} ${row.operator}  ${row.class}: ${formatAo(BigInt(row.slashed))} AO of ${formatAo(BigInt(row.stakeAt))}${row.executed ? '' : ' (waiting)'}`,
+        )
+        lines.push(
+          `burned ${formatAo(BigInt(found.burned))} AO, insurance fund ${formatAo(BigInt(found.insurance))} AO`,
+        )
+        printResult(lines.join('\n'), found, options)
+      }),
+    )
+
+interface SlashesJson {
+  readonly offences: readonly (readonly [
+    string,
+    Readonly<Record<'role' | 'operator' | 'class' | 'slashed' | 'stakeAt', string>> & {
+      readonly at: number
+      readonly executed: boolean
+    },
+  ])[]
+  readonly burned: string
+  readonly insurance: string
+}
+
+/** What bonding means here, in words. */
+async function terms(origin: OriginClient, signal: AbortSignal): Promise<string> {
+  const { unbondingBlocks } = JSON.parse(await origin.ask('Params', {}, { signal })) as EconomyParams
+  return `It comes back ${unbondingBlocks} blocks after you ask for it, and can be slashed until then.`
+}

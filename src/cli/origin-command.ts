@@ -1,0 +1,58 @@
+import { createInterface } from 'node:readline/promises'
+import type { Command } from 'commander'
+import { OriginClient } from '../client/origin.ts'
+import { AoError } from '../lib/errors.ts'
+import { type ProcessId, parseId } from '../protocol/ids.ts'
+import { type TalkOptions, talking, withClient } from './commands/process.ts'
+import { type ConnectOptions, runningTestnet, walletSigner } from './connect.ts'
+
+/** Options of every command about the token and stakes. */
+export interface OriginOptions extends TalkOptions {
+  readonly origin?: string
+  readonly yes?: boolean
+}
+
+export const originTalking = (command: Command): Command =>
+  talking(command).option(
+    '--origin <id>',
+    'AO-Sec Origin of the network; by default that of the testnet that runs here',
+  )
+
+/** For what cannot be taken back at once. */
+export const confirmed = (command: Command): Command => originTalking(command).option('-y, --yes', 'do not ask')
+
+/** Connects and finds AO-Sec Origin. */
+export async function withOrigin(
+  options: OriginOptions,
+  work: (origin: OriginClient, signal: AbortSignal, address: string) => Promise<void>,
+): Promise<void> {
+  const process = originOf(options)
+  await withClient(options, (client, signal) => work(new OriginClient(client, process), signal, client.address))
+}
+
+/** @throws AoError `INVALID_ARGUMENT` if none is named and no testnet has one. */
+export function originOf(options: ConnectOptions & { readonly origin?: string }): ProcessId {
+  const id = options.origin ?? process.env['AONET_ORIGIN'] ?? runningTestnet(options)?.origin?.process
+  if (id !== undefined) return parseId<ProcessId>(id, 'origin')
+  throw new AoError(
+    'INVALID_ARGUMENT',
+    'no AO-Sec Origin is named, and no testnet with one is running here',
+    {},
+    { hint: 'Name the Process with --origin, or start a testnet with `aonet testnet up`.' },
+  )
+}
+
+/** The address that a command signs with. */
+export const ownAddress = (options: ConnectOptions): string => walletSigner(options, runningTestnet(options)).address
+
+/** Asks on a terminal; elsewhere `--yes` has to be there. @throws AoError `ABORTED` */
+export async function confirm(question: string, { yes, json }: OriginOptions): Promise<void> {
+  if (yes === true) return
+  if (!process.stdin.isTTY || json === true) {
+    throw new AoError('ABORTED', `not done: ${question}`, {}, { hint: 'Say --yes if that is what you want.' })
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const answer = await terminal.question(`${question} [y/N] `)
+  terminal.close()
+  if (!/^y(es)?$/i.test(answer.trim())) throw new AoError('ABORTED', 'not done')
+}
