@@ -8,7 +8,7 @@ const may = {
   economy: ['lib', 'protocol'],
   modules: pure,
   ports: pure,
-  units: core,
+  units: [...core, 'modules'],
   storage: core,
   network: core,
   arweave: core,

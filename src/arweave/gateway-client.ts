@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
-import type { ArweaveClient, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ArweaveClient, BundleIndex, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
@@ -48,7 +48,7 @@ const maxBlockBytes = 4 * 1024 * 1024
 const dataTimeoutMs = 120_000
 
 /** ArweaveClient over the routes of Arweave nodes and gateways, ours or anybody's. */
-export class GatewayClient implements ArweaveClient, ItemIndex {
+export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex {
   readonly #http: GatewayHttp
   readonly #gateway: string
   readonly #graphql: string

@@ -2,7 +2,7 @@ import { type AbortOptions, throwIfAborted } from '../lib/abort.ts'
 import { asBuffer, concat, copyOf, sha256, sha384, toBase64Url, utf8 } from '../lib/bytes.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AoError, hasCode } from '../lib/errors.ts'
-import type { ArweaveClient, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type { ArweaveClient, BundleIndex, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import { bundleTags, unpackBundle } from '../protocol/bundle.ts'
@@ -19,7 +19,7 @@ interface MemoryTx {
 type Carrier = Id | 'uploader'
 
 /** An Arweave in memory for tests: it mines and forgets when told to, and is otherwise as strict as the real one. */
-export class MemoryArweave implements ArweaveClient, ItemIndex {
+export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
   readonly #clock: Clock
   readonly #txs = new Map<Id, MemoryTx>()
   readonly #items = new Map<Id, { readonly item: DataItem; readonly carriers: Set<Carrier> }>()
@@ -104,6 +104,15 @@ export class MemoryArweave implements ArweaveClient, ItemIndex {
   async bundleOf(item: Id, { signal }: AbortOptions = {}): Promise<Id | undefined> {
     throwIfAborted(signal)
     return [...(this.#items.get(item)?.carriers ?? [])].find((carrier): carrier is Id => carrier !== 'uploader')
+  }
+
+  async bundlesWith(tags: readonly Tag[], { signal }: AbortOptions = {}): Promise<readonly Id[]> {
+    throwIfAborted(signal)
+    const found = [...this.#items.values()].filter(({ item }) =>
+      tags.every(({ name, value }) => hasTag(item.tags, name, value)),
+    )
+    const carriers = new Set(found.flatMap(entry => [...entry.carriers]))
+    return [...this.#txs.keys()].filter(id => carriers.has(id))
   }
 
   async signedBy(

@@ -56,6 +56,11 @@ export const settings = {
     'what this node does: MU, SU, CU; an empty list makes a node that only forwards',
   ),
   network: setting(text, 'testnet', 'name of the network; peers of another network are refused'),
+  origin: setting(
+    z.string(),
+    '',
+    'id of AO-Sec Origin, the Process of the token and the stakes; empty: a network without',
+  ),
   arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
   arweaveWallet: setting(z.string(), '', 'JWK file (RSA) of the wallet that pays for settlement; needed by an SU'),
   keyPassphraseFile: setting(z.string(), '', 'file whose first line is the passphrase of the key'),

@@ -1,8 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { AoError } from '../lib/errors.ts'
-import { parseAddress } from '../protocol/ids.ts'
+import { type ProcessId, parseAddress, parseId } from '../protocol/ids.ts'
 import { type NetworkParams, testnetParams } from '../protocol/params.ts'
 import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
+import { EconomyFollower, type EconomyFollowerDeps } from '../units/economy/follower.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
@@ -51,6 +52,13 @@ export const computeUnit = (deps: ComputeUnitDeps, options: NodeOptions): Comput
     maxCheckpointBytes: options.checkpointDiskMb * 2 ** 20,
   })
 
+/** Only in a network that has an AO-Sec Origin. @throws AoError `INVALID_ARGUMENT` if its id is none. */
+export const economyFollower = (
+  deps: Omit<EconomyFollowerDeps, 'origin'>,
+  { origin }: NodeOptions,
+): EconomyFollower | undefined =>
+  origin === '' ? undefined : new EconomyFollower({ ...deps, origin: parseId<ProcessId>(origin, 'origin') })
+
 const workersOf = ({ computeWorkers }: NodeOptions): number => computeWorkers || Math.max(1, availableParallelism() - 1)
 
 /** Of this machine, or of what a container may use of it. */
@@ -74,7 +82,11 @@ export const vmPool = (options: NodeOptions, telemetry: NodeTelemetry): WorkerVm
       })
     : undefined
 
-export const networkParams = ({ network }: NodeOptions): NetworkParams => ({ ...testnetParams, network })
+export const networkParams = ({ network, origin }: NodeOptions): NetworkParams => ({
+  ...testnetParams,
+  network,
+  ...(origin === '' ? {} : { origin }),
+})
 
 /** The wallet that pays for settlement. @throws AoError `INVALID_CONFIG` if an SU has none. */
 export function payerWallet({ roles, arweaveWallet }: NodeOptions) {

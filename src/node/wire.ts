@@ -17,6 +17,7 @@ import { GrpcServer } from '../network/grpc/server.ts'
 import { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
+import type { PeerDirectory } from '../ports/peers.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
@@ -24,12 +25,14 @@ import { maxWarm, type UnitRecord, warmPrefixLength } from '../protocol/unit-rec
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
 import { LevelCheckpointStore } from '../storage/level-checkpoint-store.ts'
 import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
+import { LevelEconomyStore } from '../storage/level-economy-store.ts'
 import { LevelRecordStore } from '../storage/level-record-store.ts'
 import { LevelResultStore } from '../storage/level-result-store.ts'
 import { LevelRouteStore } from '../storage/level-route-store.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
+import { StakedDirectory } from '../units/economy/staked-directory.ts'
 import { GossipIntake } from '../units/routing/gossip-intake.ts'
 import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
 import { Routes } from '../units/routing/route.ts'
@@ -49,6 +52,7 @@ import type { NodeTelemetry } from './telemetry.ts'
 import { callerLimits, libp2pHost } from './wire-network.ts'
 import {
   computeUnit,
+  economyFollower,
   messengerUnit,
   networkParams,
   payerWallet,
@@ -106,10 +110,12 @@ export function wireNode(input: WireInput): WiredNode {
     load: load.percent(compute?.status().waiting ?? 0),
     warm: compute?.warm(maxWarm).map(process => process.slice(0, warmPrefixLength)),
   })
-  const directory = new Libp2pDirectory(
+  const peers = new Libp2pDirectory(
     { ...telemetry, clock, host, gossip, signer, saved: new LevelRecordStore(store) },
     { describe },
   )
+  const economy = economyFollower({ arweave, store: new LevelEconomyStore(store), telemetry }, options)
+  const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
   const remote = new GrpcUnits(telemetry, { identity: certificate })
 
   const shared = { signer, arweave, clock, telemetry }
@@ -124,6 +130,7 @@ export function wireNode(input: WireInput): WiredNode {
     store: new LevelRouteStore(store),
     arweave,
     telemetry,
+    hosts: economy,
   })
   const checkpoints = new LevelCheckpointStore(input.checkpoints)
   const results = new LevelResultStore(store)
@@ -189,13 +196,14 @@ export function wireNode(input: WireInput): WiredNode {
     ...(compute === undefined ? {} : { compute: { ...compute.status() } }),
     ...(messenger === undefined ? {} : { messenger: await messenger.status() }),
     evidence: watcher.evidence().length,
+    ...(economy === undefined ? {} : { economy: economy.status() }),
   })
   const grpc: GrpcServer = new GrpcServer(
     {
       ...telemetry,
       units,
       callers: {
-        identify: der => directory.byCertificate(der),
+        identify: der => peers.byCertificate(der),
         isRefused: ({ peer }) => host.isRefused(peer),
         onExcess: ({ peer }) => host.ledger.blame(peer, 'grpc-rate'),
       },
@@ -248,7 +256,7 @@ export function wireNode(input: WireInput): WiredNode {
       : new LocationPublisher({ signer, arweave, clock, telemetry, url: () => `${httpUrl()}/su` })
 
   const admin = new AdminServer(
-    { log, calls: adminCalls({ host, gossip, directory, telemetry, status }) },
+    { log, calls: adminCalls({ host, gossip, directory: peers, telemetry, status }) },
     adminSocketPath(options.dataDir),
   )
 
@@ -265,9 +273,10 @@ export function wireNode(input: WireInput): WiredNode {
     messenger,
     watcher,
     intake,
+    economy,
     grpc,
     http,
-    directory,
+    peers,
     location,
     admin,
   ]
@@ -295,7 +304,7 @@ const reachable = (host: string): string => (host === '0.0.0.0' || host === '::'
  * Who is named where a client knows one address for everything: this node, else another that orders and pushes both, so
  * that what is spawned believes what is pushed to it; else a unit that orders.
  */
-function allInOne(own: UnitRecord, directory: Libp2pDirectory): Address {
+function allInOne(own: UnitRecord, directory: PeerDirectory): Address {
   const orders = directory.find('SU')
   const both = [own, ...orders].find(({ roles }) => roles.includes('SU') && roles.includes('MU'))
   return (both ?? orders[0] ?? own).address

@@ -68,6 +68,12 @@ export interface ArweaveClient {
   head(options?: AbortOptions): Promise<BlockAnchor>
 }
 
+/** Which transactions carry bundles with items of a kind. */
+export interface BundleIndex {
+  /** Transactions whose bundles hold items with all these tags, each once, oldest first. */
+  bundlesWith(tags: readonly Tag[], options?: AbortOptions): Promise<readonly Id[]>
+}
+
 /** The settler's durable notes: how far the log is bundled, and each bundle that is not final yet. */
 export interface SettlementStore {
   /** Position in the AssignmentLog (see `readAll`) up to which everything is in some bundle. */

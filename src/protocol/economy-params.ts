@@ -71,6 +71,12 @@ export interface EconomyParams {
   readonly responseBlocks: number
   readonly biddingBlocks: number
   readonly maxOpenChallenges: number
+  /** Whether units without a stake may be used. Testnets may. */
+  readonly allowUnstaked: boolean
+  /** Confirmations after which AO-Sec Origin's own log counts. */
+  readonly settlementDepth: number
+  /** Blocks that an item addressed to AO-Sec Origin may wait for its SU before the next one takes over. */
+  readonly takeoverBlocks: number
 }
 
 const ao = (amount: number): string => `${amount}000000000000`
@@ -118,6 +124,9 @@ export const mainEconomy: EconomyParams = {
   responseBlocks: 20,
   biddingBlocks: 15,
   maxOpenChallenges: 3,
+  allowUnstaked: false,
+  settlementDepth: 10,
+  takeoverBlocks: 60,
 }
 
 /** The same rules on a clock of seconds: blocks come fast, and what takes days plays in two minutes. */
@@ -140,6 +149,9 @@ export const testnetEconomy: EconomyParams = {
   publicationBlocks: 15,
   responseBlocks: 8,
   biddingBlocks: 5,
+  allowUnstaked: true,
+  settlementDepth: 2,
+  takeoverBlocks: 20,
 }
 
 const positive = [
@@ -154,6 +166,8 @@ const positive = [
   'publicationBlocks',
   'maxUnbondings',
   'maxOpenChallenges',
+  'settlementDepth',
+  'takeoverBlocks',
 ] as const satisfies readonly (keyof EconomyParams)[]
 
 /**

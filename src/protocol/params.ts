@@ -16,6 +16,8 @@ export interface NetworkParams {
   readonly maxGas: number
   /** Bytes of memory of one Process at the most. */
   readonly maxMemoryBytes: number
+  /** AO-Sec Origin: its Process item holds the rules of the economy. Absent in a network without one. */
+  readonly origin?: string | undefined
 }
 
 export const testnetParams: NetworkParams = {

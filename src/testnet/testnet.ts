@@ -194,6 +194,7 @@ export class Testnet {
       dataDir: node.directory,
       roles: [...node.roles],
       arweaveUrl: this.state.arweave.url,
+      origin: this.state.origin?.process ?? '',
       ...(node.roles.includes('SU') ? { arweaveWallet: this.#payerFile() } : {}),
       p2pListen: [`/ip4/127.0.0.1/tcp/${node.ports.p2p}`],
       bootstrap: [...bootstrap],

@@ -6,6 +6,7 @@ import { openStore } from '../../src/storage/level.ts'
 import { LevelAssignmentLog } from '../../src/storage/level-assignment-log.ts'
 import { LevelCheckpointStore } from '../../src/storage/level-checkpoint-store.ts'
 import { LevelCrankQueue } from '../../src/storage/level-crank-queue.ts'
+import { LevelEconomyStore } from '../../src/storage/level-economy-store.ts'
 import { LevelResultStore } from '../../src/storage/level-result-store.ts'
 import { LevelRouteStore } from '../../src/storage/level-route-store.ts'
 import { LevelSettlementStore } from '../../src/storage/level-settlement-store.ts'
@@ -14,6 +15,7 @@ import type { Store } from '../../src/storage/store.ts'
 import { assignmentLogSuite } from './assignment-log.ts'
 import { checkpointStoreSuite } from './checkpoint-store.ts'
 import { crankQueueSuite } from './crank-queue.ts'
+import { economyStoreSuite } from './economy-store.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
 import { settlementStoreSuite } from './settlement-store.ts'
@@ -33,6 +35,7 @@ assignmentLogSuite('on LevelDB', () => onDisk(store => ({ log: new LevelAssignme
 resultStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelResultStore(store) })))
 checkpointStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelCheckpointStore(store) })))
 crankQueueSuite('on LevelDB', () => onDisk(store => ({ queue: new LevelCrankQueue(store) })))
+economyStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelEconomyStore(store) })))
 routeStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelRouteStore(store) })))
 settlementStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelSettlementStore(store) })))
 signGuardSuite('on LevelDB', () =>

@@ -2,6 +2,7 @@ import {
   MemoryAssignmentLog,
   MemoryCheckpointStore,
   MemoryCrankQueue,
+  MemoryEconomyStore,
   MemoryResultStore,
   MemoryRouteStore,
   MemorySettlementStore,
@@ -10,6 +11,7 @@ import {
 import { assignmentLogSuite } from './assignment-log.ts'
 import { checkpointStoreSuite } from './checkpoint-store.ts'
 import { crankQueueSuite } from './crank-queue.ts'
+import { economyStoreSuite } from './economy-store.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
 import { settlementStoreSuite } from './settlement-store.ts'
@@ -21,6 +23,7 @@ assignmentLogSuite('in memory', async () => ({ log: new MemoryAssignmentLog(), c
 resultStoreSuite('in memory', async () => ({ store: new MemoryResultStore(), close }))
 checkpointStoreSuite('in memory', async () => ({ store: new MemoryCheckpointStore(), close }))
 crankQueueSuite('in memory', async () => ({ queue: new MemoryCrankQueue(), close }))
+economyStoreSuite('in memory', async () => ({ store: new MemoryEconomyStore(), close }))
 routeStoreSuite('in memory', async () => ({ store: new MemoryRouteStore(), close }))
 settlementStoreSuite('in memory', async () => ({ store: new MemorySettlementStore(), close }))
 signGuardSuite('in memory', async () => {

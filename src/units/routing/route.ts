@@ -26,6 +26,12 @@ export interface RoutesDeps {
   readonly store: RouteStore
   readonly arweave: ArweaveClient
   readonly telemetry: Telemetry
+  /** AO-Sec Origin's host table, asked before the `Scheduler` tag; undefined: the tag alone decides. */
+  readonly hosts?: HostTable | undefined
+}
+export interface HostTable {
+  /** Undefined while nobody hosts the Process. @param first its `Scheduler` tag. */
+  hostOf(process: ProcessId, first: Address): { readonly scheduler: Address } | undefined
 }
 
 export interface RoutesOptions {
@@ -82,10 +88,24 @@ export class Routes {
     )
   }
 
-  /** The SU that the Process's `Scheduler` tag names. @throws AoError `UNKNOWN_PROCESS` | `PEER_UNREACHABLE` */
+  /**
+   * The SU that hosts the Process: by the host table, else the one that its `Scheduler` tag names.
+   *
+   * @throws AoError `UNKNOWN_PROCESS` | `PEER_UNREACHABLE` | `NOT_READY` while nobody hosts it.
+   */
   async scheduler(id: ProcessId, options: AbortOptions = {}): Promise<Scheduler> {
     const { spec } = await this.process(id, options)
-    return this.schedulerAt(spec.scheduler, options)
+    const { hosts } = this.#deps
+    const host = hosts === undefined ? spec : hosts.hostOf(id, spec.scheduler)
+    if (host === undefined) {
+      throw new AoError(
+        'NOT_READY',
+        'the Process has no host: its SU was found guilty',
+        { process: id, scheduler: spec.scheduler },
+        { hint: 'Wait until another SU has taken it over (Host-Bid at AO-Sec Origin).' },
+      )
+    }
+    return this.schedulerAt(host.scheduler, options)
   }
 
   /** @throws AoError `PEER_UNREACHABLE` if nobody with that address offers scheduling. */

@@ -1,0 +1,234 @@
+import { hostOf } from '../../economy/hosts.ts'
+import { totalSupply } from '../../economy/ledger.ts'
+import { type Standing, standingOf } from '../../economy/operators.ts'
+import { type EconomyState, restoreState, snapshotState, stateHash } from '../../economy/state.ts'
+import type { AbortOptions } from '../../lib/abort.ts'
+import type { Component } from '../../lib/component.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { Json } from '../../lib/json.ts'
+import type { Telemetry } from '../../lib/telemetry.ts'
+import { Origin } from '../../modules/ao-sec-origin/origin.ts'
+import type { EconomyStore } from '../../ports/economy-store.ts'
+import type { ArweaveClient, BundleIndex } from '../../ports/settlement.ts'
+import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
+import { unpackBundle } from '../../protocol/bundle.ts'
+import { type DataItem, parseStoredItem, verifyDataItem } from '../../protocol/data-item.ts'
+import type { EconomyParams } from '../../protocol/economy-params.ts'
+import type { Address, Id, MessageId, ProcessId } from '../../protocol/ids.ts'
+import { parseProcessSpec } from '../../protocol/message.ts'
+import { tagValues } from '../../protocol/tags.ts'
+import type { UnitRole } from '../../protocol/unit-record.ts'
+import { toVmMessage } from '../compute/messages.ts'
+import { Loop } from '../loop.ts'
+import { OriginOrder } from './origin-order.ts'
+
+export interface EconomyFollowerDeps {
+  readonly origin: ProcessId
+  readonly arweave: ArweaveClient & BundleIndex
+  readonly store: EconomyStore
+  readonly telemetry: Telemetry
+}
+export interface EconomyFollowerOptions {
+  readonly pollMs: number
+}
+export const defaultEconomyFollowerOptions: EconomyFollowerOptions = { pollMs: 2000 }
+
+/** A bundle at the settlement depth. */
+interface SettledBundle {
+  readonly id: Id
+  readonly height: number
+}
+
+/**
+ * Replays AO-Sec Origin natively from what stands on Arweave, so that a node trusts neither its SU nor any CU about
+ * stakes, slashes and who hosts what.
+ */
+export class EconomyFollower implements Component {
+  readonly name = 'economy'
+  readonly #deps: EconomyFollowerDeps
+  readonly #loop: Loop
+  readonly #read = new Set<Id>()
+  #process: DataItem | undefined
+  #order: OriginOrder | undefined
+  #origin = new Origin()
+  #last: Assignment | undefined
+
+  constructor(deps: EconomyFollowerDeps, options: EconomyFollowerOptions = defaultEconomyFollowerOptions) {
+    this.#deps = deps
+    const step = async (abort: AbortOptions): Promise<number> => {
+      await this.tick(abort)
+      return options.pollMs
+    }
+    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#measure()
+  }
+
+  start(): Promise<void> {
+    return this.#loop.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop()
+  }
+
+  /** The economy as of the last settled message; undefined before the first. */
+  get state(): EconomyState | undefined {
+    return this.#origin.state
+  }
+
+  standing(role: UnitRole, unit: Address): Standing {
+    return this.state === undefined ? 'unstaked' : standingOf(this.state, role, unit)
+  }
+
+  /** Who hosts a Process whose `Scheduler` tag is `first`; undefined while nobody does. */
+  hostOf(process: ProcessId, first: Address): { readonly scheduler: Address; readonly epoch: number } | undefined {
+    return this.state === undefined ? { scheduler: first, epoch: 0 } : hostOf(this.state, process, first)
+  }
+
+  status(): { readonly [key: string]: Json } {
+    const { state } = this
+    const at = { origin: this.#deps.origin, nonce: this.#last?.nonce ?? -1, epoch: this.#order?.epoch ?? 0 }
+    if (state === undefined) return at
+    const { height } = state.clock.value
+    return { ...at, height, supply: String(totalSupply(state)), stateHash: stateHash(state) }
+  }
+
+  /** One round: all bundles that have reached the settlement depth since the last one, in the order of their heights. */
+  async tick(options: AbortOptions = {}): Promise<void> {
+    const order = await this.#begin(options)
+    if (order === undefined) return
+    const from = this.#last?.nonce
+    for (const bundle of await this.#newBundles(options)) {
+      if (!(await this.#take(order, bundle, options))) break // the gateway has not got it: again next time
+      order.closeHeight(bundle.height)
+      this.#read.add(bundle.id)
+    }
+    if (this.#last !== undefined && this.#last.nonce !== from) await this.#save(order)
+  }
+
+  /** The Process item and, after a restart, where this node stood. */
+  async #begin(options: AbortOptions): Promise<OriginOrder | undefined> {
+    if (this.#order !== undefined) return this.#order
+    const { origin, arweave, store, telemetry } = this.#deps
+    const item = await arweave.item(origin, options)
+    if (item === undefined) return undefined // not there yet
+    this.#process = await verifyDataItem(item.raw)
+    const { scheduler } = parseProcessSpec(item.tags)
+    const schedulers = [scheduler, ...(tagValues(item.tags, 'Fallback-Scheduler') as Address[])]
+    const params = paramsOf(item)
+    const saved = await store.get(origin)
+    const last = saved === undefined ? undefined : parseAssignment(parseStoredItem(saved.last))
+    if (saved !== undefined && last !== undefined) {
+      this.#origin = new Origin(restoreState(params, saved.lines))
+      this.#last = last
+      for (const id of saved.bundles) this.#read.add(id)
+      telemetry.log.info('economy restored', { nonce: last.nonce, bundles: saved.bundles.length })
+    }
+    const rules = { process: origin, schedulers, takeoverBlocks: params.takeoverBlocks }
+    this.#order = new OriginOrder(rules, saved && last && { assignment: last, ...saved.order })
+    return this.#order
+  }
+
+  async #newBundles(options: AbortOptions): Promise<readonly SettledBundle[]> {
+    const { origin, arweave } = this.#deps
+    const tags = [
+      { name: 'Process', value: origin },
+      { name: 'Type', value: 'Assignment' },
+    ]
+    const depth = this.#process === undefined ? 1 : paramsOf(this.#process).settlementDepth
+    const found: SettledBundle[] = []
+    for (const id of await arweave.bundlesWith(tags, options)) {
+      if (this.#read.has(id)) continue
+      const status = await arweave.status(id, options)
+      if (typeof status === 'object' && status.confirmations >= depth) found.push({ id, height: status.blockHeight })
+    }
+    return found.sort((a, b) => a.height - b.height || (a.id < b.id ? -1 : 1))
+  }
+
+  /** @returns false if the bundle, or a message that it speaks of, cannot be had now. */
+  async #take(order: OriginOrder, { id, height }: SettledBundle, options: AbortOptions): Promise<boolean> {
+    const bytes = await this.#deps.arweave.data(id, options)
+    if (bytes === undefined) return false
+    const items = await readableItems(bytes)
+    const messages = new Map(items.map(item => [item.id, item]))
+    const accepted = items.flatMap(item => order.take({ height, item }))
+    for (const assignment of accepted) {
+      const message = messages.get(assignment.message) ?? (await this.#message(assignment.message, options))
+      this.#replay(assignment, message)
+    }
+    return true
+  }
+
+  /** @throws AoError `UNKNOWN_MESSAGE` if it is nowhere: without it nothing after it can be replayed. */
+  async #message(id: MessageId, options: AbortOptions): Promise<DataItem> {
+    const found = (id as Id) === (this.#deps.origin as Id) ? this.#process : await this.#deps.arweave.item(id, options)
+    if (found === undefined)
+      throw new AoError('UNKNOWN_MESSAGE', 'a message of AO-Sec Origin is not on Arweave', { id })
+    return verifyDataItem(found.raw)
+  }
+
+  #replay(assignment: Assignment, message: DataItem): void {
+    const { origin, telemetry } = this.#deps
+    const environment = { Process: { Id: origin, Tags: this.#process?.tags ?? [] } }
+    try {
+      this.#origin.handle(toVmMessage({ assignment, message }) as never, environment)
+    } catch (cause) {
+      // As on a CU: the message failed, the state is as it was.
+      telemetry.log.error('economy message failed', { nonce: assignment.nonce, reason: AoError.from(cause).message })
+    }
+    this.#last = assignment
+  }
+
+  async #save(order: OriginOrder): Promise<void> {
+    const { state } = this
+    if (state === undefined || this.#last === undefined) return
+    const lines = [...snapshotState(state)]
+    const snapshot = { last: this.#last.raw, order: order.snapshot(), bundles: [...this.#read], lines }
+    await this.#deps.store.put(this.#deps.origin, snapshot)
+  }
+
+  #measure(): void {
+    const { metrics } = this.#deps.telemetry
+    const of = (read: (state: EconomyState) => bigint) => () =>
+      this.state === undefined ? 0 : Number(read(this.state) / 10n ** 6n) / 1e6
+    metrics.gauge(
+      'aonet_economy_replayed_messages',
+      'Messages of AO-Sec Origin replayed from Arweave',
+      () => (this.#last?.nonce ?? -1) + 1,
+    )
+    metrics.gauge('aonet_economy_supply_ao', 'Tokens minted and not burned, in AO', of(totalSupply))
+    metrics.gauge(
+      'aonet_economy_slashed_ao',
+      'Stake slashed since the beginning, in AO',
+      of(state => state.funds.value.slashed),
+    )
+    for (const role of ['SU', 'CU', 'MU'] as const) {
+      const name = `aonet_economy_bonded_${role.toLowerCase()}_ao`
+      metrics.gauge(
+        name,
+        `Stake bonded for ${role}s, in AO`,
+        of(state => state.totals.get(role)?.at(-1)?.value ?? 0n),
+      )
+    }
+  }
+}
+
+const paramsOf = (process: DataItem): EconomyParams =>
+  JSON.parse(new TextDecoder().decode(process.data)) as EconomyParams
+
+/** Items whose signature is good, in the order of the bundle. What is broken is nothing, for everybody alike. */
+async function readableItems(bytes: Uint8Array): Promise<readonly DataItem[]> {
+  const items: DataItem[] = []
+  let entries: ReturnType<typeof unpackBundle>
+  try {
+    entries = unpackBundle(bytes)
+  } catch {
+    return []
+  }
+  for (const entry of entries) {
+    try {
+      items.push(await verifyDataItem(entry.bytes))
+    } catch {}
+  }
+  return items
+}

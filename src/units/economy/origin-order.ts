@@ -1,0 +1,157 @@
+import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts'
+import { AoError } from '../../lib/errors.ts'
+import type { OrderSnapshot } from '../../ports/economy-store.ts'
+import { type Assignment, checkFollows, parseAssignment } from '../../protocol/assignment.ts'
+import { type DataItem, parseStoredItem } from '../../protocol/data-item.ts'
+import type { Address, MessageId, ProcessId } from '../../protocol/ids.ts'
+import { hasTag } from '../../protocol/tags.ts'
+
+export interface OrderRules {
+  readonly process: ProcessId
+  /** Who may order, in turn: the Process's `Scheduler` and `Fallback-Scheduler` tags. */
+  readonly schedulers: readonly Address[]
+  /** Blocks that an item addressed to the Process may lie on Arweave without an Assignment. */
+  readonly takeoverBlocks: number
+}
+
+/** An item as it stands on Arweave at the settlement depth. */
+export interface PublishedItem {
+  readonly height: number
+  readonly item: DataItem
+}
+
+/** Assignments held until those before them are there. A bundle out of turn is a matter of minutes. */
+const maxHeld = 10_000
+/** Items that wait for an Assignment; the oldest decides, so those beyond change nothing but its end. */
+const maxWaiting = 10_000
+/** Newest nonces for which a second Assignment is noticed. */
+const maxAssigned = 10_000
+
+/**
+ * The order of AO-Sec Origin, from Arweave alone: what its SUs published, the first for each nonce, and who comes next
+ * when one of them is silent or signs twice. It judges SUs, so none of them is asked.
+ *
+ * Invariant: a pure function of what was given, height by height: every node that reads Arweave comes to the same.
+ */
+export class OriginOrder {
+  readonly #rules: OrderRules
+  #previous: Assignment | undefined
+  #epoch: number
+  /** Height at which the present SU's turn began. */
+  #since = 0
+  readonly #assigned = new Map<number, { readonly message: MessageId; readonly epoch: number }>()
+  readonly #assignedMessages = new Set<MessageId>()
+  readonly #held = new Map<number, Assignment>()
+  readonly #waiting = new Map<MessageId, number>()
+
+  /** @param last the last Assignment that counted and what `snapshot` told then, to go on from there. */
+  constructor(rules: OrderRules, last?: OrderSnapshot & { readonly assignment: Assignment }) {
+    this.#rules = rules
+    this.#previous = last?.assignment
+    this.#epoch = last?.epoch ?? 0
+    this.#since = last?.since ?? 0
+    for (const [nonce, message, epoch] of last?.assigned ?? []) this.#remember(nonce, message, epoch)
+    for (const [message, height] of last?.waiting ?? []) this.#waiting.set(message, height)
+    for (const raw of last?.held ?? []) {
+      const assignment = parseAssignment(parseStoredItem(fromBase64Url(raw)))
+      this.#held.set(assignment.nonce, assignment)
+    }
+  }
+
+  snapshot(): OrderSnapshot {
+    return {
+      epoch: this.#epoch,
+      since: this.#since,
+      assigned: [...this.#assigned].map(([nonce, { message, epoch }]) => [nonce, message, epoch] as const),
+      waiting: [...this.#waiting],
+      held: [...this.#held.values()].map(({ raw }) => toBase64Url(raw)),
+    }
+  }
+
+  /** Counts up with each SU that had to go. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get scheduler(): Address | undefined {
+    return this.#rules.schedulers[this.#epoch]
+  }
+
+  /** Takes what was published next. @returns the Assignments that count from now on, in order. */
+  take({ height, item }: PublishedItem): readonly Assignment[] {
+    if (hasTag(item.tags, 'Type', 'Assignment')) return this.#takeAssignment(height, item)
+    if (
+      item.target === this.#rules.process &&
+      !this.#assignedMessages.has(item.id) &&
+      this.#waiting.size < maxWaiting
+    ) {
+      if (!this.#waiting.has(item.id)) this.#waiting.set(item.id, height)
+    }
+    return []
+  }
+
+  /** Everything up to and with this height has been given. */
+  closeHeight(height: number): void {
+    const oldest = Math.min(...this.#waiting.values(), Number.POSITIVE_INFINITY)
+    if (height - Math.max(oldest, this.#since) > this.#rules.takeoverBlocks) this.#handOver(height)
+  }
+
+  #takeAssignment(height: number, item: DataItem): readonly Assignment[] {
+    let assignment: Assignment
+    try {
+      assignment = parseAssignment(item)
+    } catch {
+      return [] // not an Assignment after all
+    }
+    const { process, scheduler, epoch, nonce } = assignment
+    if (process !== this.#rules.process || scheduler !== this.scheduler || epoch !== this.#epoch) return []
+    const counted = this.#assigned.get(nonce)
+    if (counted !== undefined) {
+      if (counted.epoch === epoch && counted.message !== assignment.message) this.#handOver(height)
+      return []
+    }
+    if (!this.#held.has(nonce) && this.#held.size < maxHeld) this.#held.set(nonce, assignment)
+    return [...this.#release()]
+  }
+
+  /** What now follows without a gap. One that does not follow is passed over: it never counts. */
+  *#release(): Generator<Assignment> {
+    for (;;) {
+      const nonce = (this.#previous?.nonce ?? -1) + 1
+      const next = this.#held.get(nonce)
+      if (next === undefined) return
+      this.#held.delete(nonce)
+      if (!this.#follows(next)) continue
+      this.#previous = next
+      this.#remember(nonce, next.message, next.epoch)
+      this.#waiting.delete(next.message)
+      yield next
+    }
+  }
+
+  #remember(nonce: number, message: MessageId, epoch: number): void {
+    this.#assigned.set(nonce, { message, epoch })
+    this.#assignedMessages.add(message)
+    const oldest = this.#assigned.get(nonce - maxAssigned)
+    if (oldest === undefined) return
+    this.#assigned.delete(nonce - maxAssigned)
+    this.#assignedMessages.delete(oldest.message)
+  }
+
+  #follows(next: Assignment): boolean {
+    try {
+      checkFollows(this.#rules.process, this.#previous, next)
+      return true
+    } catch (error) {
+      if (error instanceof AoError) return false
+      throw error
+    }
+  }
+
+  #handOver(height: number): void {
+    if (this.#epoch + 1 >= this.#rules.schedulers.length) return // nobody left: the last one stays
+    this.#epoch++
+    this.#since = height
+    this.#held.clear()
+  }
+}

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { MemoryArweave } from '../../../../src/arweave/memory-arweave.ts'
+import { stateHash } from '../../../../src/economy/state.ts'
+import { silentTelemetry } from '../../../../src/lib/telemetry.ts'
+import { Origin } from '../../../../src/modules/ao-sec-origin/origin.ts'
+import {
+  type Assignment,
+  draftAssignment,
+  parseAssignment,
+  type ScheduledMessage,
+} from '../../../../src/protocol/assignment.ts'
+import { packBundle } from '../../../../src/protocol/bundle.ts'
+import { type DataItem, parseStoredItem } from '../../../../src/protocol/data-item.ts'
+import { nextLink } from '../../../../src/protocol/hash-chain.ts'
+import type { Address, Id, Nonce, ProcessId } from '../../../../src/protocol/ids.ts'
+import { type Tag, tagsOf } from '../../../../src/protocol/tags.ts'
+import { MemoryEconomyStore } from '../../../../src/storage/memory.ts'
+import { toVmMessage } from '../../../../src/units/compute/messages.ts'
+import { EconomyFollower } from '../../../../src/units/economy/follower.ts'
+import { OriginOrder } from '../../../../src/units/economy/origin-order.ts'
+import { StakedDirectory } from '../../../../src/units/economy/staked-directory.ts'
+import { aMessage, aProcess, processIdOf, schedule, testSigner } from '../../../support/builders.ts'
+import { addressOf, originParams } from '../../../support/origin.ts'
+
+const action = (name: string, fields: Readonly<Record<string, string>> = {}): readonly Tag[] =>
+  tagsOf(['Action', name], ...Object.entries(fields))
+
+describe('units/economy: AO-Sec Origin from Arweave alone', () => {
+  let item: DataItem
+  let origin: ProcessId
+  let log: readonly ScheduledMessage[]
+  const [su, su2] = [testSigner('su'), testSigner('su2')]
+  const at = (nonce: number): Assignment => log[nonce]?.assignment ?? assert.fail(`no nonce ${nonce}`)
+
+  before(async () => {
+    const tags = tagsOf(['Fallback-Scheduler', su2.address], ['Authority', addressOf('mu')])
+    item = await aProcess({ tags, data: JSON.stringify(originParams), signer: testSigner('faucet') })
+    origin = processIdOf(item)
+    const sent = await Promise.all([
+      aMessage(origin, { tags: action('Mint') }),
+      aMessage(origin, {
+        tags: action('Transfer', { Recipient: addressOf('owner'), Quantity: '5' }),
+        signer: testSigner('faucet'),
+      }),
+      aMessage(origin, { tags: action('Transfer', { Recipient: 'x', Quantity: '-5' }) }),
+      aMessage(origin, { tags: action('Burn', { Quantity: '2' }), signer: testSigner('owner') }),
+    ])
+    const block = { height: 1_500_000, hash: 'b', timestamp: originParams.emission.genesisMs + 300_000 * 100 }
+    log = await schedule(item, sent, { block })
+  })
+
+  class Chain {
+    readonly arweave = new MemoryArweave()
+    readonly store = new MemoryEconomyStore()
+
+    follower(): EconomyFollower {
+      const { arweave, store } = this
+      return new EconomyFollower({ origin, arweave, store, telemetry: silentTelemetry })
+    }
+
+    /** Puts log entries on Arweave, as a settler does, in one block. */
+    async settle(...entries: readonly ScheduledMessage[]): Promise<void> {
+      const items = entries.flatMap(({ assignment, message }) => [
+        ...(message === undefined ? [] : [message]),
+        { id: assignment.id as Id as DataItem['id'], raw: assignment.raw },
+      ])
+      await this.arweave.post(await this.arweave.prepare(packBundle(items)))
+      this.arweave.mine()
+    }
+  }
+
+  /** What whoever has the messages gets, without Arweave. */
+  function replayed(count = log.length): string {
+    const native = new Origin()
+    for (const { assignment, message } of log.slice(0, count)) {
+      native.handle(toVmMessage({ assignment, message: message as DataItem }) as never, {
+        Process: { Id: origin, Tags: item.tags },
+      })
+    }
+    return stateHash(native.state ?? assert.fail('no state'))
+  }
+
+  it('comes to the state of who evaluates the messages, once they lie deep enough, in whatever bundles', async () => {
+    const chain = new Chain()
+    const follower = chain.follower()
+    await follower.tick()
+    assert.equal(follower.state, undefined, 'nothing is there yet')
+    await chain.settle(...log.slice(0, 2))
+    await follower.tick()
+    assert.equal(follower.state, undefined, 'one confirmation is not the settlement depth')
+    await chain.settle(...log.slice(3, 5)) // out of turn
+    await chain.settle(...log.slice(2, 3))
+    chain.arweave.mine()
+    await follower.tick()
+    assert.equal(stateHash(follower.state ?? assert.fail('no state')), replayed())
+    assert.equal(follower.status()['nonce'], 4)
+  })
+
+  it('goes on after a restart from what is on disk', async () => {
+    const chain = new Chain()
+    await chain.settle(...log.slice(0, 3))
+    chain.arweave.mine()
+    const before = chain.follower()
+    await before.tick()
+    assert.equal(stateHash(before.state ?? assert.fail('no state')), replayed(3))
+    const after = chain.follower()
+    await after.tick()
+    assert.equal(stateHash(after.state ?? assert.fail('no state')), replayed(3))
+    await chain.settle(...log.slice(3))
+    chain.arweave.mine()
+    await after.tick()
+    assert.equal(stateHash(after.state ?? assert.fail('no state')), replayed())
+  })
+
+  const rules = (): ConstructorParameters<typeof OriginOrder>[0] => ({
+    process: origin,
+    schedulers: [su.address, su2.address],
+    takeoverBlocks: 20,
+  })
+  const itemOf = ({ raw }: Assignment): DataItem => parseStoredItem(raw)
+
+  it('counts the first Assignment published for a nonce, and hands on to the next SU when a second one shows', async () => {
+    const order = new OriginOrder(rules())
+    const twice = parseAssignment(await su.sign(draftAssignment({ ...at(1), message: at(3).message })))
+    const taken = []
+    for (const one of [at(0), at(1), twice]) taken.push(...order.take({ height: 1, item: itemOf(one) }))
+    assert.deepEqual(
+      taken.map(({ id }) => id),
+      [at(0).id, at(1).id],
+    )
+    assert.equal(order.scheduler, su2.address)
+    // The old one is heard no more; the new one goes on from the last that counted.
+    assert.deepEqual(order.take({ height: 2, item: itemOf(at(2)) }), [])
+    const fields = { ...at(2), epoch: 1, nonce: 2 as Nonce, hashChain: nextLink(at(1)) }
+    const next = parseAssignment(await su2.sign(draftAssignment(fields)))
+    assert.deepEqual(
+      order.take({ height: 3, item: itemOf(next) }).map(({ id }) => id),
+      [next.id],
+    )
+  })
+
+  it('hands on when an item waits too long, counted anew for each SU, and remembers that over a restart', async () => {
+    const waiting = await aMessage(origin, { data: 'against the SU' })
+    let order = new OriginOrder(rules())
+    order.take({ height: 1, item: itemOf(at(0)) })
+    order.take({ height: 5, item: waiting })
+    order.closeHeight(25)
+    assert.equal(order.epoch, 0)
+    order = new OriginOrder(rules(), { ...JSON.parse(JSON.stringify(order.snapshot())), assignment: at(0) })
+    order.closeHeight(26)
+    assert.equal(order.epoch, 1)
+    order.closeHeight(46)
+    assert.equal(order.epoch, 1, 'the last one stays')
+  })
+
+  it('gives no work to the jailed and the tombstoned, nor to the unstaked where stakes are asked for', () => {
+    const units = ['active', 'jailed', 'tombstoned', 'unstaked'].map(address => ({
+      address: address as Address,
+      roles: ['SU'],
+    }))
+    const inner = { find: () => units, all: () => units } as never
+    const named = (allowUnstaked: boolean): readonly string[] => {
+      const economy = {
+        standing: (_: unknown, address: string) => address,
+        state: { params: { allowUnstaked } },
+      } as never
+      return new StakedDirectory(inner, economy).find('SU').map(({ address }) => address)
+    }
+    assert.deepEqual(named(true), ['active', 'unstaked'])
+    assert.deepEqual(named(false), ['active'])
+  })
+})
