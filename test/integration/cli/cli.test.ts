@@ -77,6 +77,18 @@ describe('the command line', function () {
     assertFailure(await runCli(['start', '--data-dir', 'm'], { cwd }), 'INVALID_CONFIG', /none is given/)
   })
 
+  it('module publish asks for the Module-Format of a file that does not show it', async () => {
+    const nowhere = ['--arweave-url', 'http://127.0.0.1:1']
+    for (const [file, bytes] of [
+      ['notes.txt', 'not a module'],
+      ['aos.wasm', Buffer.from('0061736d01000000', 'hex')],
+    ] as const) {
+      writeFileSync(join(cwd, file), bytes)
+      const outcome = await runCli(['module', 'publish', file, ...nowhere], { cwd })
+      assertFailure(outcome, 'INVALID_ARGUMENT', /does not show which Module-Format/)
+    }
+  })
+
   it('start names every mistake of a configuration at once', async () => {
     writeFileSync(join(cwd, 'c.yaml'), 'httpPort: many\nrolse: [SU]\n')
     assertFailure(
