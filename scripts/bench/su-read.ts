@@ -92,4 +92,4 @@ async function collect<T>(source: AsyncIterable<T>): Promise<readonly T[]> {
 const unused = async (): Promise<never> => {
   throw new Error('not in this bench')
 }
-const absent = { schedule: unused, assign: unused, assignment: unused, process: unused }
+const absent = { schedule: unused, assign: unused, clock: unused, assignment: unused, process: unused }

@@ -18,6 +18,7 @@ import { ed25519Key, rsaKey } from '../../src/protocol/public-keys.ts'
 import { tagsOf } from '../../src/protocol/tags.ts'
 import { openStore } from '../../src/storage/level.ts'
 import { LevelAssignmentLog } from '../../src/storage/level-assignment-log.ts'
+import { LevelScheduleFloor } from '../../src/storage/level-schedule-floor.ts'
 import { LevelSignGuard } from '../../src/storage/level-sign-guard.ts'
 import { put, type Store } from '../../src/storage/store.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../src/units/scheduler/scheduler.ts'
@@ -94,7 +95,7 @@ export async function benchUnit(signer: Signer): Promise<BenchUnit> {
   const unit = new SchedulerUnit(
     {
       ...{ signer, log, guard: new LevelSignGuard(store), clock: systemClock, telemetry: silentTelemetry },
-      ...{ arweave: new MemoryArweave(), gossip },
+      ...{ floor: new LevelScheduleFloor(store), arweave: new MemoryArweave(), gossip },
     },
     { ...defaultSchedulerUnitOptions, headPollMs: 1_000 },
   )

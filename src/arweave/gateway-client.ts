@@ -180,6 +180,12 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex {
     )
   }
 
+  async blockTime(height: number, options: AbortOptions = {}): Promise<number | undefined> {
+    const url = `${this.#gateway}/block/height/${height}`
+    const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
+    return answer.status === 404 ? undefined : parsed(blockAnswer, answer, url).timestamp * 1000
+  }
+
   async head(options: AbortOptions = {}): Promise<BlockAnchor> {
     const infoUrl = `${this.#gateway}/info`
     const { height, current: hash } = parsed(infoAnswer, await this.#http.ask(infoUrl, options), infoUrl)

@@ -23,6 +23,7 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
   readonly #clock: Clock
   readonly #txs = new Map<Id, MemoryTx>()
   readonly #items = new Map<Id, { readonly item: DataItem; readonly carriers: Set<Carrier> }>()
+  readonly #times = new Map<number, number>()
   #prepared = 0
   #head: BlockAnchor
 
@@ -134,6 +135,11 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
     if (isBundle(item)) for (const inner of await verifiedItems(item.data)) this.#carry(inner, 'uploader')
   }
 
+  async blockTime(height: number, { signal }: AbortOptions = {}): Promise<number | undefined> {
+    throwIfAborted(signal)
+    return this.#times.get(height)
+  }
+
   async head({ signal }: AbortOptions = {}): Promise<BlockAnchor> {
     throwIfAborted(signal)
     return this.#head
@@ -148,6 +154,7 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
   #block(height: number, previous: string): BlockAnchor {
     // Blocks of Arweave count seconds.
     const timestamp = Math.floor(this.#clock.now() / 1000) * 1000
+    this.#times.set(height, timestamp)
     return { height, hash: toBase64Url(sha384(utf8(`${previous} ${height} ${timestamp}`))), timestamp }
   }
 }

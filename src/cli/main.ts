@@ -6,6 +6,7 @@ import { devnetCommand } from './commands/devnet.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { moduleCommand } from './commands/module.ts'
+import { monitorCommand, unmonitorCommand } from './commands/monitor.ts'
 import { logsCommand, peersCommand } from './commands/peers.ts'
 import { dryRunCommand, evalCommand, resultCommand, sendCommand, spawnCommand } from './commands/process.ts'
 import { signGuardCommand } from './commands/sign-guard.ts'
@@ -48,6 +49,8 @@ for (const command of [
   dryRunCommand(),
   traceCommand(),
   crankCommand(),
+  monitorCommand(),
+  unmonitorCommand(),
   moduleCommand(),
   aosCommand(),
   signGuardCommand(),

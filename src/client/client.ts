@@ -5,6 +5,7 @@ import { AoError } from '../lib/errors.ts'
 import type { NodeConnection } from '../network/grpc/connect.ts'
 import type { Trace } from '../ports/trace.ts'
 import type {
+  AssignRequest,
   AttestedResult,
   CrankProgress,
   DryRunMessage,
@@ -160,6 +161,20 @@ export class Client {
   /** Progress of everything a message sets off, until all is quiet. */
   follow(process: ProcessId, message: MessageId, options: AbortOptions = {}): AsyncIterable<CrankProgress> {
     return this.#node.units.messenger.follow(process, message, options)
+  }
+
+  /** Has an item that is on Arweave already ordered in a Process. */
+  assign(request: AssignRequest, options: AbortOptions = {}): Promise<Assignment> {
+    return this.#node.units.messenger.assign(request, options)
+  }
+
+  /** Has an MU push what the cron messages of a Process send, from now on. */
+  monitor(process: ProcessId, options: AbortOptions = {}): Promise<void> {
+    return this.#node.units.messenger.monitor(process, options)
+  }
+
+  unmonitor(process: ProcessId, options: AbortOptions = {}): Promise<void> {
+    return this.#node.units.messenger.unmonitor(process, options)
   }
 
   /** Pushes what a message sent, at an MU that its targets name: for when the MU that had it is gone or gave up. */

@@ -44,7 +44,19 @@ function registerAll(cu: FastifyInstance, { compute, address, clock }: CuRoutesD
     const { rows, hasNext } = await compute.results(process, query, whileWaiting(reply, evaluateMs))
     return {
       pageInfo: { hasNextPage: hasNext },
-      edges: rows.map(({ result, assignment }) => ({ node: resultToJson(result), cursor: cursorOf(assignment, sort) })),
+      edges: rows.map(row => ({ node: resultToJson(row.result), cursor: cursorOf(row, sort) })),
+    }
+  })
+
+  cu.get('/cron/:id', { config: { doc: docs.cron } }, async (request, reply) => {
+    const process = pathId<ProcessId>(request)
+    const limit = limitParam(request, { initial: 500, max: 1000 })
+    const [after, to] = [placeParam(request, 'from')?.bound, placeParam(request, 'to')?.bound]
+    const query = { after, to, crons: true, descending: false, limit }
+    const { rows, hasNext } = await compute.results(process, query, whileWaiting(reply, evaluateMs))
+    return {
+      pageInfo: { hasNextPage: hasNext },
+      edges: rows.map(row => ({ node: resultToJson(row.result), cursor: cursorOf(row, 'ASC') })),
     }
   })
 
@@ -92,6 +104,10 @@ const result = object(
   ['Error'],
 )
 const place = { type: 'string', description: 'A cursor, or milliseconds since the Unix epoch' }
+const resultsSchema = object({
+  pageInfo: object({ hasNextPage: { type: 'boolean' } }),
+  edges: { type: 'array', items: object({ node: result, cursor: text }) },
+})
 const docs = {
   about: {
     summary: 'Who computes.',
@@ -119,12 +135,19 @@ const docs = {
     answers: {
       200: {
         description: 'A page',
-        schema: object({
-          pageInfo: object({ hasNextPage: { type: 'boolean' } }),
-          edges: { type: 'array', items: object({ node: result, cursor: text }) },
-        }),
+        schema: resultsSchema,
       },
     },
+  },
+  cron: {
+    summary: 'What the cron messages of a Process gave, evaluated up to now; those that failed left out.',
+    tag: 'CU',
+    query: {
+      from: { description: 'After this place.', schema: place },
+      to: { description: 'Up to this place.', schema: place },
+      limit: { description: '500 unless told, 1000 at the most.', schema: { type: 'integer', minimum: 1 } },
+    },
+    answers: { 200: { description: 'A page', schema: resultsSchema } },
   },
   dryRun: {
     summary: 'Evaluates a message on the newest state and keeps nothing of it.',

@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AoError } from '../lib/errors.ts'
 import type { AssignRequest, Messenger } from '../ports/units.ts'
+import { verifyDataItem } from '../protocol/data-item.ts'
+import type { ProcessId } from '../protocol/ids.ts'
 import { assignDocs, assignQuery } from './assign-query.ts'
 import { idSchema, itemSchema, object, type RouteDoc, text } from './openapi.ts'
-import { bodyOf, whileWaiting } from './request.ts'
+import { bodyOf, pathId, whileWaiting } from './request.ts'
 import type { Routes } from './server.ts'
 
 export interface MuRoutesDeps {
@@ -29,10 +31,14 @@ export const muRoutes =
           const assign = assignQuery(request)
           return assign === undefined ? submit(request, reply) : assignItem(assign, reply)
         })
-        for (const method of ['POST', 'DELETE'] as const) {
-          const doc = method === 'POST' ? docs.monitor : docs.unmonitor
-          mu.route({ method, url: '/monitor/:id', config: { doc }, handler: refuseMonitor })
-        }
+        mu.post('/monitor/:id', { config: { doc: docs.monitor } }, async (request, reply) => {
+          await messenger.monitor(await monitored(request), whileWaiting(reply, submitMs))
+          return reply.type('text/plain').send('Monitoring process')
+        })
+        mu.delete('/monitor/:id', { config: { doc: docs.unmonitor } }, async (request, reply) => {
+          await messenger.unmonitor(await monitored(request), whileWaiting(reply, submitMs))
+          return reply.type('text/plain').send('Process deleted')
+        })
       },
       { prefix: '/mu' },
     )
@@ -51,16 +57,28 @@ export const muRoutes =
 /** An SU answers after a disk sync; one that was named but is not known yet may take seconds to show up. */
 const submitMs = 60_000
 
-async function refuseMonitor(): Promise<never> {
+/** The Process of the path, which the signed item of the body has as its target. @throws AoError `INVALID_DATA_ITEM` */
+async function monitored(request: FastifyRequest): Promise<ProcessId> {
+  const process = pathId<ProcessId>(request)
+  const { target } = await verifyDataItem(bodyOf(request), { maxBytes: maxMonitorBytes })
+  if (target === process) return process
   throw new AoError(
-    'UNSUPPORTED',
-    'this network does not run cron messages yet, so there is nothing to monitor',
-    {},
-    { hint: 'Messages and what they set off are pushed without it.' },
+    'INVALID_DATA_ITEM',
+    'the signed item is for another Process',
+    { process, target },
+    { hint: 'Sign an item whose target is the Process.' },
   )
 }
 
+/** It says nothing but its target. */
+const maxMonitorBytes = 64 * 1024
+
 const accepted = object({ message: text, id: idSchema })
+const monitorBody = {
+  description: 'A signed item with the Process as target',
+  type: 'application/octet-stream',
+  schema: itemSchema,
+}
 const docs = {
   name: {
     summary: 'What this is.',
@@ -75,9 +93,15 @@ const docs = {
     answers: { 202: { description: 'It is ordered', schema: accepted } },
   },
   monitor: {
-    summary: 'Asks for the cron messages of a Process to be pushed. Not supported yet.',
+    summary: 'From now on pushes what the cron messages of a Process send.',
     tag: 'MU',
-    answers: {},
+    body: monitorBody,
+    answers: { 200: { description: 'Monitoring process', type: 'text/plain', schema: text } },
   },
-  unmonitor: { summary: 'Ends monitoring. Not supported yet.', tag: 'MU', answers: {} },
+  unmonitor: {
+    summary: 'Ends monitoring.',
+    tag: 'MU',
+    body: monitorBody,
+    answers: { 200: { description: 'Process deleted', type: 'text/plain', schema: text } },
+  },
 } as const satisfies Record<string, RouteDoc>

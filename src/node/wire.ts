@@ -26,9 +26,11 @@ import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
 import { LevelCheckpointStore } from '../storage/level-checkpoint-store.ts'
 import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
 import { LevelEconomyStore } from '../storage/level-economy-store.ts'
+import { LevelMonitorStore } from '../storage/level-monitor-store.ts'
 import { LevelRecordStore } from '../storage/level-record-store.ts'
 import { LevelResultStore } from '../storage/level-result-store.ts'
 import { LevelRouteStore } from '../storage/level-route-store.ts'
+import { LevelScheduleFloor } from '../storage/level-schedule-floor.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
@@ -120,7 +122,10 @@ export function wireNode(input: WireInput): WiredNode {
 
   const shared = { signer, arweave, clock, telemetry }
   const assignments = new LevelAssignmentLog(store)
-  const scheduler = schedulerUnit({ ...shared, log: assignments, guard: new LevelSignGuard(store), gossip }, options)
+  const scheduler = schedulerUnit(
+    { ...shared, log: assignments, guard: new LevelSignGuard(store), floor: new LevelScheduleFloor(store), gossip },
+    options,
+  )
   const settler =
     scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
   const routes = new Routes({
@@ -139,7 +144,7 @@ export function wireNode(input: WireInput): WiredNode {
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
   const queue = new LevelCrankQueue(store)
   const behind = { routes, scheduler: routedScheduler, compute: routedCompute, directory, remote }
-  const messenger = messengerUnit({ ...shared, ...behind, queue }, options)
+  const messenger = messengerUnit({ ...shared, ...behind, queue, monitors: new LevelMonitorStore(store) }, options)
   const tracer = new UnitTracer({
     local: { address, messenger },
     scheduler: routedScheduler,

@@ -1,3 +1,4 @@
+import type { CronPlace } from '../protocol/cron.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
 import type { CrankProgress } from './units.ts'
 
@@ -5,6 +6,8 @@ import type { CrankProgress } from './units.ts'
 export interface CrankJob extends CrankProgress {
   /** The user's message that set all this off: the `Pushed-For` tag. */
   readonly root: MessageId
+  /** It is of a cron message after `nonce`; `message` and `root` are then made of its place. */
+  readonly cron?: CronPlace | undefined
   /** Milliseconds since the Unix epoch; not before then. */
   readonly dueAt: number
 }

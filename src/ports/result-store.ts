@@ -1,4 +1,5 @@
 import type { Assignment } from '../protocol/assignment.ts'
+import type { CronPlace } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Result } from '../protocol/result.ts'
 
@@ -10,16 +11,28 @@ export interface StoredResult {
   readonly attestation: Uint8Array
 }
 
-/** What a CU has evaluated and said, per (Process, Nonce). */
+/** A bare nonce is the message alone: cron messages after it come after it. */
+export interface ResultRange {
+  readonly after?: Nonce | ResultAt | undefined
+  readonly to?: Nonce | ResultAt | undefined
+  readonly descending: boolean
+  /** Leave out what is no cron message. */
+  readonly cronsOnly?: boolean | undefined
+}
+
+/** A message, or a cron message after it. */
+export interface ResultAt {
+  readonly nonce: Nonce
+  readonly cron?: CronPlace | undefined
+}
+
+/** What a CU has evaluated and said, per (Process, Nonce) and cron message after it. */
 export interface ResultStore {
-  get(process: ProcessId, nonce: Nonce): Promise<StoredResult | undefined>
+  get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined>
   nonceOf(process: ProcessId, message: MessageId): Promise<Nonce | undefined>
-  /** Results without `error` by nonce: `after` exclusive, `to` inclusive. */
-  succeeded(
-    process: ProcessId,
-    range: { readonly after?: Nonce | undefined; readonly to?: Nonce | undefined; readonly descending: boolean },
-  ): AsyncIterable<StoredResult>
-  /** The highest nonce stored. */
+  /** Results without `error` in their order: `after` exclusive, `to` inclusive. */
+  succeeded(process: ProcessId, range: ResultRange): AsyncIterable<StoredResult>
+  /** The last one stored, by place. */
   newest(process: ProcessId): Promise<StoredResult | undefined>
   /**
    * Resolves when on disk. A stored row is never replaced by another: a CU says one thing about a Nonce.

@@ -1,11 +1,12 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
+import type { CronPlace } from '../protocol/cron.ts'
 import type { DataItem } from '../protocol/data-item.ts'
 import type { Address, Id, MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Evaluation, Result } from '../protocol/result.ts'
 import type { Tag } from '../protocol/tags.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
-import type { StoredResult } from './result-store.ts'
+import type { ResultAt, StoredResult } from './result-store.ts'
 
 /** Nonces `from` to `to`, both inclusive; without `to`, up to the newest at the time of asking. */
 export interface NonceRange {
@@ -25,6 +26,15 @@ export interface AssignRequest {
   readonly exclude: readonly string[]
 }
 
+/** How far a schedule is complete. */
+export interface ScheduleClock {
+  /** Of the newest message. */
+  readonly nonce: Nonce
+  /** Milliseconds since the Unix epoch. */
+  readonly timestamp: number
+  readonly blockHeight: number
+}
+
 /** SU. `schedule` answers after the Assignment is durable; asking twice gives the same Assignment. */
 export interface Scheduler {
   /** @throws AoError `WRONG_UNIT` if another SU hosts the Process. */
@@ -37,6 +47,12 @@ export interface Scheduler {
   assign(request: AssignRequest, options?: AbortOptions): Promise<Assignment>
   /** A message is named by its id or by that of its Assignment. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` */
   assignment(process: ProcessId, at: MessageId | Nonce | 'newest', options?: AbortOptions): Promise<Assignment>
+  /**
+   * A promise: no message after the newest, which it names, will have an earlier time or height than these.
+   *
+   * @throws AoError `UNKNOWN_PROCESS` | `NOT_READY`
+   */
+  clock(process: ProcessId, options?: AbortOptions): Promise<ScheduleClock>
   /** The Process item itself. @throws AoError `UNKNOWN_PROCESS` */
   process(process: ProcessId, options?: AbortOptions): Promise<DataItem>
   /** In order and without gaps. @throws AoError `UNKNOWN_PROCESS` */
@@ -61,7 +77,7 @@ export interface AttestedResult {
 }
 
 /** A place in a Process's schedule. `timestamp` in milliseconds since the Unix epoch. */
-export type ResultBound = { readonly nonce: Nonce } | { readonly timestamp: number }
+export type ResultBound = ResultAt | { readonly timestamp: number }
 
 export interface ResultsQuery {
   /** Exclusive; without it from the beginning. */
@@ -69,6 +85,8 @@ export interface ResultsQuery {
   /** Inclusive; without it up to the newest. */
   readonly to?: ResultBound | undefined
   readonly descending: boolean
+  /** Cron messages alone, evaluated up to now: `Scheduler.clock`. Ascending only. */
+  readonly crons?: boolean | undefined
   /** A page may be shorter for its size in bytes; `hasNext` tells. */
   readonly limit: number
 }
@@ -80,10 +98,16 @@ export interface ResultsPage {
   readonly hasNext: boolean
 }
 
+/** A cron message by the message before it. */
+export interface CronAt {
+  readonly nonce: Nonce
+  readonly cron: CronPlace
+}
+
 /** CU. Deterministic: equal schedule and Module give an equal `stateRoot` on every node. */
 export interface Compute {
   /** Evaluates up to there first. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` | `UNKNOWN_MODULE` */
-  result(process: ProcessId, at: MessageId | Nonce, options?: AbortOptions): Promise<AttestedResult>
+  result(process: ProcessId, at: MessageId | Nonce | CronAt, options?: AbortOptions): Promise<AttestedResult>
   /** Results of the messages that did not fail. Evaluates what is missing first, for as long as a caller may wait. */
   results(process: ProcessId, query: ResultsQuery, options?: AbortOptions): Promise<ResultsPage>
   /** Evaluates on the newest state and keeps nothing of it. */
@@ -150,6 +174,10 @@ export interface Messenger {
   assign(request: AssignRequest, options?: AbortOptions): Promise<Assignment>
   /** Pushes the outbox of a message that is ordered already, as far as the targets' Authority tags name this MU. */
   crank(process: ProcessId, message: MessageId, options?: CrankOptions): Promise<void>
+  /** From now on pushes what the cron messages of a Process send, until told otherwise. @throws AoError `OVERLOADED` */
+  monitor(process: ProcessId, options?: AbortOptions): Promise<void>
+  /** @throws AoError `UNKNOWN_PROCESS` if it is not monitored here. */
+  unmonitor(process: ProcessId, options?: AbortOptions): Promise<void>
   /** Progress of a message and of everything it set off, newest state of each; ends when all is quiet. */
   follow(process: ProcessId, message: MessageId, options?: FollowOptions): AsyncIterable<CrankProgress>
 }

@@ -1,5 +1,6 @@
 import { AoError } from '../lib/errors.ts'
 import type { Assignment } from './assignment.ts'
+import { cronText } from './cron.ts'
 import type { DataItem, Draft } from './data-item.ts'
 import {
   type Address,
@@ -12,7 +13,7 @@ import {
   parseNonce,
 } from './ids.ts'
 import { outboxRoot, outboxSize, outputHash, type Result } from './result.ts'
-import { hasTag, requireTag, tagsOf } from './tags.ts'
+import { hasTag, requireTag, tagsOf, tagValue } from './tags.ts'
 
 /** A CU's signed statement of what one message of one Process gave. It covers everything a client or an MU reads. */
 export interface Attestation {
@@ -22,6 +23,8 @@ export interface Attestation {
   readonly process: ProcessId
   readonly epoch: number
   readonly nonce: Nonce
+  /** Of a cron message after that nonce: which, as `cronText`. */
+  readonly cron: string | undefined
   readonly assignment: AssignmentId
   readonly hashChain: string
   readonly module: ModuleId
@@ -51,6 +54,7 @@ export const attestationOf = (
   process: result.process,
   epoch: at.assignment.epoch,
   nonce: result.nonce,
+  cron: result.cron && cronText(result.cron),
   assignment: at.assignment.id,
   hashChain: at.assignment.hashChain,
   module: at.module,
@@ -74,6 +78,7 @@ export const draftAttestation = (fields: AttestationFields): Draft => ({
     ['Process', fields.process],
     ['Epoch', String(fields.epoch)],
     ['Nonce', String(fields.nonce)],
+    ['Cron', fields.cron],
     ['Assignment', fields.assignment],
     ['Hash-Chain', fields.hashChain],
     ['Module', fields.module],
@@ -102,6 +107,7 @@ export function parseAttestation(item: DataItem): Attestation {
       process: id('Process'),
       epoch: number('Epoch'),
       nonce: number('Nonce') as Nonce,
+      cron: tagValue(tags, 'Cron'),
       assignment: id('Assignment'),
       hashChain: id('Hash-Chain'),
       module: id('Module'),
@@ -131,6 +137,7 @@ export function checkAttests(attestation: Attestation, result: Result): void {
   const claims = {
     process: result.process,
     nonce: result.nonce,
+    cron: result.cron && cronText(result.cron),
     stateRoot: result.stateRoot,
     stateNonce: result.stateNonce,
     outboxRoot: outboxRoot(result.outbox),

@@ -152,7 +152,7 @@ function judgeAssignments(a: Assignment, b: Assignment): Guilt | undefined {
 }
 
 function judgeAttestations(a: Attestation, b: Attestation): Guilt | undefined {
-  const samePlace = a.process === b.process && a.epoch === b.epoch && a.nonce === b.nonce
+  const samePlace = a.process === b.process && a.epoch === b.epoch && a.nonce === b.nonce && a.cron === b.cron
   if (a.compute !== b.compute || !samePlace || a.assignment !== b.assignment) return undefined
   if (canonicalJson(draftAttestation(a)) === canonicalJson(draftAttestation(b))) return undefined
   return { kind: 'F5', unit: a.compute, process: a.process, epoch: a.epoch, nonce: a.nonce }

@@ -1,4 +1,5 @@
 import type { Brand } from '../lib/brand.ts'
+import { cronTextPattern } from './cron.ts'
 import type { DataItem } from './data-item.ts'
 import { type Address, isId } from './ids.ts'
 import { tagValue } from './tags.ts'
@@ -11,7 +12,7 @@ export function claimedOrigin({ tags }: Pick<DataItem, 'tags'>): Origin | undefi
   const process = tagValue(tags, 'From-Process')
   const nonce = tagValue(tags, 'From-Nonce')
   const index = tagValue(tags, 'From-Index')
-  if (!isId(process) || !isPlace(nonce) || !isPlace(index)) return undefined
+  if (!isId(process) || !isSource(nonce) || !isPlace(index)) return undefined
   return `${process} ${nonce} ${index}` as Origin
 }
 
@@ -20,5 +21,11 @@ export const originOf = (
   item: Pick<DataItem, 'tags' | 'owner'>,
   authorities: readonly Address[],
 ): Origin | undefined => (authorities.includes(item.owner) ? claimedOrigin(item) : undefined)
+
+/** A nonce, or a cron message after it. */
+function isSource(text: string | undefined): text is string {
+  const [nonce, ...cron] = text?.split(' ') ?? []
+  return isPlace(nonce) && (cron.length === 0 || cronTextPattern.test(cron.join(' ')))
+}
 
 const isPlace = (text: string | undefined): text is string => text !== undefined && /^(0|[1-9][0-9]{0,15})$/.test(text)

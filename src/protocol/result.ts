@@ -2,6 +2,7 @@ import { equalBytes, sha256, toUtf8, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { canonicalJson, type Json } from '../lib/json.ts'
 import { answerFault } from './answer-limits.ts'
+import { type CronPlace, cronText, parseCronText } from './cron.ts'
 import { deepHash } from './deep-hash.ts'
 import { type Id, idFromBytes, type Nonce, type ProcessId, parseId, parseNonce } from './ids.ts'
 import type { Tag } from './tags.ts'
@@ -39,7 +40,10 @@ export interface Evaluation {
 /** An Evaluation at its place in the log. */
 export interface Result extends Evaluation {
   readonly process: ProcessId
+  /** Of a cron message: of the message before it. */
   readonly nonce: Nonce
+  /** Which cron message it is of. */
+  readonly cron?: CronPlace | undefined
   /**
    * Commitment to the state after message `stateNonce`, the newest up to this one at which a root was due
    * (`root-rule.ts`): memory pages, memory length and mutable globals.
@@ -103,19 +107,20 @@ export function resultToJson(result: Evaluation): { readonly [key: string]: Json
 /** Canonical bytes of a Result, for the store and the wire between units. */
 export const encodeResult = (result: Result): Uint8Array => {
   const { process, nonce, stateRoot, stateNonce, gasUsed } = result
-  return utf8(
-    canonicalJson({ process, nonce, stateRoot, stateNonce, gas: String(gasUsed), answer: resultToJson(result) }),
-  )
+  const cron = result.cron === undefined ? {} : { cron: cronText(result.cron) }
+  const gas = String(gasUsed)
+  return utf8(canonicalJson({ process, nonce, ...cron, stateRoot, stateNonce, gas, answer: resultToJson(result) }))
 }
 
 /** @throws AoError `INVALID_RECORD` for bytes that `encodeResult` did not write. */
 export function decodeResult(bytes: Uint8Array): Result {
   try {
-    const { process, nonce, stateRoot, stateNonce, gas, answer } = record(JSON.parse(toUtf8(bytes)))
+    const { process, nonce, cron, stateRoot, stateNonce, gas, answer } = record(JSON.parse(toUtf8(bytes)))
     const result = {
       ...readEvaluation(answer, BigInt(text(gas))),
       process: parseId<ProcessId>(process, 'process'),
       nonce: parseNonce(nonce),
+      ...(cron === undefined ? {} : { cron: parseCronText(text(cron)) }),
       stateRoot: parseId(stateRoot, 'stateRoot'),
       stateNonce: parseNonce(stateNonce, 'stateNonce'),
     }

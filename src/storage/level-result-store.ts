@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { failpoint } from '../lib/failpoint.ts'
-import type { ResultStore, StoredResult } from '../ports/result-store.ts'
+import type { ResultAt, ResultRange, ResultStore, StoredResult } from '../ports/result-store.ts'
+import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
@@ -35,11 +36,11 @@ export class LevelResultStore implements ResultStore {
     this.#store = store
   }
 
-  async get(process: ProcessId, nonce: Nonce): Promise<StoredResult | undefined> {
-    const recent = this.#recent.get(nameOf(process, nonce))
+  async get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined> {
+    const recent = this.#recent.get(nameOf(process, nonce, cron))
     if (recent !== undefined) return recent
     if (nonce > (this.#newest.get(process) ?? Number.POSITIVE_INFINITY)) return undefined
-    const row = await this.#store.get(rowKey(process, nonce))
+    const row = await this.#store.get(rowKey(process, nonce, cron))
     return row === undefined ? undefined : this.#remember(decodeRow(row), row.length)
   }
 
@@ -50,15 +51,17 @@ export class LevelResultStore implements ResultStore {
 
   async *succeeded(
     process: ProcessId,
-    { after, to, descending }: { after?: Nonce | undefined; to?: Nonce | undefined; descending: boolean },
+    { after, to, descending, cronsOnly = false }: ResultRange,
   ): AsyncIterable<StoredResult> {
     const all = good.range(idPart(process))
-    const gte = after === undefined ? all.gte : goodKey(process, after + 1)
-    const lt = to === undefined ? all.lt : goodKey(process, to + 1)
+    const gte = after === undefined ? all.gte : justAfter(goodKey(process, after))
+    const lt = to === undefined ? all.lt : justAfter(goodKey(process, to))
     if (Buffer.compare(gte, lt) >= 0) return
     let keys: Uint8Array[] = []
     for await (const [key] of this.#store.entries({ gte, lt, reverse: descending })) {
-      keys.push(rows.key(good.part(key, 0, 40)))
+      const place = good.part(key, 0, key.length)
+      if (cronsOnly && place.length <= messagePlaceBytes) continue
+      keys.push(rows.key(place))
       if (keys.length < chunk) continue
       yield* await this.#rows(keys)
       keys = []
@@ -72,10 +75,10 @@ export class LevelResultStore implements ResultStore {
   }
 
   put(row: StoredResult): Promise<void> {
-    const { process, nonce } = row.result
+    const { process, nonce, cron } = row.result
     // Two at once about one nonce must not both find nothing stored.
     return this.#lock.run([process], async () => {
-      const key = rowKey(process, nonce)
+      const key = rowKey(process, nonce, cron)
       const newest = await this.#newestOf(process)
       const stored = nonce > newest ? undefined : await this.#store.get(key)
       if (stored !== undefined) return assertSameRow(stored, row)
@@ -83,8 +86,8 @@ export class LevelResultStore implements ResultStore {
       const bytes = encodeRow(row)
       await this.#store.write([
         put(key, bytes),
-        put(nonceKey(process, row.assignment.message), u64(nonce)),
-        ...(row.result.error === undefined ? [put(goodKey(process, nonce), present)] : []),
+        ...(cron === undefined ? [put(nonceKey(process, row.assignment.message), u64(nonce))] : []),
+        ...(row.result.error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
       ])
       failpoint('result-written')
       this.#newest.set(process, Math.max(newest, nonce))
@@ -102,7 +105,8 @@ export class LevelResultStore implements ResultStore {
   }
 
   #remember(row: StoredResult, size: number): StoredResult {
-    this.#recent.set(nameOf(row.result.process, row.result.nonce), row, { size })
+    const { process, nonce, cron } = row.result
+    this.#recent.set(nameOf(process, nonce, cron), row, { size })
     return row
   }
 
@@ -112,7 +116,20 @@ export class LevelResultStore implements ResultStore {
   }
 }
 
-const nameOf = (process: ProcessId, nonce: Nonce): string => `${process} ${nonce}`
-const rowKey = (process: ProcessId, nonce: Nonce): Uint8Array => rows.key(idPart(process), u64(nonce))
-const goodKey = (process: ProcessId, nonce: number): Uint8Array => good.key(idPart(process), u64(nonce))
+const nameOf = (process: ProcessId, nonce: Nonce, cron?: CronPlace): string =>
+  cron === undefined ? `${process} ${nonce}` : `${process} ${nonce} ${cronText(cron)}`
+const rowKey = (process: ProcessId, nonce: Nonce, cron?: CronPlace): Uint8Array =>
+  rows.key(idPart(process), u64(nonce), ...cronPart(cron))
+function goodKey(process: ProcessId, at: Nonce | ResultAt): Uint8Array {
+  const { nonce, cron } = typeof at === 'number' ? { nonce: at, cron: undefined } : at
+  return good.key(idPart(process), u64(nonce), ...cronPart(cron))
+}
+/** Sorts as `compareCrons`, after the message before. */
+const cronPart = (cron: CronPlace | undefined): readonly Uint8Array[] =>
+  cron === undefined
+    ? []
+    : [u64(cron.timestamp), Uint8Array.of(cronKind(cron)), u64(cron.blockHeight), Uint8Array.of(cronIndex(cron) & 255)]
+/** Process and nonce. */
+const messagePlaceBytes = 40
+const justAfter = (key: Uint8Array): Uint8Array => Buffer.concat([key, Uint8Array.of(0)])
 const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.key(idPart(process), idPart(message))

@@ -1,4 +1,5 @@
-import type { ResultStore, StoredResult } from '../ports/result-store.ts'
+import type { ResultAt, ResultRange, ResultStore, StoredResult } from '../ports/result-store.ts'
+import { type CronPlace, comparePlaces, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { assertSameRow, encodeRow } from './result-row.ts'
 
@@ -6,43 +7,46 @@ import { assertSameRow, encodeRow } from './result-row.ts'
 export class MemoryResultStore implements ResultStore {
   readonly #rows = new Map<string, StoredResult>()
   readonly #nonces = new Map<string, Nonce>()
-  readonly #newest = new Map<ProcessId, Nonce>()
 
-  async get(process: ProcessId, nonce: Nonce): Promise<StoredResult | undefined> {
-    return this.#rows.get(keyOf(process, nonce))
+  async get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined> {
+    return this.#rows.get(rowName(process, { nonce, cron }))
   }
 
   async nonceOf(process: ProcessId, message: MessageId): Promise<Nonce | undefined> {
-    return this.#nonces.get(keyOf(process, message))
+    return this.#nonces.get(`${process} ${message}`)
   }
 
-  async *succeeded(
-    process: ProcessId,
-    { after = -1 as Nonce, to, descending }: { after?: Nonce | undefined; to?: Nonce | undefined; descending: boolean },
-  ): AsyncIterable<StoredResult> {
-    const found = [...this.#rows.values()].filter(
+  async *succeeded(process: ProcessId, range: ResultRange): AsyncIterable<StoredResult> {
+    const { after, to, descending, cronsOnly = false } = range
+    const found = this.#of(process).filter(
       ({ result }) =>
-        result.process === process &&
         result.error === undefined &&
-        result.nonce > after &&
-        result.nonce <= (to ?? Number.POSITIVE_INFINITY),
+        (!cronsOnly || result.cron !== undefined) &&
+        (after === undefined || comparePlaces(result, placeOf(after)) > 0) &&
+        (to === undefined || comparePlaces(result, placeOf(to)) <= 0),
     )
-    yield* found.sort((a, b) => (a.result.nonce - b.result.nonce) * (descending ? -1 : 1))
+    yield* descending ? found.reverse() : found
   }
 
   async newest(process: ProcessId): Promise<StoredResult | undefined> {
-    const nonce = this.#newest.get(process)
-    return nonce === undefined ? undefined : this.get(process, nonce)
+    return this.#of(process).at(-1)
   }
 
   async put(row: StoredResult): Promise<void> {
-    const { process, nonce } = row.result
-    const stored = this.#rows.get(keyOf(process, nonce))
+    const { process, nonce, cron } = row.result
+    const name = rowName(process, row.result)
+    const stored = this.#rows.get(name)
     if (stored !== undefined) return assertSameRow(encodeRow(stored), row)
-    this.#rows.set(keyOf(process, nonce), row)
-    this.#nonces.set(keyOf(process, row.assignment.message), nonce)
-    this.#newest.set(process, Math.max(nonce, this.#newest.get(process) ?? 0) as Nonce)
+    this.#rows.set(name, row)
+    if (cron === undefined) this.#nonces.set(`${process} ${row.assignment.message}`, nonce)
+  }
+
+  #of(process: ProcessId): StoredResult[] {
+    const own = [...this.#rows.values()].filter(({ result }) => result.process === process)
+    return own.sort((a, b) => comparePlaces(a.result, b.result))
   }
 }
 
-const keyOf = (process: ProcessId, part: string | number): string => `${process} ${part}`
+const placeOf = (at: Nonce | ResultAt): ResultAt => (typeof at === 'number' ? { nonce: at } : at)
+const rowName = (process: ProcessId, { nonce, cron }: ResultAt): string =>
+  `${process} ${nonce} ${cron === undefined ? '' : cronText(cron)}`

@@ -51,6 +51,7 @@ export interface AoConnect {
   }): Promise<AoResult>
   assign(args: { process: string; message: string; baseLayer?: boolean; exclude?: readonly string[] }): Promise<string>
   monitor(args: { process: string; signer: unknown }): Promise<string>
+  unmonitor(args: { process: string; signer: unknown }): Promise<string>
 }
 interface AoConnectModule {
   connect(config: Readonly<Record<string, unknown>>): AoConnect

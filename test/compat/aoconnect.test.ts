@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../support/eventually.ts'
-import { AoUser, readCursor, versions } from './ao-client.ts'
+import { type AoEdge, AoUser, readCursor, versions } from './ao-client.ts'
 import { doors, LocalNetwork } from './local-network.ts'
 
 describe('aoconnect, unchanged', function () {
@@ -179,10 +179,60 @@ describe('aoconnect, unchanged', function () {
             /Invalid Return/,
           )
           await assert.rejects(user.ao.assign({ process, message: nowhere }), /Arweave does not have/)
-          await assert.rejects(user.ao.monitor({ process, signer: user.signer }), /cron/)
+          await assert.rejects(user.ao.unmonitor({ process, signer: user.signer }), /not found|monitor/i)
+          await assert.rejects(user.spawn('echo', [{ name: 'Cron-Interval', value: 'soon' }]), /Cron-Interval|spawn/i)
         })
       })
     }
+  }
+
+  for (const version of versions) {
+    it(`runs crons by time and by block, and pushes them while they are monitored (${version})`, async () => {
+      const user = await AoUser.of(version, { network, door: 'a node that only forwards' })
+      const target = await user.spawn('echo')
+      const crons = [
+        { name: 'Cron-Interval', value: '1-second' },
+        { name: 'Cron-Tag-Action', value: 'Send-Ping' },
+        { name: 'Cron-Tag-Recipient', value: target },
+        { name: 'Cron-Interval', value: '2-blocks' },
+        { name: 'Cron-Tag-Action', value: 'Count' },
+      ]
+      const process = await user.spawn('echo', crons)
+      const monitoring = { process, signer: user.signer }
+      await user.ao.monitor(monitoring)
+      await assert.rejects(user.ao.monitor(monitoring), /already|monitor/i)
+      await eventually(
+        'three pings of crons',
+        async () => {
+          const { edges } = await user.ao.results({ process: target, limit: 1, sort: 'DESC' })
+          return Number(String(edges[0]?.node.Output).replace('count ', '')) >= 4
+        },
+        40_000,
+      )
+      await user.ao.unmonitor(monitoring)
+      await assert.rejects(user.ao.unmonitor(monitoring), /not found|monitor/i)
+      const { edges } = await user.ao.results({ process, limit: 1000 })
+      const read = edges.map(edge => readCursor(edge) as unknown as { cron: string | null; timestamp: number })
+      assert.ok(read.some(({ cron }) => cron === '0-1-second') && read.some(({ cron }) => cron === '0-2-blocks'))
+      // Each evaluation counts one, crons and messages alike, and none is shown twice or out of order.
+      assert.deepEqual(
+        edges.map(({ node }) => node.Output),
+        edges.map((_, i) => `count ${i + 1}`),
+      )
+      const seconds = read.filter(({ cron }) => cron === '0-1-second').map(({ timestamp }) => timestamp)
+      assert.deepEqual(
+        seconds,
+        seconds.map((_, i) => (seconds[0] ?? 0) + i * 1000),
+      )
+      // Pages go on from a cron's cursor, both ways.
+      const middle = edges[Math.floor(edges.length / 2)]
+      const next = await user.ao.results({ process, from: middle?.cursor ?? '', limit: 1 })
+      assert.equal(next.edges[0]?.node.Output, edges[Math.floor(edges.length / 2) + 1]?.node.Output)
+      const url = network.node('a node that only forwards').httpUrl
+      const only = (await (await fetch(`${url}/cu/cron/${process}?limit=1000`)).json()) as { edges: readonly AoEdge[] }
+      assert.ok(only.edges.length >= read.filter(({ cron }) => cron !== null).length)
+      assert.ok(only.edges.every(edge => (readCursor(edge) as unknown as { cron: string | null }).cron !== null))
+    })
   }
 
   it('works with a slash behind the URLs of the units', async () => {

@@ -97,8 +97,9 @@ export const messages = (process: ProcessId | DataItem, count: number): Promise<
 export interface ScheduleOptions {
   /** The SU. Default: `testSigner('su')`. */
   readonly scheduler?: Signer
-  /** Time of nonce 0 in milliseconds; each assignment is one later. */
+  /** Time of nonce 0 in milliseconds; each assignment is `stepMs` later, one unless told. */
   readonly startAt?: number
+  readonly stepMs?: number
   readonly block?: BlockAnchor
 }
 
@@ -113,7 +114,7 @@ export async function schedule(
   const scheduled: ScheduledMessage[] = []
   let previous: Assignment | undefined
   for (const [i, message] of [process, ...following].entries()) {
-    const now = (options.startAt ?? 1_700_000_000_000) + i
+    const now = (options.startAt ?? 1_700_000_000_000) + i * (options.stepMs ?? 1)
     const fields = nextAssignment(previous, { process: processIdOf(process), message: message.id, now, block })
     previous = parseAssignment(await signer.sign(draftAssignment(fields)))
     scheduled.push({ assignment: previous, message })

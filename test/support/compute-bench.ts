@@ -7,7 +7,7 @@ import { absentScheduler } from '../../src/network/grpc/absent-units.ts'
 import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
 import type { CheckpointStore } from '../../src/ports/checkpoint-store.ts'
 import type { ResultStore } from '../../src/ports/result-store.ts'
-import type { NonceRange, Scheduler } from '../../src/ports/units.ts'
+import type { NonceRange, ScheduleClock, Scheduler } from '../../src/ports/units.ts'
 import type { ScheduledMessage } from '../../src/protocol/assignment.ts'
 import type { DataItem } from '../../src/protocol/data-item.ts'
 import type { Id, ModuleId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
@@ -15,7 +15,7 @@ import { type ProcessSpec, parseAoItem } from '../../src/protocol/message.ts'
 import { testnetParams } from '../../src/protocol/params.ts'
 import { MemoryCheckpointStore, MemoryResultStore } from '../../src/storage/memory.ts'
 import { ComputeUnit, type ComputeUnitOptions, defaultComputeUnitOptions } from '../../src/units/compute/compute.ts'
-import { aProcess, type ProcessOptions, processIdOf, schedule, testSigner } from './builders.ts'
+import { aProcess, type ProcessOptions, processIdOf, type ScheduleOptions, schedule, testSigner } from './builders.ts'
 import { aScriptModule, recorder, type Script, ScriptPool } from './script-vm.ts'
 
 /** A schedule to read from, as honest as its rows. */
@@ -24,6 +24,13 @@ export class Rows implements Scheduler {
   reads: NonceRange[] = []
   stalled = false
   readonly assign = absentScheduler.assign
+  /** What the SU promises: nothing yet. */
+  now: ScheduleClock | undefined
+
+  async clock(): Promise<ScheduleClock> {
+    if (this.now === undefined) throw new AoError('NOT_READY', 'no promise')
+    return this.now
+  }
 
   constructor(rows: ScheduledMessage[]) {
     this.rows = rows
@@ -79,7 +86,11 @@ export interface ComputeBench {
   /** Another CU over the same stores: the same one after a restart. */
   aUnit(options?: Partial<ComputeUnitOptions>): ComputeUnit
   /** Publishes the script, spawns a Process of it and orders what follows. */
-  arrange(script: string, following: (item: DataItem) => Promise<DataItem[]>, tags?: ProcessOptions): Promise<void>
+  arrange(
+    script: string,
+    following: (item: DataItem) => Promise<DataItem[]>,
+    tags?: ProcessOptions & ScheduleOptions,
+  ): Promise<void>
 }
 
 /** Sets the bench up anew for each test of the suite that calls it. */
@@ -119,7 +130,13 @@ export function computeBench(): ComputeBench {
     await bench.arweave.upload(module)
     bench.item = await aProcess({ module: module.id as Id as ModuleId, ...options })
     bench.process = processIdOf(bench.item)
-    bench.su = new Rows(await schedule(bench.item, await following(bench.item)))
+    bench.su = new Rows(
+      await schedule(
+        bench.item,
+        await following(bench.item),
+        options.stepMs === undefined ? {} : { stepMs: options.stepMs },
+      ),
+    )
     bench.unit = bench.aUnit()
   }
   beforeEach(() => {

@@ -71,6 +71,7 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     return {
       schedule: async (message, options) => unit().schedule(message, options),
       assign: async (request, options) => unit().assign(request, options),
+      clock: async (process, options) => unit().clock(process, options),
       assignment: async (process, at, options) => unit().assignment(process, at, options),
       process: async (process, options) => unit().process(process, options),
       async *read(process, range, options) {
@@ -96,6 +97,8 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     return {
       submit: async (bytes, options) => unit().submit(bytes, options),
       assign: async (request, options) => unit().assign(request, options),
+      monitor: async (process, options) => unit().monitor(process, options),
+      unmonitor: async (process, options) => unit().unmonitor(process, options),
       crank: async (process, message, options) => unit().crank(process, message, options),
       async *follow(process, message, options) {
         yield* unit().follow(process, message, options)

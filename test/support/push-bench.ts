@@ -42,6 +42,7 @@ export const to = (target: string, data: string, tags: readonly Tag[] = []) => (
 export const unitMethods = (unit: Scheduler): Scheduler => ({
   schedule: (message, options) => unit.schedule(message, options),
   assign: (request, options) => unit.assign(request, options),
+  clock: (process, options) => unit.clock(process, options),
   assignment: (process, at, options) => unit.assignment(process, at, options),
   process: (process, options) => unit.process(process, options),
   read: (process, range, options) => unit.read(process, range, options),

@@ -15,8 +15,10 @@ import {
   MemoryAssignmentLog,
   MemoryCheckpointStore,
   MemoryCrankQueue,
+  MemoryMonitorStore,
   MemoryResultStore,
   MemoryRouteStore,
+  MemoryScheduleFloor,
   MemorySettlementStore,
   MemorySignGuard,
 } from '../../src/storage/memory.ts'
@@ -44,6 +46,8 @@ import { aScriptModule, type Script, ScriptPool, scriptFormat } from './script-v
 const newDisk = () => ({
   log: new MemoryAssignmentLog(),
   guard: new MemorySignGuard(),
+  floor: new MemoryScheduleFloor(),
+  monitors: new MemoryMonitorStore(),
   queue: new MemoryCrankQueue(),
   results: new MemoryResultStore(),
   checkpoints: new MemoryCheckpointStore(),
@@ -100,6 +104,7 @@ export class UnitNetwork {
       scheduler?: Address
       signer?: Signer
       target?: ProcessId
+      data?: string
       tags?: readonly Tag[]
     } = {},
   ): Promise<DataItem> {
@@ -111,6 +116,7 @@ export class UnitNetwork {
       authorities,
       tags: [{ name: 'Name', value: name }, ...(options.tags ?? [])],
       target: options.target,
+      ...(options.data === undefined ? {} : { data: options.data }),
       scheduler: options.scheduler ?? this.network.find('SU')[0]?.address ?? testSigner('su').address,
       ...(options.signer === undefined ? {} : { signer: options.signer }),
     })
@@ -157,7 +163,7 @@ export class UnitNode implements Component {
 
     this.#su = roles.includes('SU')
       ? new SchedulerUnit(
-          { ...common, log: this.disk.log, guard: this.disk.guard },
+          { ...common, log: this.disk.log, guard: this.disk.guard, floor: this.disk.floor },
           { ...defaultSchedulerUnitOptions, headPollMs: 20 },
         )
       : undefined
@@ -178,7 +184,7 @@ export class UnitNode implements Component {
     this.scheduler = new RoutedScheduler({ routes, directory })
     this.compute = new RoutedCompute({ ...common, local: { address, compute: cu } }, { avoidMs: 50 })
     const muDeps = {
-      ...{ ...common, routes, queue: this.disk.queue },
+      ...{ ...common, routes, queue: this.disk.queue, monitors: this.disk.monitors },
       scheduler: options.wrap?.scheduler?.(this.scheduler) ?? this.scheduler,
       compute: options.wrap?.compute?.(this.compute) ?? this.compute,
     }

@@ -29,6 +29,7 @@ const nothingBut = (fail: () => Promise<never>): AsyncIterable<never> => ({
 export const absentScheduler: Scheduler = {
   schedule: noScheduler,
   assign: noScheduler,
+  clock: noScheduler,
   assignment: noScheduler,
   process: noScheduler,
   read: () => nothingBut(noScheduler),
@@ -37,6 +38,8 @@ export const absentCompute: Compute = { result: noCompute, results: noCompute, d
 export const absentMessenger: Messenger = {
   submit: noMessenger,
   assign: noMessenger,
+  monitor: noMessenger,
+  unmonitor: noMessenger,
   crank: noMessenger,
   follow: () => nothingBut(noMessenger),
 }

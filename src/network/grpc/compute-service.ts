@@ -2,13 +2,13 @@ import type { Compute } from '../../ports/units.ts'
 import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
 import type { CallRunner } from './call-runner.ts'
-import { atFromWire, dryRunFromWire, evaluationToWire, resultsQueryFromWire } from './convert.ts'
+import { dryRunFromWire, evaluationToWire, resultAtFromWire, resultsQueryFromWire } from './convert.ts'
 import type { ComputeServer } from './generated/ao/v1/compute.ts'
 
 /** A Compute on the wire. */
 export const computeService = (calls: CallRunner, compute: Compute): ComputeServer => ({
   getResult: calls.unary(async ({ process, at }, options) => {
-    const { result, attestation } = await compute.result(processId(process), atFromWire(at), options)
+    const { result, attestation } = await compute.result(processId(process), resultAtFromWire(at), options)
     return { result: encodeResult(result), attestation }
   }),
   listResults: calls.serverStream(async function* (request, options) {

@@ -1,9 +1,17 @@
 import { z } from 'zod'
 import { copyOf, toUtf8, utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { AssignRequest, CrankProgress, DryRunMessage, ResultBound, ResultsQuery } from '../../ports/units.ts'
+import type {
+  AssignRequest,
+  CrankProgress,
+  CronAt,
+  DryRunMessage,
+  ResultBound,
+  ResultsQuery,
+} from '../../ports/units.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { noteChecked } from '../../protocol/checked-items.ts'
+import { cronText, parseCronText } from '../../protocol/cron.ts'
 import { type DataItem, verifyDataItemAside } from '../../protocol/data-item.ts'
 import {
   type Id,
@@ -52,9 +60,24 @@ export async function scheduledFromWire(row: ReadScheduleResponse): Promise<Sche
 }
 
 type WireAt = { readonly $case: 'message'; value: string } | { readonly $case: 'nonce'; value: number }
+type WireCron = { nonce: number; cron: string }
 
 export const atToWire = (at: MessageId | Nonce): WireAt =>
   typeof at === 'number' ? { $case: 'nonce', value: at } : { $case: 'message', value: at }
+
+export const resultAtToWire = (at: MessageId | Nonce | CronAt): WireAt | { $case: 'cron'; value: WireCron } =>
+  typeof at === 'object' ? { $case: 'cron', value: cronAtToWire(at) } : atToWire(at)
+
+/** @throws AoError `INVALID_ARGUMENT` */
+export const resultAtFromWire = (
+  at: WireAt | { $case: 'cron'; value: WireCron } | undefined,
+): MessageId | Nonce | CronAt => (at?.$case === 'cron' ? cronAtFromWire(at.value) : atFromWire(at))
+
+const cronAtToWire = ({ nonce, cron }: CronAt): WireCron => ({ nonce, cron: cronText(cron) })
+const cronAtFromWire = ({ nonce, cron }: WireCron): CronAt => ({
+  nonce: parseNonce(nonce),
+  cron: parseCronText(cron),
+})
 
 /** @throws AoError `INVALID_ARGUMENT` */
 export function atFromWire(at: WireAt | undefined): MessageId | Nonce {
@@ -63,21 +86,20 @@ export function atFromWire(at: WireAt | undefined): MessageId | Nonce {
 }
 
 export const resultsQueryToWire = (process: string, query: ResultsQuery): ListResultsRequest => {
-  const { after, to, descending, limit } = query
+  const { after, to, descending, limit, crons = false } = query
   return {
     process,
-    after: boundToWire(after, 'afterNonce', 'afterTimestamp'),
-    to: boundToWire(to, 'toNonce', 'toTimestamp'),
-    descending,
-    limit,
+    after: boundToWire(after, ['afterNonce', 'afterTimestamp', 'afterCron']),
+    to: boundToWire(to, ['toNonce', 'toTimestamp', 'toCron']),
+    ...{ descending, limit, crons },
   }
 }
 
 /** @throws AoError `INVALID_ARGUMENT` */
-export const resultsQueryFromWire = ({ after, to, descending, limit }: ListResultsRequest): ResultsQuery => ({
+export const resultsQueryFromWire = ({ after, to, descending, limit, crons }: ListResultsRequest): ResultsQuery => ({
   after: after && boundFromWire(after.value, after.$case === 'afterNonce'),
   to: to && boundFromWire(to.value, to.$case === 'toNonce'),
-  descending,
+  ...{ descending, crons },
   limit: pageLimit(limit),
 })
 
@@ -89,15 +111,22 @@ function pageLimit(limit: number): number {
   throw new AoError('INVALID_ARGUMENT', 'the limit of a page is out of range', { limit, max: maxResultRows })
 }
 
-const boundToWire = <N extends string, T extends string>(
+const boundToWire = <N extends string, T extends string, C extends string>(
   bound: ResultBound | undefined,
-  nonceCase: N,
-  timeCase: T,
-): { $case: N; value: number } | { $case: T; value: number } | undefined =>
-  bound && ('nonce' in bound ? { $case: nonceCase, value: bound.nonce } : { $case: timeCase, value: bound.timestamp })
+  [nonceCase, timeCase, cronCase]: readonly [N, T, C],
+): { $case: N; value: number } | { $case: T; value: number } | { $case: C; value: WireCron } | undefined => {
+  if (bound === undefined) return undefined
+  if (!('nonce' in bound)) return { $case: timeCase, value: bound.timestamp }
+  const { nonce, cron } = bound
+  return cron === undefined
+    ? { $case: nonceCase, value: nonce }
+    : { $case: cronCase, value: cronAtToWire({ nonce, cron }) }
+}
 
-const boundFromWire = (value: number, isNonce: boolean): ResultBound =>
-  isNonce ? { nonce: parseNonce(value) } : { timestamp: parseNonce(value, 'timestamp') }
+function boundFromWire(value: number | WireCron, isNonce: boolean): ResultBound {
+  if (typeof value === 'object') return cronAtFromWire(value)
+  return isNonce ? { nonce: parseNonce(value) } : { timestamp: parseNonce(value, 'timestamp') }
+}
 
 export const dryRunToWire = (process: string, message: DryRunMessage): DryRunRequest => ({
   process,

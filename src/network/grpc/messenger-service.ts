@@ -15,6 +15,14 @@ export const messengerService = (calls: CallRunner, messenger: Messenger): Messe
     const assignment = await messenger.assign(assignFromWire(request), options)
     return { assignment: assignment.raw }
   }),
+  monitor: calls.unary(async ({ process }, options) => {
+    await messenger.monitor(processId(process), options)
+    return {}
+  }),
+  unmonitor: calls.unary(async ({ process }, options) => {
+    await messenger.unmonitor(processId(process), options)
+    return {}
+  }),
   crank: calls.unary(async ({ process, message, depth }, options) => {
     await messenger.crank(processId(process), messageId(message), { ...options, depth })
     return {}

@@ -2,19 +2,20 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { copyOf } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { StoredResult } from '../../ports/result-store.ts'
-import type { AttestedResult, Compute, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
+import type { AttestedResult, Compute, CronAt, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type Attestation, checkAttests, parseAttestation } from '../../protocol/attestation.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
+import { comparePlaces } from '../../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Evaluation, Result } from '../../protocol/result.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import {
   assignmentFromWire,
-  atToWire,
   dryRunToWire,
   evaluationFromWire,
+  resultAtToWire,
   resultFromWire,
   resultsQueryToWire,
 } from './convert.ts'
@@ -39,14 +40,21 @@ export class RemoteCompute implements Compute {
   }
 
   /** @throws AoError `INVALID_RECORD` if the Attestation is not this unit's (unless it forwards) or does not say what the result says. */
-  async result(process: ProcessId, at: MessageId | Nonce, { signal }: AbortOptions = {}): Promise<AttestedResult> {
-    const request = { process, at: atToWire(at) }
+  async result(
+    process: ProcessId,
+    at: MessageId | Nonce | CronAt,
+    { signal }: AbortOptions = {},
+  ): Promise<AttestedResult> {
+    const request = { process, at: resultAtToWire(at) }
     const options = { signal, deadlineMs: this.#deadlines.resultMs }
     const answer = await unaryCall(this.#pool, this.#peer, ComputeService.getResult, request, options)
     const result = resultFromWire(answer.result)
     const attestation = copyOf(answer.attestation)
     await this.#attested(process, result, attestation)
-    if (typeof at === 'number' && result.nonce !== at) {
+    if (typeof at === 'object' && !isOf(result, at)) {
+      throw this.#dishonest('the result is of another cron message', at.cron.id, result.cron?.id ?? 'none')
+    }
+    if (typeof at === 'number' && (result.nonce !== at || result.cron !== undefined)) {
       throw this.#dishonest('the result is of another nonce', at, result.nonce)
     }
     return { result, attestation }
@@ -60,10 +68,9 @@ export class RemoteCompute implements Compute {
     let hasNext = false
     for await (const row of streamCall(this.#pool, this.#peer, ComputeService.listResults, request, options)) {
       const next = await this.#row(process, row)
-      const before = rows.at(-1)?.result.nonce
-      const inOrder =
-        before === undefined || (query.descending ? next.result.nonce < before : next.result.nonce > before)
-      if (!inOrder) throw this.#dishonest('the results are out of order', before, next.result.nonce)
+      const before = rows.at(-1)?.result
+      const inOrder = before === undefined || comparePlaces(next.result, before) * (query.descending ? -1 : 1) > 0
+      if (!inOrder) throw this.#dishonest('the results are out of order', before?.nonce, next.result.nonce)
       if (rows.push(next) > query.limit) throw this.#dishonest('there are too many results', query.limit, rows.length)
       hasNext = row.hasNext
     }
@@ -102,3 +109,5 @@ export class RemoteCompute implements Compute {
     return new AoError('INVALID_RECORD', `the Compute Unit's answer does not fit: ${what}`, facts)
   }
 }
+
+const isOf = (result: Result, at: CronAt): boolean => result.cron !== undefined && comparePlaces(result, at) === 0

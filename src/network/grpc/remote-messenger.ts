@@ -48,6 +48,16 @@ export class RemoteMessenger implements Messenger {
     throw new AoError('INVALID_ASSIGNMENT', 'the Messenger answered with an Assignment of another item', facts)
   }
 
+  async monitor(process: ProcessId, { signal }: AbortOptions = {}): Promise<void> {
+    const options = { signal, deadlineMs: this.#deadlines.crankMs }
+    await unaryCall(this.#pool, this.#peer, MessengerService.monitor, { process }, options)
+  }
+
+  async unmonitor(process: ProcessId, { signal }: AbortOptions = {}): Promise<void> {
+    const options = { signal, deadlineMs: this.#deadlines.crankMs }
+    await unaryCall(this.#pool, this.#peer, MessengerService.unmonitor, { process }, options)
+  }
+
   async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {
     const options = { signal, deadlineMs: this.#deadlines.crankMs }
     await unaryCall(this.#pool, this.#peer, MessengerService.crank, { process, message, depth }, options)

@@ -1,9 +1,9 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { AssignRequest, NonceRange, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
-import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import { type Id, type MessageId, type Nonce, type ProcessId, parseNonce } from '../../protocol/ids.ts'
 import { parseAoItem } from '../../protocol/message.ts'
 import { claimedOrigin } from '../../protocol/origin.ts'
 import type { Peer } from './channel-pool.ts'
@@ -72,6 +72,12 @@ export class RemoteScheduler implements Scheduler {
     const names: readonly unknown[] = typeof at === 'number' ? [nonce] : [message, id, 'newest']
     if (!names.includes(at)) throw this.#dishonest('another message', at, typeof at === 'number' ? nonce : message)
     return assignment
+  }
+
+  async clock(process: ProcessId, { signal }: AbortOptions = {}): Promise<ScheduleClock> {
+    const answer = await this.#ask(SchedulerService.getClock, { process }, signal, this.#deadlines.lookupMs)
+    const { nonce, timestamp, blockHeight } = answer
+    return { nonce: parseNonce(nonce), timestamp, blockHeight }
   }
 
   /** @throws AoError `INVALID_DATA_ITEM` if the answer is another item. */

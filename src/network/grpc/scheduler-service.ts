@@ -42,6 +42,7 @@ export function schedulerService(
       const assignment = await scheduler.assignment(processId(process), whichAssignment(at), options)
       return { assignment: assignment.raw }
     }),
+    getClock: calls.unary(async ({ process }, options) => scheduler.clock(processId(process), options)),
     getProcess: calls.unary(async ({ process }, options) => {
       const item = await scheduler.process(processId(process), options)
       return { item: item.raw }

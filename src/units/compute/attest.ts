@@ -2,10 +2,11 @@ import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Logger } from '../../lib/telemetry.ts'
 import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
-import type { AttestedResult } from '../../ports/units.ts'
+import type { AttestedResult, CronAt } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
+import { cronText } from '../../protocol/cron.ts'
 import type { Address, Id, MessageId, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { outboxRoot, outputHash, type Result } from '../../protocol/result.ts'
@@ -54,7 +55,7 @@ export class Attestor {
   async record(evaluated: Evaluated): Promise<void> {
     const { signer, results, broadcast, meter } = this.#deps
     const { result, assignment } = evaluated
-    const stored = await results.get(result.process, result.nonce)
+    const stored = await results.get(result.process, result.nonce, result.cron)
     if (stored !== undefined) return this.#assertSame(stored, evaluated)
     const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
     failpoint('cu-signed')
@@ -93,7 +94,7 @@ export class Attestor {
  */
 export async function checkAttested(
   { result, attestation }: AttestedResult,
-  asked: { readonly process: ProcessId; readonly at: MessageId | Nonce; readonly compute: Address },
+  asked: { readonly process: ProcessId; readonly at: MessageId | Nonce | CronAt; readonly compute: Address },
 ): Promise<void> {
   try {
     const signed = parseAttestation(await checkedDataItem(attestation))
@@ -102,7 +103,9 @@ export async function checkAttested(
       ['Process', signed.process, asked.process],
       ['Process', signed.process, result.process],
       ['nonce', signed.nonce, result.nonce],
-      ['nonce', signed.nonce, typeof asked.at === 'number' ? asked.at : result.nonce],
+      ['nonce', signed.nonce, nonceAsked(asked.at) ?? result.nonce],
+      ['cron message', signed.cron, result.cron && cronText(result.cron)],
+      ['cron message', signed.cron, typeof asked.at === 'object' ? cronText(asked.at.cron) : signed.cron],
       ['state root', signed.stateRoot, result.stateRoot],
       ['nonce of the state root', signed.stateNonce, result.stateNonce],
       ['outbox', signed.outboxRoot, outboxRoot(result.outbox)],
@@ -115,6 +118,9 @@ export async function checkAttested(
     throw new AoError('INTERNAL', 'a Compute Unit answered what it did not sign', { process, compute }, { cause })
   }
 }
+
+const nonceAsked = (at: MessageId | Nonce | CronAt): Nonce | undefined =>
+  typeof at === 'object' ? at.nonce : typeof at === 'number' ? at : undefined
 
 const sayings = (result: Result): string =>
   `${result.stateRoot} ${result.stateNonce} ${outboxRoot(result.outbox)} ${outputHash(result)} ${result.error ?? ''}`

@@ -9,9 +9,10 @@ import type { CheckpointStore } from '../../ports/checkpoint-store.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { AttestedResult, Compute, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
+import type { AttestedResult, Compute, CronAt, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
 import type { VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
+import { parseCrons } from '../../protocol/cron.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
@@ -22,6 +23,7 @@ import type { Routes } from '../routing/route.ts'
 import { AssignedItems } from './assigned.ts'
 import { Attestor } from './attest.ts'
 import { Checkpoints, type CheckpointsOptions } from './checkpoint.ts'
+import { BlockTimes } from './cron-run.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
 import { toDryRunMessage } from './messages.ts'
 import { Modules } from './modules.ts'
@@ -125,7 +127,15 @@ export class ComputeUnit implements Compute, Component {
     setMaxListeners(0, this.#stop.signal, this.#cutOff.signal) // each evaluation listens
     const signals = { stopped: this.#stop.signal, cutOff: this.#cutOff.signal }
     const assigned = new AssignedItems(deps.arweave, this.#stop.signal).load
-    const shared = { ...deps, assigned, ...signals, modules, attestor: this.#attestor, checkpoints: this.#checkpoints }
+    const shared = {
+      ...deps,
+      assigned,
+      blockTimes: new BlockTimes(deps.arweave),
+      ...signals,
+      modules,
+      attestor: this.#attestor,
+      checkpoints: this.#checkpoints,
+    }
     this.#fleet = new Fleet(
       process => new Replica(process, { ...shared, room: this.#fleet }, options),
       telemetry,
@@ -152,9 +162,14 @@ export class ComputeUnit implements Compute, Component {
     await this.#broadcast.stop()
   }
 
-  async result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
+  async result(
+    process: ProcessId,
+    at: MessageId | Nonce | CronAt,
+    options: AbortOptions = {},
+  ): Promise<AttestedResult> {
     return this.#admitted(options, async () => {
       failpoint('cu-asked')
+      if (typeof at === 'object') return this.#cronResult(process, at, options)
       const nonce = typeof at === 'number' ? at : await this.#nonceOf(process, at, options)
       const stored = await this.#deps.results.get(process, nonce)
       failpoint('cu-looked-up')
@@ -181,7 +196,8 @@ export class ComputeUnit implements Compute, Component {
     }
     const reach = (nonce: Nonce, wait: AbortOptions): Promise<void> =>
       this.#use(process, wait, replica => replica.reach(nonce, wait))
-    const deps = { results: this.#deps.results, newest, reach }
+    const reachNow = (wait: AbortOptions): Promise<void> => this.#reachNow(process, wait)
+    const deps = { results: this.#deps.results, newest, reach, reachNow }
     return this.#admitted(options, async () => {
       const page = await resultsPage(deps, { process, query }, { ...this.#options, ...options })
       if (page.rows.length > 0 || page.hasNext) await this.#assertReaches(process, query)
@@ -221,6 +237,28 @@ export class ComputeUnit implements Compute, Component {
       )
       .catch(error => this.#deps.telemetry.log.debug('not brought up to date', { process, ...failureFacts(error) }))
       .finally(() => this.#ahead--)
+  }
+
+  async #reachNow(process: ProcessId, options: AbortOptions): Promise<void> {
+    const { item } = await this.#deps.routes.process(process, options)
+    if (parseCrons(item.tags).length === 0) return
+    const scheduler = await this.#deps.routes.scheduler(process, options)
+    const clock = await scheduler.clock(process, options)
+    await this.#use(process, options, replica => replica.reachClock(clock, options))
+  }
+
+  async #cronResult(process: ProcessId, { nonce, cron }: CronAt, options: AbortOptions): Promise<AttestedResult> {
+    const { results } = this.#deps
+    const stored = await results.get(process, nonce, cron)
+    if (stored === undefined) await this.#reachNow(process, options)
+    const row = stored ?? (await results.get(process, nonce, cron))
+    if (row !== undefined) return { result: row.result, attestation: row.attestation }
+    throw new AoError('UNKNOWN_MESSAGE', 'the Process has no such cron message, or not yet', {
+      process,
+      nonce,
+      timestamp: cron.timestamp,
+      cron: cron.id,
+    })
   }
 
   async #nonceOf(process: ProcessId, message: MessageId, options: AbortOptions): Promise<Nonce> {

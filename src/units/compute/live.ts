@@ -2,6 +2,7 @@ import { AoError, hasCode } from '../../lib/errors.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { LiveProcess, ProcessSetup, VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
+import { type CronPlace, type CronSpec, parseCrons } from '../../protocol/cron.ts'
 import { type Id, idFromBytes } from '../../protocol/ids.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
 import type { Checkpoints } from './checkpoint.ts'
@@ -10,11 +11,16 @@ import type { Checkpoints } from './checkpoint.ts'
 export interface Live {
   readonly vm: LiveProcess
   readonly route: ProcessRoute
+  readonly crons: readonly CronSpec[]
   /** The last Assignment applied. */
   at: Assignment | undefined
   /** The state root that was attested of it. */
   root: Id
-  /** Messages that led there. */
+  /** The last cron message applied after it. */
+  cron: CronPlace | undefined
+  /** Of nonce 0. */
+  origin: Assignment | undefined
+  /** Messages that led there, cron messages counted. */
   applied: number
   /** Since the last checkpoint, in messages and in milliseconds of evaluation. */
   unsaved: { messages: number; ms: number }
@@ -36,7 +42,16 @@ export async function openLive(
   { pool, routes, checkpoints, stopped: signal }: LiveDeps,
   { route, setup }: { readonly route: ProcessRoute; readonly setup: ProcessSetup },
 ): Promise<Live> {
-  const fresh = { route, at: undefined, root: noState, applied: 0, unsaved: { messages: 0, ms: 0 } }
+  const fresh = {
+    route,
+    crons: parseCrons(route.item.tags),
+    at: undefined,
+    cron: undefined,
+    origin: undefined,
+    root: noState,
+    applied: 0,
+    unsaved: { messages: 0, ms: 0 },
+  }
   const scheduler = () => routes.scheduler(setup.process, { signal })
   for await (const { assignment, attestedRoot, image } of checkpoints.usable(route, scheduler, { signal })) {
     const { applied } = image
@@ -62,11 +77,12 @@ export async function openLive(
  * @throws AoError `NOT_READY` if the instance went ahead of the record, or is gone.
  */
 export async function checkpointOf(
-  { vm, route, at, root, applied }: Live,
+  { vm, route, at, cron, root, applied }: Live,
   { meter, signal }: { readonly meter: string; readonly signal: AbortSignal },
 ): Promise<Checkpoint> {
   const image = await vm.snapshot({ signal })
-  if (at === undefined || image.applied !== applied)
+  // Between a cron message and the next message a state has no nonce of its own.
+  if (at === undefined || cron !== undefined || image.applied !== applied)
     throw new AoError('NOT_READY', 'the instance is ahead of the record')
   return { module: route.spec.module, meter, assignment: at, attestedRoot: root, image, notes: null }
 }

@@ -3,6 +3,7 @@ import type { Json } from '../../lib/json.ts'
 import type { DryRunMessage } from '../../ports/units.ts'
 import type { VmEnvironment, VmMessage } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
+import type { CronTick } from '../../protocol/cron.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, ProcessId } from '../../protocol/ids.ts'
 import { type Tag, tagValue, withoutTags } from '../../protocol/tags.ts'
@@ -43,6 +44,17 @@ export function toVmMessage({ assignment, message }: { assignment: Assignment; m
     'Read-Only': false,
   }
 }
+
+/** A cron message: from the owner of the Process, without an id or a nonce of its own. */
+export const toCronMessage = (process: DataItem, { place, tags }: CronTick): VmMessage => ({
+  Owner: process.owner,
+  Target: process.id,
+  From: process.owner,
+  Tags: visibleTags(tags),
+  Timestamp: place.timestamp,
+  'Block-Height': place.blockHeight,
+  Cron: true,
+})
 
 /** A message for a dry-run, placed at the time of the last message that was applied. */
 export function toDryRunMessage(process: ProcessId, message: DryRunMessage, last: Assignment): VmMessage {

@@ -4,6 +4,7 @@ import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
+import type { ScheduleClock } from '../../ports/units.ts'
 import type { VmMessage } from '../../ports/vm.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import { type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
@@ -12,6 +13,7 @@ import type { Evaluation } from '../../protocol/result.ts'
 import type { SeenItem } from '../assigned-item.ts'
 import { failureFacts } from '../failure.ts'
 import type { Attestor } from './attest.ts'
+import { type BlockTimes, runCronsBefore, runCronsUpTo } from './cron-run.ts'
 import { evaluate, setupOf } from './evaluate.ts'
 import { Goals } from './goals.ts'
 import { checkpointOf, type Live, type LiveDeps, openLive, replayMs } from './live.ts'
@@ -25,6 +27,7 @@ export interface ReplicaDeps extends LiveDeps {
   readonly attestor: Attestor
   /** The item that an Assignment without a message names. */
   readonly assigned: (assignment: Assignment) => Promise<SeenItem>
+  readonly blockTimes: BlockTimes
   readonly params: NetworkParams
   readonly telemetry: Telemetry
   readonly room: Room
@@ -42,6 +45,12 @@ export interface ReplicaOptions {
   readonly notWorthMs: number
 }
 
+interface ClockGoal {
+  readonly clock: ScheduleClock
+  readonly resolve: () => void
+  readonly reject: (error: AoError) => void
+}
+
 /**
  * One Process on this CU: applies its schedule in order, from its newest checkpoint or from nonce 0, to whatever nonce is
  * asked for.
@@ -54,6 +63,7 @@ export class Replica implements Sleeper {
   readonly #deps: ReplicaDeps
   readonly #options: ReplicaOptions
   readonly #goals = new Goals()
+  readonly #clocks: ClockGoal[] = []
   #live: Live | undefined
   #running: Promise<void> | undefined
   #dryRuns = 0
@@ -96,6 +106,16 @@ export class Replica implements Sleeper {
     return raceSignal(reached, { signal })
   }
 
+  /** Resolves when the cron messages up to then are applied. The signal ends the wait, not the work. */
+  async reachClock(clock: ScheduleClock, { signal }: AbortOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    if (this.#broken !== undefined) throw this.#broken
+    if (this.#closed) throw stopping(this.process)
+    const reached = new Promise<void>((resolve, reject) => this.#clocks.push({ clock, resolve, reject }))
+    this.#running ??= this.#run()
+    return raceSignal(reached, { signal })
+  }
+
   /** As `reach`, then evaluates without keeping anything. */
   async dryRun(nonce: Nonce, messageAt: (last: Assignment) => VmMessage, options: AbortOptions): Promise<Evaluation> {
     this.#dryRuns++
@@ -134,9 +154,10 @@ export class Replica implements Sleeper {
   async #run(): Promise<void> {
     await this.#sleeping
     let reopens = 0
-    while (this.#goals.size > 0) {
+    while (this.#goals.size > 0 || this.#clocks.length > 0) {
       try {
-        await this.#advance(Math.max(...this.#goals.all()) as Nonce)
+        if (this.#goals.size > 0) await this.#advance(Math.max(...this.#goals.all()) as Nonce)
+        await this.#tick()
       } catch (failure) {
         const error = AoError.from(failure)
         if (hasCode(error, 'NOT_READY')) await this.#drop()
@@ -144,6 +165,7 @@ export class Replica implements Sleeper {
         if (hasCode(error, 'STORE_CORRUPT', 'EQUIVOCATION')) this.#broken = error
         this.#deps.telemetry.log.warn('replay stopped', { process: this.process, ...failureFacts(failure) })
         for (const nonce of this.#goals.all()) this.#goals.fail(nonce, error)
+        for (const { reject } of this.#clocks.splice(0)) reject(error)
       }
     }
     this.#running = undefined // same tick as the emptiness check
@@ -174,6 +196,22 @@ export class Replica implements Sleeper {
     for (const nonce of asked) this.#goals.fail(nonce, unknownNonce(this.process, nonce))
   }
 
+  /** Applies the cron messages up to the latest clock that was asked for. */
+  async #tick(): Promise<void> {
+    const asked = [...this.#clocks]
+    const latest = asked.reduce<ScheduleClock | undefined>(
+      (newest, { clock }) => (newest !== undefined && newest.timestamp >= clock.timestamp ? newest : clock),
+      undefined,
+    )
+    if (latest === undefined) return
+    if ((this.warmAt ?? -1) < latest.nonce) await this.#advance(latest.nonce)
+    const live = this.#live
+    // With a message after it, what was asked for has been applied before that message.
+    if (live?.at?.nonce === latest.nonce) await runCronsUpTo(latest, this.process, live, this.#deps)
+    this.#clocks.splice(0, asked.length)
+    for (const { resolve } of asked) resolve()
+  }
+
   async #open(): Promise<Live> {
     const { routes, modules, pool, params, room, stopped } = this.#deps
     const route = await routes.process(this.process)
@@ -199,19 +237,21 @@ export class Replica implements Sleeper {
     await this.#assertFirstTime(checked)
     failpoint('cu-first-time')
     const { assignment } = checked
+    await runCronsBefore(assignment, this.process, live, this.#deps)
     throwIfAborted(this.#deps.stopped)
     const before = live.vm.usage.handledMs
     const { evaluation, stateRoot, stateNonce, applied } = await evaluate(live.vm, checked, {
       signal: this.#deps.cutOff,
     })
     failpoint('cu-evaluated')
-    if (applied !== assignment.nonce + 1) {
+    if (applied !== live.applied + 1) {
       // It went ahead of the record: a result could not be stored, or an answer was lost.
       throw new AoError('NOT_READY', 'the instance is not where it should be', { applied, nonce: assignment.nonce })
     }
     const result = { ...evaluation, process: this.process, nonce: assignment.nonce, stateRoot, stateNonce }
     await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root })
     live.at = assignment
+    if (assignment.nonce === 0) live.origin = assignment
     live.root = stateRoot
     live.applied = applied
     live.unsaved.messages++
@@ -221,7 +261,8 @@ export class Replica implements Sleeper {
 
   /** Beside the evaluation: nothing waits for it. */
   #saveIfDue(live: Live): void {
-    if (this.#saving !== undefined || replayMs(live) < this.#options.checkpointAfterMs) return
+    if (this.#saving !== undefined || live.cron !== undefined || replayMs(live) < this.#options.checkpointAfterMs)
+      return
     this.#saving = this.#deps.checkpoints.trySave(() => this.#checkpoint(live))
     if (this.#saving === undefined) return // others are being saved: the next message asks again
     live.unsaved = { messages: 0, ms: 0 }
@@ -240,7 +281,7 @@ export class Replica implements Sleeper {
     if (live === undefined) return
     this.#live = undefined // whoever comes now waits until this is over
     await this.#saving
-    if (replayMs(live) >= this.#options.notWorthMs) {
+    if (live.cron === undefined && replayMs(live) >= this.#options.notWorthMs) {
       await this.#deps.checkpoints.save(() => this.#checkpoint(live))
     }
     await this.#release(live)

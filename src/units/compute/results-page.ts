@@ -1,7 +1,8 @@
 import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import { hasCode } from '../../lib/errors.ts'
-import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
+import type { ResultAt, ResultStore, StoredResult } from '../../ports/result-store.ts'
 import type { ResultBound, ResultsPage, ResultsQuery } from '../../ports/units.ts'
+import { endOf } from '../../protocol/cron.ts'
 import type { Nonce, ProcessId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
 
@@ -9,6 +10,8 @@ export interface PageDeps {
   readonly results: ResultStore
   /** The newest nonce of the schedule. */
   readonly newest: () => Promise<Nonce>
+  /** Resolves when the cron messages up to now are stored. */
+  readonly reachNow: (options: AbortOptions) => Promise<void>
   /** Resolves when the results up to there are stored. */
   readonly reach: (nonce: Nonce, options: AbortOptions) => Promise<void>
 }
@@ -30,6 +33,10 @@ export async function resultsPage(
   { process, query }: { readonly process: ProcessId; readonly query: ResultsQuery },
   options: PageOptions & AbortOptions,
 ): Promise<ResultsPage> {
+  if (query.crons) {
+    await deps.reachNow(options)
+    return read(deps.results, { process, query }, options)
+  }
   if (!query.descending) {
     const stored = await read(deps.results, { process, query }, options)
     if (stored.hasNext) return stored // full already: the schedule need not be asked
@@ -66,12 +73,13 @@ async function read(
   { maxPageBytes, signal }: PageOptions & AbortOptions,
 ): Promise<ResultsPage> {
   const { descending, limit } = query
-  const after = await nonceAt(results, process, query.after)
-  const to = await nonceAt(results, process, query.to)
+  const after = await placeAt(results, process, query.after)
+  const to = await placeAt(results, process, query.to)
   const rows: StoredResult[] = []
   if (to === none) return { rows, hasNext: false }
   let bytes = 0
-  for await (const row of results.succeeded(process, { after: after === none ? undefined : after, to, descending })) {
+  const range = { after: after === none ? undefined : after, to, descending, cronsOnly: query.crons }
+  for await (const row of results.succeeded(process, range)) {
     throwIfAborted(signal)
     bytes += encodeResult(row.result).length
     if (rows.length >= limit || (rows.length > 0 && bytes > maxPageBytes)) return { rows, hasNext: true }
@@ -83,14 +91,14 @@ async function read(
 /** The place before nonce 0. */
 const none = -1
 
-/** The last nonce whose timestamp is not after the bound's. Timestamps never go back, so it is found by halving. */
-async function nonceAt(
+/** The last place whose time is not after the bound's. Timestamps never go back, so it is found by halving. */
+async function placeAt(
   results: ResultStore,
   process: ProcessId,
   bound: ResultBound | undefined,
-): Promise<Nonce | typeof none | undefined> {
+): Promise<ResultAt | typeof none | undefined> {
   if (bound === undefined) return undefined
-  if ('nonce' in bound) return bound.nonce
+  if ('nonce' in bound) return bound
   let low = 0
   let high = ((await results.newest(process))?.result.nonce ?? none) + 1
   while (low < high) {
@@ -99,5 +107,5 @@ async function nonceAt(
     if (row !== undefined && row.assignment.timestamp <= bound.timestamp) low = middle + 1
     else high = middle
   }
-  return (low - 1) as Nonce | typeof none
+  return low === 0 ? none : { nonce: (low - 1) as Nonce, cron: endOf(bound.timestamp) }
 }

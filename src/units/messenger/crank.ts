@@ -3,9 +3,10 @@ import type { Clock } from '../../lib/clock.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
-import type { Compute, CrankPart, PinnedResult } from '../../ports/units.ts'
+import type { Compute, CrankPart, CronAt, PinnedResult } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
+import type { Nonce } from '../../protocol/ids.ts'
 import { type Outbox, outboxSize } from '../../protocol/result.ts'
 import { failureFacts, reasonOf } from '../failure.ts'
 import { type Delivered, Delivery, type DeliveryOptions } from './delivery.ts'
@@ -76,7 +77,7 @@ export class Crank {
 
   async #ask(job: CrankJob, options: AbortOptions): Promise<Answer> {
     const signal = withDeadline(this.#options.resultTimeoutMs, options)
-    const { result, attestation } = await this.#deps.compute.result(job.process, job.nonce, { signal })
+    const { result, attestation } = await this.#deps.compute.result(job.process, placeOf(job), { signal })
     return { outbox: result.outbox, pin: pinOf(parseAttestation(parseStoredItem(attestation))) }
   }
 
@@ -158,6 +159,8 @@ export class Crank {
     return this.#deps.queue.write({ add, update: [job], sync: false })
   }
 }
+
+const placeOf = ({ nonce, cron }: CrankJob): Nonce | CronAt => (cron === undefined ? nonce : { nonce, cron })
 
 const contradiction = (first: PinnedResult, now: PinnedResult): string =>
   `the results contradict: the CU ${first.compute} signed the outbox ${first.outboxRoot}, and the CU ${now.compute} the outbox ${now.outboxRoot}. Nothing more is pushed; compare the two with \`aonet trace\``

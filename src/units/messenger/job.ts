@@ -1,9 +1,11 @@
+import { sha256, utf8 } from '../../lib/bytes.ts'
 import type { CrankJob } from '../../ports/crank-queue.ts'
 import type { CrankPart, PinnedResult } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import type { Attestation } from '../../protocol/attestation.ts'
-import type { MessageId } from '../../protocol/ids.ts'
-import type { Outbox } from '../../protocol/result.ts'
+import { cronText } from '../../protocol/cron.ts'
+import { idFromBytes, type MessageId } from '../../protocol/ids.ts'
+import type { Outbox, Result } from '../../protocol/result.ts'
 
 /** A message that is ordered and whose outbox nobody has asked for yet. */
 export const newJob = (
@@ -13,6 +15,13 @@ export const newJob = (
   ...{ process, message, nonce, root, depth, dueAt: now, at: now },
   ...{ state: 'queued', attempts: 0, parts: [], reason: undefined, result: undefined },
 })
+
+/** A cron message has no id: one is made of its place, so that one place has one job. It is the root of what it sets off. */
+export function newCronJob({ process, nonce, cron }: Result, now: number): readonly CrankJob[] {
+  if (cron === undefined) return []
+  const id = idFromBytes<MessageId>(sha256(utf8(`cron ${process} ${nonce} ${cronText(cron)}`)))
+  return [{ ...newJob({ process, message: id, nonce }, { root: id, depth: 0, now }), cron }]
+}
 
 export const isEnded = ({ state }: Pick<CrankJob, 'state'>): boolean => state === 'done' || state === 'failed'
 

@@ -6,6 +6,7 @@ import { failpoint } from '../../lib/failpoint.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
+import type { MonitorStore } from '../../ports/monitor-store.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type {
@@ -29,6 +30,7 @@ import { Drain, type DrainOptions } from './drain.ts'
 import { Feed } from './feed.ts'
 import { type FollowDeps, followAll, followOwn } from './follow.ts'
 import { hasFailed, isEnded, newJob, reopened } from './job.ts'
+import { Monitors, type MonitorsOptions } from './monitors.ts'
 import { Purge, type PurgeOptions } from './purge.ts'
 import { Pusher, type PusherOptions } from './pusher.ts'
 import { RootBudget } from './root-budget.ts'
@@ -38,6 +40,7 @@ export interface MessengerUnitDeps {
   /** Its address is what the `Authority` tags of Processes name. */
   readonly signer: Signer
   readonly queue: CrankQueue
+  readonly monitors: MonitorStore
   readonly routes: Pick<Routes, 'process'>
   /** Routed: any Process of the network. */
   readonly scheduler: Scheduler
@@ -52,7 +55,12 @@ export interface MessengerUnitDeps {
   readonly random?: () => number
 }
 
-export interface MessengerUnitOptions extends CrankRunOptions, PusherOptions, DrainOptions, PurgeOptions {
+export interface MessengerUnitOptions
+  extends CrankRunOptions,
+    PusherOptions,
+    DrainOptions,
+    PurgeOptions,
+    MonitorsOptions {
   readonly maxItemBytes: number
   /** Open crank jobs, above which no new message is taken. What a taken message sets off is always queued. */
   readonly maxOpenJobs: number
@@ -79,6 +87,9 @@ export const defaultMessengerUnitOptions: MessengerUnitOptions = {
   keepEndedMs: 24 * 60 * 60_000,
   keepEnded: 100_000,
   purgeEveryMs: 10_000,
+  maxMonitors: 10_000,
+  monitorEveryMs: 5_000,
+  monitorTimeoutMs: 60_000,
 }
 
 /**
@@ -94,6 +105,7 @@ export class MessengerUnit implements Messenger, Component {
   readonly #queue: CrankQueue
   readonly #drain: Drain
   readonly #purge: Purge
+  readonly #monitors: Monitors
   readonly #budget: RootBudget
   readonly #follow: FollowDeps
   readonly #open: Gauge
@@ -120,6 +132,8 @@ export class MessengerUnit implements Messenger, Component {
       options,
     )
     this.#purge = new Purge(deps, options)
+    const enqueue = (add: readonly CrankJob[]): Promise<void> => this.#write({ add })
+    this.#monitors = new Monitors({ ...deps, store: deps.monitors, enqueue }, options)
     const assertLiving = (): void => this.#assertLiving()
     this.#follow = { ...deps, address: deps.signer.address, feed: new Feed(options.maxFollowers), assertLiving }
     this.#open = deps.telemetry.metrics.gauge('aonet_messenger_open_jobs', 'Crank jobs neither done nor failed')
@@ -130,10 +144,12 @@ export class MessengerUnit implements Messenger, Component {
     await this.#drain.start()
     failpoint('mu-started')
     await this.#purge.start()
+    await this.#monitors.start()
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#monitors.stop()
     await this.#purge.stop()
     await this.#drain.stop()
     this.#follow.feed.ringAll()
@@ -165,6 +181,15 @@ export class MessengerUnit implements Messenger, Component {
     const assignment = await this.#deps.scheduler.assign(request, options)
     await this.#enqueue(assignment, assignment.message)
     return assignment
+  }
+
+  async monitor(process: ProcessId, options: AbortOptions = {}): Promise<void> {
+    this.#assertLiving()
+    await this.#monitors.add(process, options)
+  }
+
+  unmonitor(process: ProcessId): Promise<void> {
+    return this.#monitors.remove(process)
   }
 
   async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {

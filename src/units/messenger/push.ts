@@ -1,5 +1,6 @@
 import { utf8 } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
+import { type CronPlace, cronText } from '../../protocol/cron.ts'
 import type { Draft } from '../../protocol/data-item.ts'
 import { type Address, isId, type MessageId, type Nonce, type ProcessId } from '../../protocol/ids.ts'
 import type { ProcessSpec } from '../../protocol/message.ts'
@@ -13,8 +14,10 @@ export interface PushedFrom {
   readonly nonce: Nonce
   /** Place in the outbox over all kinds. */
   readonly index: number
-  /** The user's message that set it off. */
-  readonly root: MessageId
+  /** The user's message that set it off; none for a cron message. */
+  readonly root: MessageId | undefined
+  /** The cron message after `nonce` that it is from. */
+  readonly cron?: CronPlace | undefined
 }
 
 /** Only the MU may say these: a Process that writes them itself is not believed. */
@@ -70,12 +73,12 @@ export const draftSpawned = (part: OutboxSpawn, child: ProcessId, from: PushedFr
   ],
 })
 
-const originTags = ({ process, spec, nonce, index, root }: PushedFrom): readonly Tag[] =>
+const originTags = ({ process, spec, nonce, index, root, cron }: PushedFrom): readonly Tag[] =>
   tagsOf(
     ['From-Process', process],
     ['From-Module', spec.module],
     ['Pushed-For', root],
-    ['From-Nonce', String(nonce)],
+    ['From-Nonce', cron === undefined ? String(nonce) : `${nonce} ${cronText(cron)}`],
     ['From-Index', String(index)],
   )
 

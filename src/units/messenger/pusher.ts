@@ -54,7 +54,7 @@ export class Pusher {
   async push(job: CrankJob, outbox: Outbox, at: AbortOptions & { readonly index: number }): Promise<PushOutcome> {
     const { index } = at
     const { spec } = await this.#deps.routes.process(job.process, at)
-    const from: PushedFrom = { process: job.process, spec, nonce: job.nonce, index, root: job.root }
+    const from: PushedFrom = { process: job.process, spec, nonce: job.nonce, index, cron: job.cron, root: rootOf(job) }
     const message = outbox.messages[index]
     if (message !== undefined) return this.#pushMessage(job, { message, from }, at)
     const spawn = outbox.spawns[index - outbox.messages.length]
@@ -173,7 +173,9 @@ export class Pusher {
     const { signer, directory, remote } = this.#deps
     const { authorities } = route.spec
     if (authorities.includes(signer.address)) return undefined
-    const named = directory.find('MU').filter(({ address }) => authorities.includes(address))
+    const named = (job.cron === undefined ? directory.find('MU') : []).filter(({ address }) =>
+      authorities.includes(address),
+    )
     if (named.length === 0) {
       throw new AoError(
         'NOT_ALLOWED',
@@ -190,6 +192,9 @@ export class Pusher {
     return firstAnswer(candidates, call, { role: 'MU', directory, signal: options.signal })
   }
 }
+
+/** Nobody sent a cron message. */
+const rootOf = ({ root, cron }: CrankJob): MessageId | undefined => (cron === undefined ? root : undefined)
 
 /** A Process item stands at nonce 0 of its own Process. */
 const firstborn = (process: ProcessId): Pick<Assignment, 'process' | 'message' | 'nonce'> => ({

@@ -6,6 +6,7 @@ import type { PeerDirectory } from '../../ports/peers.ts'
 import type {
   AttestedResult,
   Compute,
+  CronAt,
   DryRunMessage,
   LocalUnits,
   RemoteUnits,
@@ -46,7 +47,7 @@ export class RoutedCompute implements Compute {
     this.#options = options
   }
 
-  result(process: ProcessId, at: MessageId | Nonce, options: AbortOptions = {}): Promise<AttestedResult> {
+  result(process: ProcessId, at: MessageId | Nonce | CronAt, options: AbortOptions = {}): Promise<AttestedResult> {
     return this.#ask(process, options, async ({ address, unit, local }) => {
       const answer = await unit.result(process, at, options)
       if (!local) await checkAttested(answer, { process, at, compute: address })

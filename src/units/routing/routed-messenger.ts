@@ -57,6 +57,19 @@ export class RoutedMessenger implements Messenger {
     })
   }
 
+  monitor(process: ProcessId, options: AbortOptions = {}): Promise<void> {
+    return this.#ask(this.#candidates(), options, ({ unit }) => unit.monitor(process, options))
+  }
+
+  /** Each MU is asked, for any may have been told to monitor. @throws AoError `UNKNOWN_PROCESS` if none was. */
+  async unmonitor(process: ProcessId, options: AbortOptions = {}): Promise<void> {
+    const outcomes = await Promise.allSettled(this.#candidates().map(({ unit }) => unit.unmonitor(process, options)))
+    if (outcomes.some(({ status }) => status === 'fulfilled')) return
+    const [first] = outcomes
+    if (first?.status === 'rejected') throw first.reason
+    await this.#ask([], options, async () => undefined) // no MU at all: says so
+  }
+
   crank(process: ProcessId, message: MessageId, options: CrankOptions = {}): Promise<void> {
     return this.#ask(this.#candidates(), options, async ({ address, unit }) => {
       await unit.crank(process, message, options)

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
-import type { AssignRequest, NonceRange, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
@@ -35,6 +35,12 @@ export class RoutedScheduler implements Scheduler {
     const { spec } = await this.#deps.routes.process(request.process, options)
     const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
     return this.#reported(spec.scheduler, scheduler.assign(request, options), options)
+  }
+
+  async clock(process: ProcessId, options: AbortOptions = {}): Promise<ScheduleClock> {
+    const { spec } = await this.#deps.routes.process(process, options)
+    const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
+    return this.#reported(spec.scheduler, scheduler.clock(process, options), options)
   }
 
   async assignment(

@@ -8,10 +8,12 @@ import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { Gossip } from '../../ports/peers.ts'
+import type { ScheduleFloorStore } from '../../ports/schedule-floor.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { SignGuard } from '../../ports/sign-guard.ts'
-import type { AssignRequest, NonceRange, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, BlockAnchor, ScheduledMessage } from '../../protocol/assignment.ts'
+import { assertCrons } from '../../protocol/cron.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
@@ -21,6 +23,7 @@ import { Bells } from '../bell.ts'
 import { Announcer } from './announce.ts'
 import { assertAssignable, settlementDepthOf } from './assignable.ts'
 import { ChainHead } from './chain-head.ts'
+import { PromisedClock } from './promised-clock.ts'
 import { stopping } from './refusals.ts'
 import { Sequencer } from './sequencer.ts'
 import { TwinWatch } from './twin-watch.ts'
@@ -31,6 +34,7 @@ export interface SchedulerUnitDeps {
   readonly log: AssignmentLog
   /** Over the same store as the log. */
   readonly guard: SignGuard
+  readonly floor: ScheduleFloorStore
   readonly arweave: ArweaveClient
   readonly gossip: Gossip
   readonly clock: Clock
@@ -82,6 +86,7 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #twins: TwinWatch
   readonly #sequencer: Sequencer
   readonly #announcer: Announcer
+  readonly #clock: PromisedClock
   readonly #flights = new SingleFlight<string, Assignment>()
   readonly #known = new LRUCache<ProcessId, Hosted>({ max: 10_000 })
   readonly #followers: Bells<ProcessId>
@@ -94,12 +99,13 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#announcer = new Announcer(deps, options.maxUnsent)
     this.#followers = new Bells(options.maxFollowers)
     this.#twins = new TwinWatch({ ...deps, address: deps.signer.address })
+    this.#clock = new PromisedClock(deps.clock, deps.floor)
     const block = (): BlockAnchor => {
       this.#twins.assertAlone()
-      return this.#head.current()
+      return this.#clock.highest(this.#head.current())
     }
     const onDurable = (batch: readonly ScheduledMessage[]): void => this.#spread(batch)
-    this.#sequencer = new Sequencer({ ...deps, block, onDurable }, options)
+    this.#sequencer = new Sequencer({ ...deps, clock: this.#clock, block, onDurable }, options)
     deps.telemetry.metrics.gauge(
       'aonet_scheduler_followers',
       'Readers that follow a schedule',
@@ -110,6 +116,7 @@ export class SchedulerUnit implements Scheduler, Component {
   /** @throws AoError `STORE_CORRUPT` if what a crash left half done cannot be read. */
   async start(): Promise<void> {
     this.#stopping = false
+    await this.#clock.start()
     await this.#sequencer.start()
     failpoint('su-started')
     await this.#twins.start()
@@ -150,6 +157,16 @@ export class SchedulerUnit implements Scheduler, Component {
     await assertAssignable(request, { arweave: this.#deps.arweave, settlementDepth, signal })
     const flight = this.#flights.run(`${process} ${item}`, () => this.#sequencer.assign(process, item, { exclude }))
     return raceSignal(flight, { signal })
+  }
+
+  async clock(process: ProcessId): Promise<ScheduleClock> {
+    await this.#hosted(process)
+    this.#twins.assertAlone()
+    const { timestamp, block } = await this.#clock.promise(this.#head.current())
+    await this.#sequencer.settled(process) // what was stamped before the promise is in the log now
+    const tail = await this.#deps.log.tail(process)
+    if (tail === undefined) throw unknownProcess(process)
+    return { nonce: tail.nonce, timestamp, blockHeight: block.height }
   }
 
   async assignment(process: ProcessId, at: MessageId | Nonce | 'newest'): Promise<Assignment> {
@@ -218,6 +235,7 @@ export class SchedulerUnit implements Scheduler, Component {
     }
     const ao = parseAoItem(message)
     const { process } = ao
+    if (ao.type === 'Process') assertCrons(message.tags)
     if (ao.type === 'Message') return { process, origin: originOf(message, (await this.#hosted(process)).authorities) }
     const { scheduler } = ao.spec
     const asked = this.#deps.signer.address

@@ -52,6 +52,7 @@ export class Sequencer {
   /** Promised, or perhaps so, and not known to be in the log. */
   #unwritten: readonly SignPromise[] = []
   #recovered = false
+  #batch: Promise<void> = Promise.resolve()
   #draining: Promise<void> | undefined
   #stopping = false
 
@@ -101,6 +102,12 @@ export class Sequencer {
     })
   }
 
+  /** Resolves when the batch that is under way is written. @throws AoError `LOG_WRITE_FAILED` if this Process is stuck. */
+  async settled(process: ProcessId): Promise<void> {
+    await this.#batch
+    if (this.#unwritten.some(({ plan }) => plan.process === process)) throw writeFailed()
+  }
+
   /** Refuses new messages; resolves when every accepted one is durable or rejected. */
   async stop(): Promise<void> {
     this.#stopping = true
@@ -110,16 +117,20 @@ export class Sequencer {
 
   async #drain(): Promise<void> {
     while (this.#queue.size > 0) {
-      const batch = this.#queue.take(this.#options)
-      try {
-        await this.#recover()
-        await this.#writeAgain()
-        await this.#order(this.#withoutStuck(batch))
-      } catch (error) {
-        for (const request of batch) request.reject(error) // those answered already do not hear it
-      }
+      this.#batch = this.#orderAll(this.#queue.take(this.#options))
+      await this.#batch
     }
     this.#draining = undefined // same tick as the emptiness check, so no message is left waiting
+  }
+
+  async #orderAll(batch: readonly Request[]): Promise<void> {
+    try {
+      await this.#recover()
+      await this.#writeAgain()
+      await this.#order(this.#withoutStuck(batch))
+    } catch (error) {
+      for (const request of batch) request.reject(error) // those answered already do not hear it
+    }
   }
 
   async #order(batch: readonly Request[]): Promise<void> {

@@ -65,6 +65,7 @@ export class SmallScheduler implements Scheduler {
   readonly #news = new EventEmitter().setMaxListeners(0)
   #turn: Promise<unknown> = Promise.resolve()
   readonly assign = absentScheduler.assign
+  readonly clock = absentScheduler.clock
 
   constructor(signer: Signer) {
     this.#signer = signer
@@ -180,6 +181,8 @@ export class SmallMessenger implements Messenger {
   readonly #scheduler: Scheduler
   readonly cranked: MessageId[] = []
   readonly assign = absentMessenger.assign
+  readonly monitor = absentMessenger.monitor
+  readonly unmonitor = absentMessenger.unmonitor
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler

@@ -165,7 +165,7 @@ describe('gRPC: whom a node believes', () => {
       dryRun: honest.dryRun.bind(honest),
       results: honest.results.bind(honest),
       result: async (...at) => {
-        const { result, attestation } = await honest.result(...at)
+        const { result, attestation } = await honest.result(at[0], at[1] as Nonce)
         return { result: { ...result, ...forge(result) }, attestation }
       },
     }

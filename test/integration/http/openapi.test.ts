@@ -39,6 +39,7 @@ describe('http: the description of the API', () => {
     assert.deepEqual(described.sort(), [
       'DELETE /mu/monitor/{id}',
       'GET /cu',
+      'GET /cu/cron/{id}',
       'GET /cu/result/{id}',
       'GET /cu/results/{id}',
       'GET /health',

@@ -99,9 +99,17 @@ describe('http faces of the units', () => {
       assert.deepEqual(excluded, ['Tags', 'Anchor'])
     })
 
-    it('tells what it cannot do yet: monitor', async () => {
-      const monitor = await refusal(await bench.get(`/mu/monitor/${process}`, { method: 'DELETE' }))
-      assert.deepEqual([monitor.status, monitor.code], [501, 'UNSUPPORTED'])
+    it('monitors a Process and ends it, by a signed item for that Process', async () => {
+      const signed = await anItem({ target: process as ProcessId })
+      const tell = (method: string, body: Uint8Array) =>
+        bench.get(`/mu/monitor/${process}`, { method, body: body as BodyInit })
+      const other = await refusal(await tell('POST', (await anItem({ target: anId<ProcessId>('other') })).raw))
+      assert.deepEqual([other.status, other.code], [400, 'INVALID_DATA_ITEM'])
+      assert.equal(await (await tell('POST', signed.raw)).text(), 'Monitoring process')
+      assert.equal((await refusal(await tell('POST', signed.raw))).status, 400)
+      assert.equal(await (await tell('DELETE', signed.raw)).text(), 'Process deleted')
+      const gone = await refusal(await tell('DELETE', signed.raw))
+      assert.deepEqual([gone.status, gone.error], [404, 'Process monitor not found'])
     })
   })
 

@@ -8,6 +8,7 @@ import { parseAssignment } from '../../../src/protocol/assignment.ts'
 import type { Signer } from '../../../src/protocol/keys.ts'
 import { openStore } from '../../../src/storage/level.ts'
 import { LevelAssignmentLog } from '../../../src/storage/level-assignment-log.ts'
+import { LevelScheduleFloor } from '../../../src/storage/level-schedule-floor.ts'
 import { LevelSignGuard } from '../../../src/storage/level-sign-guard.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
 import { aMessage, aProcess, testSigner } from '../../support/builders.ts'
@@ -30,7 +31,7 @@ const log = new LevelAssignmentLog(store)
 const unit = new SchedulerUnit(
   {
     ...{ signer, log, guard: new LevelSignGuard(store), clock: systemClock, telemetry: silentTelemetry },
-    ...{ arweave: new MemoryArweave(), gossip: new MemoryGossipHub().join('su') },
+    ...{ floor: new LevelScheduleFloor(store), arweave: new MemoryArweave(), gossip: new MemoryGossipHub().join('su') },
   },
   // Small batches: more of the places where a crash can fall.
   { ...defaultSchedulerUnitOptions, headPollMs: 50, maxBatch: 5 },

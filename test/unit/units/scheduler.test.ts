@@ -6,7 +6,7 @@ import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import type { Signer } from '../../../src/protocol/keys.ts'
 import { type Tag, tagsOf } from '../../../src/protocol/tags.ts'
-import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
+import { MemoryAssignmentLog, MemoryScheduleFloor, MemorySignGuard } from '../../../src/storage/memory.ts'
 import {
   defaultSchedulerUnitOptions,
   SchedulerUnit,
@@ -28,7 +28,7 @@ describe('units/scheduler', () => {
     const signer = testSigner('su')
     const started = new SchedulerUnit(
       {
-        ...{ signer, log, guard, clock, telemetry: silentTelemetry },
+        ...{ signer, log, guard, floor: new MemoryScheduleFloor(), clock, telemetry: silentTelemetry },
         ...{ arweave: new MemoryArweave({ clock }), gossip: hub.join('su') },
       },
       { ...defaultSchedulerUnitOptions, headPollMs: 1, ...options },
@@ -51,7 +51,7 @@ describe('units/scheduler', () => {
   it('is not ready before it has seen a block', async () => {
     const clock = new TestClock()
     const early = new SchedulerUnit({
-      ...{ signer: testSigner('su'), log, guard, clock, telemetry: silentTelemetry },
+      ...{ signer: testSigner('su'), log, guard, floor: new MemoryScheduleFloor(), clock, telemetry: silentTelemetry },
       ...{ arweave: new MemoryArweave({ clock }), gossip: hub.join('early') },
     })
     await assert.rejects(early.schedule(item), { code: 'NOT_READY' })

@@ -6,7 +6,7 @@ import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
 import type { ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import { type DataItem, verifyDataItem } from '../../../src/protocol/data-item.ts'
 import type { ProcessId } from '../../../src/protocol/ids.ts'
-import { MemoryAssignmentLog, MemorySignGuard } from '../../../src/storage/memory.ts'
+import { MemoryAssignmentLog, MemoryScheduleFloor, MemorySignGuard } from '../../../src/storage/memory.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
 import { aMessage, aProcess, messages, processIdOf, schedule, testSigner } from '../../support/builders.ts'
 import { eventually, TestClock } from '../../support/eventually.ts'
@@ -25,7 +25,14 @@ describe('units/scheduler/twin watch', () => {
     const clock = new TestClock()
     const unit = new SchedulerUnit(
       {
-        ...{ signer: testSigner('su'), log, guard, clock, telemetry: silentTelemetry },
+        ...{
+          signer: testSigner('su'),
+          log,
+          guard,
+          floor: new MemoryScheduleFloor(),
+          clock,
+          telemetry: silentTelemetry,
+        },
         ...{ arweave, gossip: new MemoryGossipHub().join('su') },
       },
       { ...defaultSchedulerUnitOptions, headPollMs: 1 },

@@ -33,7 +33,14 @@ describe('units/watcher', () => {
   const attest = (changes: Partial<AttestationFields> = {}, name = 'cu'): Promise<DataItem> =>
     testSigner(name).sign(
       draftAttestation({
-        ...{ process: anId('p'), epoch: 0, nonce: 3 as Nonce, assignment: anId('a'), hashChain: anId('h') },
+        ...{
+          process: anId('p'),
+          epoch: 0,
+          nonce: 3 as Nonce,
+          cron: undefined,
+          assignment: anId('a'),
+          hashChain: anId('h'),
+        },
         ...{ module: anId('m'), meter: testnetParams.meter, previousStateRoot: anId('0'), stateRoot: anId('1') },
         stateNonce: 0 as Nonce,
         ...{ outboxRoot: anId('o'), outboxCount: 0, outputHash: anId('out'), gasUsed: 1n, error: 'none' },

@@ -24,7 +24,18 @@ import { Tag } from "./common.ts";
 
 export interface GetResultRequest {
   process: string;
-  at: { $case: "message"; value: string } | { $case: "nonce"; value: number } | undefined;
+  at:
+    | { $case: "message"; value: string }
+    | { $case: "nonce"; value: number }
+    | { $case: "cron"; value: CronAt }
+    | undefined;
+}
+
+/** A cron message, by the message before it. */
+export interface CronAt {
+  nonce: number;
+  /** Time in milliseconds, block height and `<index>-<interval>`, with spaces between. */
+  cron: string;
 }
 
 export interface GetResultResponse {
@@ -40,11 +51,18 @@ export interface ListResultsRequest {
   after:
     | { $case: "afterNonce"; value: number }
     | { $case: "afterTimestamp"; value: number }
+    | { $case: "afterCron"; value: CronAt }
     | undefined;
   /** Inclusive; absent for everything up to the newest. */
-  to: { $case: "toNonce"; value: number } | { $case: "toTimestamp"; value: number } | undefined;
+  to:
+    | { $case: "toNonce"; value: number }
+    | { $case: "toTimestamp"; value: number }
+    | { $case: "toCron"; value: CronAt }
+    | undefined;
   descending: boolean;
   limit: number;
+  /** Cron messages alone, evaluated up to now. */
+  crons: boolean;
 }
 
 export interface ListResultsResponse {
@@ -90,6 +108,9 @@ export const GetResultRequest: MessageFns<GetResultRequest> = {
       case "nonce":
         writer.uint32(24).uint64(message.at.value);
         break;
+      case "cron":
+        CronAt.encode(message.at.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -131,6 +152,14 @@ export const GetResultRequest: MessageFns<GetResultRequest> = {
             message.at = { $case: "nonce", value: longToNumber(reader.uint64()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.at = { $case: "cron", value: CronAt.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -150,6 +179,8 @@ export const GetResultRequest: MessageFns<GetResultRequest> = {
         ? { $case: "message", value: globalThis.String(object.message) }
         : isSet(object.nonce)
         ? { $case: "nonce", value: globalThis.Number(object.nonce) }
+        : isSet(object.cron)
+        ? { $case: "cron", value: CronAt.fromJSON(object.cron) }
         : undefined,
     };
   },
@@ -163,6 +194,8 @@ export const GetResultRequest: MessageFns<GetResultRequest> = {
       obj.message = message.at.value;
     } else if (message.at?.$case === "nonce") {
       obj.nonce = Math.round(message.at.value);
+    } else if (message.at?.$case === "cron") {
+      obj.cron = CronAt.toJSON(message.at.value);
     }
     return obj;
   },
@@ -186,7 +219,98 @@ export const GetResultRequest: MessageFns<GetResultRequest> = {
         }
         break;
       }
+      case "cron": {
+        if (object.at?.value !== undefined && object.at?.value !== null) {
+          message.at = { $case: "cron", value: CronAt.fromPartial(object.at.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseCronAt(): CronAt {
+  return { nonce: 0, cron: "" };
+}
+
+export const CronAt: MessageFns<CronAt> = {
+  encode(message: CronAt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nonce !== 0) {
+      writer.uint32(8).uint64(message.nonce);
+    }
+    if (message.cron !== "") {
+      writer.uint32(18).string(message.cron);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CronAt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCronAt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nonce = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cron = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CronAt {
+    return {
+      nonce: isSet(object.nonce) ? globalThis.Number(object.nonce) : 0,
+      cron: isSet(object.cron) ? globalThis.String(object.cron) : "",
+    };
+  },
+
+  toJSON(message: CronAt): unknown {
+    const obj: any = {};
+    if (message.nonce !== 0) {
+      obj.nonce = Math.round(message.nonce);
+    }
+    if (message.cron !== "") {
+      obj.cron = message.cron;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CronAt>): CronAt {
+    return CronAt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CronAt>): CronAt {
+    const message = createBaseCronAt();
+    message.nonce = object.nonce ?? 0;
+    message.cron = object.cron ?? "";
     return message;
   },
 };
@@ -277,7 +401,7 @@ export const GetResultResponse: MessageFns<GetResultResponse> = {
 };
 
 function createBaseListResultsRequest(): ListResultsRequest {
-  return { process: "", after: undefined, to: undefined, descending: false, limit: 0 };
+  return { process: "", after: undefined, to: undefined, descending: false, limit: 0, crons: false };
 }
 
 export const ListResultsRequest: MessageFns<ListResultsRequest> = {
@@ -292,6 +416,9 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
       case "afterTimestamp":
         writer.uint32(24).uint64(message.after.value);
         break;
+      case "afterCron":
+        CronAt.encode(message.after.value, writer.uint32(66).fork()).join();
+        break;
     }
     switch (message.to?.$case) {
       case "toNonce":
@@ -300,12 +427,18 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
       case "toTimestamp":
         writer.uint32(40).uint64(message.to.value);
         break;
+      case "toCron":
+        CronAt.encode(message.to.value, writer.uint32(74).fork()).join();
+        break;
     }
     if (message.descending !== false) {
       writer.uint32(48).bool(message.descending);
     }
     if (message.limit !== 0) {
       writer.uint32(56).uint32(message.limit);
+    }
+    if (message.crons !== false) {
+      writer.uint32(80).bool(message.crons);
     }
     return writer;
   },
@@ -347,6 +480,14 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
             message.after = { $case: "afterTimestamp", value: longToNumber(reader.uint64()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.after = { $case: "afterCron", value: CronAt.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 4: {
             if (tag !== 32) {
               break;
@@ -363,6 +504,14 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
             message.to = { $case: "toTimestamp", value: longToNumber(reader.uint64()) };
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.to = { $case: "toCron", value: CronAt.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 6: {
             if (tag !== 48) {
               break;
@@ -377,6 +526,14 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
             }
 
             message.limit = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.crons = reader.bool();
             continue;
           }
         }
@@ -402,6 +559,10 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
         ? { $case: "afterTimestamp", value: globalThis.Number(object.afterTimestamp) }
         : isSet(object.after_timestamp)
         ? { $case: "afterTimestamp", value: globalThis.Number(object.after_timestamp) }
+        : isSet(object.afterCron)
+        ? { $case: "afterCron", value: CronAt.fromJSON(object.afterCron) }
+        : isSet(object.after_cron)
+        ? { $case: "afterCron", value: CronAt.fromJSON(object.after_cron) }
         : undefined,
       to: isSet(object.toNonce)
         ? { $case: "toNonce", value: globalThis.Number(object.toNonce) }
@@ -411,9 +572,14 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
         ? { $case: "toTimestamp", value: globalThis.Number(object.toTimestamp) }
         : isSet(object.to_timestamp)
         ? { $case: "toTimestamp", value: globalThis.Number(object.to_timestamp) }
+        : isSet(object.toCron)
+        ? { $case: "toCron", value: CronAt.fromJSON(object.toCron) }
+        : isSet(object.to_cron)
+        ? { $case: "toCron", value: CronAt.fromJSON(object.to_cron) }
         : undefined,
       descending: isSet(object.descending) ? globalThis.Boolean(object.descending) : false,
       limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+      crons: isSet(object.crons) ? globalThis.Boolean(object.crons) : false,
     };
   },
 
@@ -426,17 +592,24 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
       obj.afterNonce = Math.round(message.after.value);
     } else if (message.after?.$case === "afterTimestamp") {
       obj.afterTimestamp = Math.round(message.after.value);
+    } else if (message.after?.$case === "afterCron") {
+      obj.afterCron = CronAt.toJSON(message.after.value);
     }
     if (message.to?.$case === "toNonce") {
       obj.toNonce = Math.round(message.to.value);
     } else if (message.to?.$case === "toTimestamp") {
       obj.toTimestamp = Math.round(message.to.value);
+    } else if (message.to?.$case === "toCron") {
+      obj.toCron = CronAt.toJSON(message.to.value);
     }
     if (message.descending !== false) {
       obj.descending = message.descending;
     }
     if (message.limit !== 0) {
       obj.limit = Math.round(message.limit);
+    }
+    if (message.crons !== false) {
+      obj.crons = message.crons;
     }
     return obj;
   },
@@ -460,6 +633,12 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
         }
         break;
       }
+      case "afterCron": {
+        if (object.after?.value !== undefined && object.after?.value !== null) {
+          message.after = { $case: "afterCron", value: CronAt.fromPartial(object.after.value) };
+        }
+        break;
+      }
     }
     switch (object.to?.$case) {
       case "toNonce": {
@@ -474,9 +653,16 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
         }
         break;
       }
+      case "toCron": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toCron", value: CronAt.fromPartial(object.to.value) };
+        }
+        break;
+      }
     }
     message.descending = object.descending ?? false;
     message.limit = object.limit ?? 0;
+    message.crons = object.crons ?? false;
     return message;
   },
 };

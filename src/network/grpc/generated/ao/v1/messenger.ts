@@ -46,6 +46,20 @@ export interface MessengerAssignResponse {
   assignment: Uint8Array;
 }
 
+export interface MonitorRequest {
+  process: string;
+}
+
+export interface MonitorResponse {
+}
+
+export interface UnmonitorRequest {
+  process: string;
+}
+
+export interface UnmonitorResponse {
+}
+
 export interface CrankRequest {
   process: string;
   message: string;
@@ -388,6 +402,244 @@ export const MessengerAssignResponse: MessageFns<MessengerAssignResponse> = {
   fromPartial(object: DeepPartial<MessengerAssignResponse>): MessengerAssignResponse {
     const message = createBaseMessengerAssignResponse();
     message.assignment = object.assignment ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseMonitorRequest(): MonitorRequest {
+  return { process: "" };
+}
+
+export const MonitorRequest: MessageFns<MonitorRequest> = {
+  encode(message: MonitorRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MonitorRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMonitorRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MonitorRequest {
+    return { process: isSet(object.process) ? globalThis.String(object.process) : "" };
+  },
+
+  toJSON(message: MonitorRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MonitorRequest>): MonitorRequest {
+    return MonitorRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MonitorRequest>): MonitorRequest {
+    const message = createBaseMonitorRequest();
+    message.process = object.process ?? "";
+    return message;
+  },
+};
+
+function createBaseMonitorResponse(): MonitorResponse {
+  return {};
+}
+
+export const MonitorResponse: MessageFns<MonitorResponse> = {
+  encode(_: MonitorResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MonitorResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMonitorResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): MonitorResponse {
+    return {};
+  },
+
+  toJSON(_: MonitorResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<MonitorResponse>): MonitorResponse {
+    return MonitorResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<MonitorResponse>): MonitorResponse {
+    const message = createBaseMonitorResponse();
+    return message;
+  },
+};
+
+function createBaseUnmonitorRequest(): UnmonitorRequest {
+  return { process: "" };
+}
+
+export const UnmonitorRequest: MessageFns<UnmonitorRequest> = {
+  encode(message: UnmonitorRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnmonitorRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnmonitorRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UnmonitorRequest {
+    return { process: isSet(object.process) ? globalThis.String(object.process) : "" };
+  },
+
+  toJSON(message: UnmonitorRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnmonitorRequest>): UnmonitorRequest {
+    return UnmonitorRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnmonitorRequest>): UnmonitorRequest {
+    const message = createBaseUnmonitorRequest();
+    message.process = object.process ?? "";
+    return message;
+  },
+};
+
+function createBaseUnmonitorResponse(): UnmonitorResponse {
+  return {};
+}
+
+export const UnmonitorResponse: MessageFns<UnmonitorResponse> = {
+  encode(_: UnmonitorResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnmonitorResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnmonitorResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): UnmonitorResponse {
+    return {};
+  },
+
+  toJSON(_: UnmonitorResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnmonitorResponse>): UnmonitorResponse {
+    return UnmonitorResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<UnmonitorResponse>): UnmonitorResponse {
+    const message = createBaseUnmonitorResponse();
     return message;
   },
 };
@@ -768,6 +1020,25 @@ export const MessengerService = {
     responseSerialize: (value: CrankResponse): Buffer => Buffer.from(CrankResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CrankResponse => CrankResponse.decode(value),
   },
+  /** From now on pushes what the cron messages of a Process send. */
+  monitor: {
+    path: "/ao.v1.Messenger/Monitor" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MonitorRequest): Buffer => Buffer.from(MonitorRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MonitorRequest => MonitorRequest.decode(value),
+    responseSerialize: (value: MonitorResponse): Buffer => Buffer.from(MonitorResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MonitorResponse => MonitorResponse.decode(value),
+  },
+  unmonitor: {
+    path: "/ao.v1.Messenger/Unmonitor" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnmonitorRequest): Buffer => Buffer.from(UnmonitorRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnmonitorRequest => UnmonitorRequest.decode(value),
+    responseSerialize: (value: UnmonitorResponse): Buffer => Buffer.from(UnmonitorResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnmonitorResponse => UnmonitorResponse.decode(value),
+  },
   /** How the cranking of a message and of all it set off stands; ends when all is quiet. */
   follow: {
     path: "/ao.v1.Messenger/Follow" as const,
@@ -787,6 +1058,9 @@ export interface MessengerServer extends UntypedServiceImplementation {
   assign: handleUnaryCall<MessengerAssignRequest, MessengerAssignResponse>;
   /** Pushes the outbox of a message that is ordered already. */
   crank: handleUnaryCall<CrankRequest, CrankResponse>;
+  /** From now on pushes what the cron messages of a Process send. */
+  monitor: handleUnaryCall<MonitorRequest, MonitorResponse>;
+  unmonitor: handleUnaryCall<UnmonitorRequest, UnmonitorResponse>;
   /** How the cranking of a message and of all it set off stands; ends when all is quiet. */
   follow: handleServerStreamingCall<FollowRequest, FollowResponse>;
 }
@@ -839,6 +1113,37 @@ export interface MessengerClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CrankResponse) => void,
+  ): ClientUnaryCall;
+  /** From now on pushes what the cron messages of a Process send. */
+  monitor(
+    request: MonitorRequest,
+    callback: (error: ServiceError | null, response: MonitorResponse) => void,
+  ): ClientUnaryCall;
+  monitor(
+    request: MonitorRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MonitorResponse) => void,
+  ): ClientUnaryCall;
+  monitor(
+    request: MonitorRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MonitorResponse) => void,
+  ): ClientUnaryCall;
+  unmonitor(
+    request: UnmonitorRequest,
+    callback: (error: ServiceError | null, response: UnmonitorResponse) => void,
+  ): ClientUnaryCall;
+  unmonitor(
+    request: UnmonitorRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnmonitorResponse) => void,
+  ): ClientUnaryCall;
+  unmonitor(
+    request: UnmonitorRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnmonitorResponse) => void,
   ): ClientUnaryCall;
   /** How the cranking of a message and of all it set off stands; ends when all is quiet. */
   follow(request: FollowRequest, options?: Partial<CallOptions>): ClientReadableStream<FollowResponse>;

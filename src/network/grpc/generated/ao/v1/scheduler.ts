@@ -73,6 +73,18 @@ export interface GetAssignmentResponse {
   assignment: Uint8Array;
 }
 
+export interface GetClockRequest {
+  process: string;
+}
+
+export interface GetClockResponse {
+  /** Of the newest message. */
+  nonce: number;
+  /** Milliseconds since the Unix epoch. */
+  timestamp: number;
+  blockHeight: number;
+}
+
 export interface GetProcessRequest {
   process: string;
 }
@@ -824,6 +836,178 @@ export const GetAssignmentResponse: MessageFns<GetAssignmentResponse> = {
   },
 };
 
+function createBaseGetClockRequest(): GetClockRequest {
+  return { process: "" };
+}
+
+export const GetClockRequest: MessageFns<GetClockRequest> = {
+  encode(message: GetClockRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetClockRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetClockRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetClockRequest {
+    return { process: isSet(object.process) ? globalThis.String(object.process) : "" };
+  },
+
+  toJSON(message: GetClockRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetClockRequest>): GetClockRequest {
+    return GetClockRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetClockRequest>): GetClockRequest {
+    const message = createBaseGetClockRequest();
+    message.process = object.process ?? "";
+    return message;
+  },
+};
+
+function createBaseGetClockResponse(): GetClockResponse {
+  return { nonce: 0, timestamp: 0, blockHeight: 0 };
+}
+
+export const GetClockResponse: MessageFns<GetClockResponse> = {
+  encode(message: GetClockResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nonce !== 0) {
+      writer.uint32(8).uint64(message.nonce);
+    }
+    if (message.timestamp !== 0) {
+      writer.uint32(16).uint64(message.timestamp);
+    }
+    if (message.blockHeight !== 0) {
+      writer.uint32(24).uint64(message.blockHeight);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetClockResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetClockResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nonce = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.timestamp = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.blockHeight = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetClockResponse {
+    return {
+      nonce: isSet(object.nonce) ? globalThis.Number(object.nonce) : 0,
+      timestamp: isSet(object.timestamp) ? globalThis.Number(object.timestamp) : 0,
+      blockHeight: isSet(object.blockHeight)
+        ? globalThis.Number(object.blockHeight)
+        : isSet(object.block_height)
+        ? globalThis.Number(object.block_height)
+        : 0,
+    };
+  },
+
+  toJSON(message: GetClockResponse): unknown {
+    const obj: any = {};
+    if (message.nonce !== 0) {
+      obj.nonce = Math.round(message.nonce);
+    }
+    if (message.timestamp !== 0) {
+      obj.timestamp = Math.round(message.timestamp);
+    }
+    if (message.blockHeight !== 0) {
+      obj.blockHeight = Math.round(message.blockHeight);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetClockResponse>): GetClockResponse {
+    return GetClockResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetClockResponse>): GetClockResponse {
+    const message = createBaseGetClockResponse();
+    message.nonce = object.nonce ?? 0;
+    message.timestamp = object.timestamp ?? 0;
+    message.blockHeight = object.blockHeight ?? 0;
+    return message;
+  },
+};
+
 function createBaseGetProcessRequest(): GetProcessRequest {
   return { process: "" };
 }
@@ -1206,6 +1390,16 @@ export const SchedulerService = {
       Buffer.from(GetAssignmentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetAssignmentResponse => GetAssignmentResponse.decode(value),
   },
+  /** How far the schedule is complete: no later message will have an earlier time or height. */
+  getClock: {
+    path: "/ao.v1.Scheduler/GetClock" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetClockRequest): Buffer => Buffer.from(GetClockRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetClockRequest => GetClockRequest.decode(value),
+    responseSerialize: (value: GetClockResponse): Buffer => Buffer.from(GetClockResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetClockResponse => GetClockResponse.decode(value),
+  },
   /** The Process item itself. */
   getProcess: {
     path: "/ao.v1.Scheduler/GetProcess" as const,
@@ -1238,6 +1432,8 @@ export interface SchedulerServer extends UntypedServiceImplementation {
   assign: handleUnaryCall<AssignRequest, AssignResponse>;
   /** One assignment by message, by nonce, or the newest. */
   getAssignment: handleUnaryCall<GetAssignmentRequest, GetAssignmentResponse>;
+  /** How far the schedule is complete: no later message will have an earlier time or height. */
+  getClock: handleUnaryCall<GetClockRequest, GetClockResponse>;
   /** The Process item itself. */
   getProcess: handleUnaryCall<GetProcessRequest, GetProcessResponse>;
   /** The schedule in order and without gaps; with `follow` the stream stays open for what comes. */
@@ -1299,6 +1495,22 @@ export interface SchedulerClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetAssignmentResponse) => void,
+  ): ClientUnaryCall;
+  /** How far the schedule is complete: no later message will have an earlier time or height. */
+  getClock(
+    request: GetClockRequest,
+    callback: (error: ServiceError | null, response: GetClockResponse) => void,
+  ): ClientUnaryCall;
+  getClock(
+    request: GetClockRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetClockResponse) => void,
+  ): ClientUnaryCall;
+  getClock(
+    request: GetClockRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetClockResponse) => void,
   ): ClientUnaryCall;
   /** The Process item itself. */
   getProcess(
