@@ -58,7 +58,12 @@ async function flatness(results: LevelResultStore, process: ProcessId, descendin
 }
 
 async function onePage(results: LevelResultStore, process: ProcessId, query: ResultsQuery): Promise<void> {
-  const deps = { results, newest: async () => (length - 1) as Nonce, reach: async () => undefined }
+  const deps = {
+    results,
+    newest: async () => (length - 1) as Nonce,
+    reach: async () => undefined,
+    reachNow: async () => undefined,
+  }
   const { rows } = await resultsPage(deps, { process, query }, { catchUpMs: 1_000, maxPageBytes: 8 << 20 })
   if (rows.length !== limit) throw new Error(`a page has ${rows.length} rows`)
 }
