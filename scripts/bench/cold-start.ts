@@ -59,6 +59,7 @@ class Run {
         ...{ case: `${name}, ${length} messages`, firstResultMs: Math.round(ms), length },
         cpuMs: Math.round(median(replies.map(reply => reply.cpuMs))),
         ratioToLimit: Number((limitMs / ms).toFixed(2)),
+        ratioToLimitCpu: Number((limitMs / median(replies.map(reply => reply.cpuMs))).toFixed(2)),
         ratioToReplay: Number((replayed.ms / ms).toFixed(2)),
       }
     }

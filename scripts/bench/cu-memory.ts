@@ -15,7 +15,10 @@ const maxLive = 4
 const warmUpShare = 0.5
 const wakes = 150
 
-/** Memory of aos Processes that sleep on a CU, and how long it takes to wake one and have its next result. */
+/**
+ * Memory of aos Processes that sleep on a CU, and how long it takes to wake one and have its next result. At 200 the
+ * caches of the stores, which have their limits, are still growing: what a sleeper itself takes shows at 2,000.
+ */
 export default async function* cuMemory(): AsyncIterable<BenchLine> {
   for (const processes of process.env['AONET_BENCH_FULL'] === '1' ? [200, 2_000] : [200]) yield* await asleep(processes)
 }

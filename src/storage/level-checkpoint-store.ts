@@ -82,9 +82,14 @@ export class LevelCheckpointStore implements CheckpointStore {
     })
   }
 
+  /** They steer nothing but limits and gauges: if their row is damaged, counting begins anew. */
   async totals(): Promise<CheckpointTotals> {
     const row = await this.#store.get(tables.totalsKey)
-    return row === undefined ? none : decoding('checkpoint-totals', () => JSON.parse(toUtf8(row)) as CheckpointTotals)
+    try {
+      return row === undefined ? none : (JSON.parse(toUtf8(row)) as CheckpointTotals)
+    } catch {
+      return none
+    }
   }
 
   sweep(limit: number): Promise<{ readonly removed: number; readonly done: boolean }> {
@@ -229,7 +234,12 @@ class Change {
 
   totals(): CheckpointTotals {
     // Never less than nothing, though damage may have taken what was counted.
-    const [pages, bytes] = [Math.max(0, this.#pages), Math.max(0, this.#bytes)]
-    return { processes: this.processes, checkpoints: this.#checkpoints, pages, bytes }
+    const atLeast0 = (count: number): number => Math.max(0, count)
+    return {
+      processes: atLeast0(this.processes),
+      checkpoints: atLeast0(this.#checkpoints),
+      pages: atLeast0(this.#pages),
+      bytes: atLeast0(this.#bytes),
+    }
   }
 }

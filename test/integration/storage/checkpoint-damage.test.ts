@@ -79,6 +79,15 @@ describe('damaged checkpoints', () => {
       assert.deepEqual([processes, left], [0, 0])
     }))
 
+  it('count anew when the row of totals is damaged', () =>
+    withStore(async (store, checkpoints) => {
+      await checkpoints.put(aCheckpoint(at(1), [1, 2]), all)
+      await store.write([put(checkpointTables.totalsKey, Buffer.from('{'))])
+      assert.equal((await checkpoints.totals()).checkpoints, 0)
+      await checkpoints.remove(at(1).process, [1 as Nonce])
+      assert.deepEqual(await checkpoints.totals(), { processes: 0, checkpoints: 0, pages: 0, bytes: 0 })
+    }))
+
   it('leave pages behind that the sweep finds, and only those', () =>
     withStore(async (store, checkpoints) => {
       const { process } = at(1)
