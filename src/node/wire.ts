@@ -2,6 +2,7 @@ import { GatewayClient } from '../arweave/gateway-client.ts'
 import { cuRoutes } from '../http/cu-routes.ts'
 import { grpcWebRoutes } from '../http/grpc-web-routes.ts'
 import { hyperbeamRoutes } from '../http/hyperbeam-routes.ts'
+import { liveRoutes } from '../http/live-routes.ts'
 import { muRoutes } from '../http/mu-routes.ts'
 import { opsRoutes } from '../http/ops-routes.ts'
 import { recent } from '../http/recent.ts'
@@ -242,6 +243,7 @@ export function wireNode(input: WireInput): WiredNode {
           options,
         ),
         cuRoutes({ compute: units.compute, address, clock }),
+        liveRoutes({ scheduler: routedScheduler, compute: units.compute }),
         grpcWebRoutes(
           remote.webBridge(() => ({
             address,

@@ -1,5 +1,7 @@
 import { cuRoutes } from '../../../src/http/cu-routes.ts'
+import { defaultEventStreamLimits, type EventStreamLimits, EventStreams } from '../../../src/http/event-stream.ts'
 import { hyperbeamRoutes } from '../../../src/http/hyperbeam-routes.ts'
+import { liveRoutes } from '../../../src/http/live-routes.ts'
 import { muRoutes } from '../../../src/http/mu-routes.ts'
 import { HttpServer, type Routes } from '../../../src/http/server.ts'
 import { suRoutes } from '../../../src/http/su-routes.ts'
@@ -14,6 +16,7 @@ const parrot: Script = (state, message) =>
   message['Data'] === 'fail' ? { state, answer: { Error: 'as asked' } } : { state, answer: { Output: message['Data'] } }
 
 export interface HttpBenchOptions {
+  readonly streams?: EventStreamLimits
   readonly maxItemBytes?: number
   /** In the place of the node's. */
   readonly compute?: (unit: Compute) => Compute
@@ -35,7 +38,12 @@ export class HttpBench {
     this.faults = faults
   }
 
-  static async start({ maxItemBytes = 100_000, compute = unit => unit, more = [] }: HttpBenchOptions = {}) {
+  static async start({
+    maxItemBytes = 100_000,
+    compute = unit => unit,
+    more = [],
+    streams = defaultEventStreamLimits,
+  }: HttpBenchOptions = {}) {
     const net = new UnitNetwork({ recorder, parrot })
     const node = await net.node('su', ['MU', 'SU', 'CU'])
     const faults: object[] = []
@@ -49,6 +57,7 @@ export class HttpBench {
           muRoutes(node, { maxItemBytes }),
           suRoutes({ scheduler, address: () => address, head, clock: systemClock }, { maxItemBytes }),
           cuRoutes({ compute: compute(node.compute), address, clock: systemClock }),
+          liveRoutes({ scheduler, compute: compute(node.compute) }, new EventStreams(streams)),
           hyperbeamRoutes({ ...node, compute: compute(node.compute), address: () => address }, { maxItemBytes }),
           ...more,
         ],
