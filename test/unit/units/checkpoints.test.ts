@@ -64,6 +64,21 @@ describe('units/compute: checkpoints', () => {
     assert.ok(Number(handled()[0]) >= 5, `replayed from ${handled()[0]}`)
   })
 
+  it('counts cron messages in, and goes on with those that come after', async () => {
+    const crons = { tags: [{ name: 'Cron-Interval', value: '10-seconds' }], stepMs: 25_000 }
+    await bench.arrange('recorder', to => messages(to, 6), crons)
+    await bench.unit.result(bench.process, at(6))
+    const expected = await Promise.all([4, 5, 6].map(nonce => bench.unit.result(bench.process, at(nonce))))
+    bench.results = new MemoryResultStore()
+    const checkpoint = await checkpointAt(3)
+    assert.equal(checkpoint.image.applied, 4 + 3 * 2 + 1) // two or three crons between two messages
+    const unit = bench.aUnit()
+    const again = [4, 5, 6].map(async nonce => unit.result(bench.process, at(nonce)))
+    assert.deepEqual(await Promise.all(again), expected)
+    assert.equal(handled()[0], undefined) // a cron
+    assert.deepEqual(bench.errors, [])
+  })
+
   it('saves nothing that is replayed as quickly', async () => {
     await bench.arrange('recorder', to => messages(to, 3))
     await bench.unit.result(bench.process, at(3))
