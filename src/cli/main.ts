@@ -2,6 +2,7 @@
 import '../lib/polyfill.ts'
 import { Command, CommanderError } from 'commander'
 import { aosCommand } from './commands/aos.ts'
+import { completionsCommand } from './commands/completions.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
@@ -63,6 +64,8 @@ for (const command of [
 ]) {
   program.addCommand(shareJson(command))
 }
+
+program.addCommand(shareJson(completionsCommand(program)))
 
 try {
   await program.parseAsync()

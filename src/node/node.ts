@@ -10,9 +10,11 @@ import { openStore } from '../storage/level.ts'
 import type { Store } from '../storage/store.ts'
 import { openCheckpointDir } from './checkpoint-dir.ts'
 import { loadNodeKeys } from './identity.ts'
+import { availableMemory, memoryBudget, memoryWarning } from './memory-budget.ts'
 import type { NodeOptions } from './settings.ts'
 import { createTelemetry } from './telemetry.ts'
 import { type WiredNode, wireNode } from './wire.ts'
+import { workersOf } from './wire-units.ts'
 
 export interface NodeIdentity {
   readonly version: string
@@ -54,6 +56,8 @@ class NodeProcess implements AoNode {
     const keys = await loadNodeKeys(this.#options, this.#identity.keyFile)
     const { address } = keys.signer
     const telemetry = createTelemetry({ level: logLevel, node: address })
+    const tooLarge = memoryWarning(memoryBudget(this.#options, workersOf(this.#options)), availableMemory())
+    if (tooLarge !== undefined) telemetry.log.warn('memory-may-not-suffice', { reason: tooLarge })
     if (keys.plain) telemetry.log.warn('key-not-encrypted', { next: 'aonet keys passphrase' })
     mkdirSync(dataDir, { recursive: true })
     const store = await openStore(join(dataDir, 'store'), telemetry)

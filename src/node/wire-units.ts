@@ -59,7 +59,8 @@ export const economyFollower = (
 ): EconomyFollower | undefined =>
   origin === '' ? undefined : new EconomyFollower({ ...deps, origin: parseId<ProcessId>(origin, 'origin') })
 
-const workersOf = ({ computeWorkers }: NodeOptions): number => computeWorkers || Math.max(1, availableParallelism() - 1)
+export const workersOf = ({ computeWorkers }: NodeOptions): number =>
+  computeWorkers || Math.max(1, availableParallelism() - 1)
 
 /** Of this machine, or of what a container may use of it. */
 function quarterOfMemory(): number {

@@ -197,6 +197,7 @@ export function wireNode(input: WireInput): WiredNode {
     arweave: options.arweaveUrl,
     peers: host.peers.size,
     units: directory.all().length,
+    gossip: peers.selfTest.health,
     ...(scheduler === undefined ? {} : { scheduler: { assignments: await assignments.size() } }),
     ...(settler === undefined ? {} : { settler: { ...(await settler.status()) } as unknown as Json }),
     ...(compute === undefined ? {} : { compute: { ...compute.status() } }),

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isAlive, type TestnetState } from '../../src/testnet/layout.ts'
-import { runCli } from '../support/run-cli.ts'
+import { eventually } from '../support/eventually.ts'
+import { cliPath, runCli } from '../support/run-cli.ts'
 
 interface Step {
   readonly title: string
@@ -69,6 +72,27 @@ describe('a newcomer', function () {
     assert.match(JSON.stringify((await json('eval', process, 'return N'))['Output']), /"2"|:2|\b2\b/)
     const status = await runCli(['testnet', 'status'], { cwd })
     assert.equal(status.out.split('\n').filter(line => / ready /.test(line)).length, 5, status.out)
+  })
+
+  it('joins with a node of his own by one line that the testnet printed', async () => {
+    const printed = readFileSync(join(cwd, '.aonet/testnet.log'), 'utf8')
+    const line = printed.split('\n').findLast(text => /npx aonet init .* && npx aonet start /.test(text))
+    assert.ok(line, printed.slice(-2_000))
+    const [init = [], start = []] = line.split(' && ').map(part => part.trim().split(' ').slice(2))
+    const made = await runCli([...init, '--json'], { cwd })
+    assert.equal(made.code, 0, made.error)
+    const { address } = JSON.parse(made.out) as { address: string }
+    const child = spawn(process.execPath, [cliPath, ...start], { cwd, stdio: 'ignore' })
+    try {
+      const peers = async (): Promise<readonly { address: string; state: string; roles: string[] }[]> =>
+        JSON.parse((await runCli(['peers', '--data-dir', 'su-1', '--json'], { cwd })).out)
+      const found = async () => (await peers()).find(peer => peer.address === address)
+      const seen = await eventually('the testnet knows it', () => found(), 60_000)
+      assert.deepEqual(seen.roles, ['CU'])
+    } finally {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
   })
 
   it('is told what was wrong with what was asked', async () => {

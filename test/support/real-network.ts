@@ -35,6 +35,8 @@ export class RealNetwork {
   readonly directory = mkdtempSync(join(tmpdir(), 'aonet-real-'))
   readonly user: Signer = signerFromJwk(generateKey('ed25519'))
   readonly nodes = new Map<string, RealNode>()
+  /** From the last node's start until every node knew all others. */
+  wholeAfterMs = 0
   readonly #options: RealNetworkOptions
   #arweave: RealProcess | undefined
   #arweaveUrl = ''
@@ -87,7 +89,9 @@ export class RealNetwork {
     if (join_ === undefined || first.signer.address !== all[0]?.address)
       throw new Error('the first node has no address')
     await Promise.all(all.slice(1).map(node => node.start([join_])))
+    const startedAt = performance.now()
     await eventually('the nodes to find each other', () => this.isWhole(), 60_000)
+    this.wholeAfterMs = Math.round(performance.now() - startedAt)
   }
 
   /** Does each node know all others? */

@@ -89,8 +89,17 @@ function hint({ arweave, nodes }: TestnetState, directory: string): string {
     '',
     `The network is up; its data is in ${directory}. Ctrl-C stops it.`,
     'In another terminal: npx aonet testnet status · npx aonet spawn · npx aonet --help',
+    'A node of your own joins with (--roles MU for another role):',
+    joinLine({ arweave, nodes }),
     `For aoconnect and aos: MU_URL=${http}/mu CU_URL=${http}/cu GATEWAY_URL=${arweave.url}`,
   ].join('\n')
+}
+
+/** One line that makes a node of a newcomer and starts it. */
+function joinLine({ arweave, nodes }: Pick<TestnetState, 'arweave' | 'nodes'>): string {
+  const bootstrap = `/ip4/127.0.0.1/tcp/${nodes[0]?.ports.p2p}`
+  const init = `npx aonet init --yes --insecure-plaintext-key --data-dir my-node --roles CU`
+  return `  ${init} --bootstrap ${bootstrap} --arweave-url ${arweave.url} && npx aonet start --config my-node/config.yaml`
 }
 
 async function detach(options: UpOptions): Promise<void> {

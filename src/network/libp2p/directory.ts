@@ -10,6 +10,7 @@ import { draftUnitRecord, type UnitRecord, type UnitRole } from '../../protocol/
 import { Connector } from './connector.ts'
 import { DhtRecords } from './dht-records.ts'
 import type { Libp2pDirectoryDeps, Libp2pDirectoryOptions } from './directory-options.ts'
+import { GossipSelfTest } from './gossip-self-test.ts'
 import { RecordBook } from './record-book.ts'
 import { readRecords, sendRecords } from './record-exchange.ts'
 import { SavedRecords } from './saved-records.ts'
@@ -38,6 +39,8 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   readonly #connector: Connector
   readonly #dht: DhtRecords
   readonly #saved: SavedRecords | undefined
+  /** Whether what this node publishes arrives. */
+  readonly selfTest: GossipSelfTest
   readonly #judged: Counter
   /** Records that gossip has carried through here: the first time an exchanged record comes by gossip, it goes on. */
   readonly #spread = new WeakSet<UnitRecord>()
@@ -62,12 +65,20 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       ...{ maxRecords, latencyOf },
     })
     this.#dht = new DhtRecords({ ...deps, take: async bytes => void (await this.#judge(bytes)) })
-    const { saved: store } = deps
-    this.#saved = store && new SavedRecords({ log, clock, store, network: host.networkHash })
-    const connected = (): ReadonlySet<string> => host.peers
     const dial = (peer: string, addresses: readonly string[]): Promise<void> => host.dial(peer, addresses)
+    // Asked past the bound on exchanges: attackers who keep those busy must not hide a unit that somebody waits for.
+    const reach = (peer: string, addresses: readonly string[]): Promise<void> =>
+      dial(peer, addresses).then(() => this.#ask(peer))
+    const { saved: store } = deps
+    this.#saved = store && new SavedRecords({ log, clock, store, network: host.networkHash, reach })
+    const connected = (): ReadonlySet<string> => host.peers
     const records = (): readonly UnitRecord[] => [...this.#book.all(), ...this.#remembered()]
     this.#connector = new Connector({ log, clock, self: host.peerId, connected, records, dial }, targetConnections)
+    this.selfTest = new GossipSelfTest({
+      ...deps,
+      own: () => this.#book.get(deps.signer.address),
+      ask: async peer => readRecords(await host.askRecords(peer), { signal: AbortSignal.timeout(exchangeMs) }),
+    })
     this.#judged = metrics.counter('aonet_network_records_total', 'Unit records judged', ['outcome'])
     metrics.gauge('aonet_network_units', 'Living units known', () => this.#book.all().length)
   }
@@ -93,9 +104,12 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     this.#book.report(address, outcome)
   }
 
-  /** Looks into the DHT too. */
+  /** Looks into the DHT too, and goes straight to where the unit was before a restart, whatever the neighbours say. */
   waitFor(address: Address, options: AbortOptions = {}): Promise<UnitRecord> {
-    if (this.#started && this.#book.get(address) === undefined) this.#dht.look(address)
+    if (this.#started && this.#book.get(address) === undefined) {
+      this.#dht.look(address)
+      this.#saved?.reach(address)
+    }
     return this.#book.waitFor(address, options)
   }
 
@@ -124,6 +138,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     const connect = setInterval(() => {
       this.#connector.tick()
       this.#saved?.tick(() => this.#others())
+      this.selfTest.tick()
       // Twice in a life, so that one that is lost leaves no gap.
       this.#dht.tick(() => this.#book.get(this.#deps.signer.address), this.#lifetimeMs / 2)
     }, connectMs)
@@ -135,6 +150,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       gossip.onSubscriber(topic => topic === 'unit-records' && this.#publishSoon()),
       host.onPeer({ joined: peer => this.#joined(peer), left: peer => this.#book.lost(peer) }),
     ]
+    this.selfTest.start()
     for (const peer of host.peers) this.#joined(peer)
     this.#publishSoon()
     this.#connector.tick()
@@ -151,6 +167,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     for (const stop of this.#stops) stop()
     this.#stops = []
     this.#stopping.abort(new AoError('STOPPING', 'the directory is shutting down'))
+    await this.selfTest.stop()
     await Promise.allSettled([...this.#exchanges, this.#publishing, this.#connector.settled(), this.#dht.stop()])
     await this.#saved?.save(this.#others())
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/telemetry.ts'
 import type { RecordStore } from '../../ports/record-store.ts'
+import type { Address } from '../../protocol/ids.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { verifyRecord } from './record-rules.ts'
 
@@ -9,6 +10,8 @@ export interface SavedRecordsDeps {
   readonly clock: Clock
   readonly store: RecordStore
   readonly network: string
+  /** Connects to a peer and asks it for its records. */
+  reach(peer: string, addresses: readonly string[]): Promise<void>
 }
 
 /** Records kept: more peers than a node ever needs to get back in. */
@@ -17,6 +20,8 @@ const maxSaved = 256
 const everyMs = 30_000
 /** Older than this a record leads nowhere: a week. */
 const maxAgeMs = 7 * 24 * 3_600_000
+/** Units dialed at once because somebody waits for them. */
+const maxDials = 16
 
 /**
  * The directory on disk, so that a node which starts again does not depend on its bootstrap peers, nor on whom an
@@ -27,6 +32,7 @@ export class SavedRecords {
   #savedAt: number
   #saving: Promise<void> = Promise.resolve()
   #loaded: readonly UnitRecord[] = []
+  readonly #dialing = new Set<Address>()
 
   constructor(deps: SavedRecordsDeps) {
     this.#deps = deps
@@ -47,6 +53,17 @@ export class SavedRecords {
     const records = verified.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
     this.#loaded = records.filter(({ issuedAt }) => clock.now() - issuedAt < maxAgeMs)
     log.info('directory-loaded', { records: this.#loaded.length, unusable: verified.length - this.#loaded.length })
+  }
+
+  /** Asks a unit that was known before the restart where it was then. Returns at once. */
+  reach(address: Address): void {
+    const record = this.#loaded.find(one => one.address === address)
+    if (record === undefined || this.#dialing.has(address) || this.#dialing.size >= maxDials) return
+    this.#dialing.add(address)
+    this.#deps
+      .reach(record.peer, record.multiaddrs)
+      .catch((error: unknown) => this.#deps.log.debug('saved-unit-unreachable', { address, reason: String(error) }))
+      .finally(() => this.#dialing.delete(address))
   }
 
   /** Saves what is known now, if it is time. @param records Best first. */

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { dhtKey } from '../../../src/network/libp2p/dht.ts'
+import { parseStoredItem } from '../../../src/protocol/data-item.ts'
 import { signerFromJwk } from '../../../src/protocol/keys.ts'
-import { draftUnitRecord } from '../../../src/protocol/unit-record.ts'
+import { draftUnitRecord, parseUnitRecord } from '../../../src/protocol/unit-record.ts'
 import { openStore } from '../../../src/storage/level.ts'
 import { LevelRecordStore } from '../../../src/storage/level-record-store.ts'
 import { testJwk, withTempDir } from '../../support/builders.ts'
@@ -68,11 +69,11 @@ describe('unit records in the DHT', function () {
     await lay(su, su, later.raw)
     await eventually('the later one is there', async () => {
       const now = await fetched(nth(2), su)
-      return now !== undefined && Buffer.compare(now, later.raw) === 0
+      return now !== undefined && issuedAt(now) >= issuedAt(later.raw)
     })
     await lay(liar, su, old)
     for (const node of [nth(0), nth(2), nth(3)]) {
-      assert.deepEqual(Buffer.from(must(await fetched(node, su))), Buffer.from(later.raw), node.name)
+      assert.ok(issuedAt(must(await fetched(node, su))) >= issuedAt(later.raw), node.name)
     }
     assert.deepEqual(nth(2).host.ledger.list(), [])
   })
@@ -95,23 +96,18 @@ describe('unit records in the DHT', function () {
     const flooder = await new TestNode('dht-flooder', { bootstrap: [victim.multiaddr] }).start()
     nodes.push(flooder)
     await eventually('it is in', () => victim.host.peers.has(flooder.host.peerId))
-    const ask = askerOf(flooder)
     const to = peerIdFromString(victim.host.peerId)
-    let asked = 0
-    await eventually(
-      'it is banned',
-      async () => {
-        await Promise.allSettled(Array.from({ length: 20 }, () => ask(to)))
-        asked += 20
-        return victim.host.ledger.isBanned(flooder.host.peerId)
-      },
-      20_000,
-    )
+    // Straight to what answers its streams: how fast this machine sends is not the question.
+    const { rpc } = victim.host.dht as unknown as Internals
+    const from = peerIdFromString(flooder.host.peerId)
+    const asked = await Promise.allSettled(Array.from({ length: 500 }, () => rpc.handleMessage(from, { type: 'PING' })))
+    assert.ok(victim.host.ledger.isBanned(flooder.host.peerId))
     await eventually('it is cut off', () => !victim.host.peers.has(flooder.host.peerId))
     const [worst] = victim.host.ledger.list()
     assert.equal(worst?.peer, flooder.host.peerId)
     assert.equal(worst?.lastOffence, 'dht-rate')
-    assert.ok(asked >= 200, `${asked} questions are within the limit`)
+    const answered = asked.filter(({ status }) => status === 'fulfilled').length
+    assert.ok(answered >= 200 && answered < 300, `${answered} answered`)
     assert.ok(await askerOf(nth(3))(to), 'others are answered')
   })
 })
@@ -144,16 +140,21 @@ describe('the directory on disk', function () {
     }))
 })
 
+const issuedAt = (record: Uint8Array): number => parseUnitRecord(parseStoredItem(record)).issuedAt
+
 const must = <T>(value: T | undefined): T => {
   assert.ok(value !== undefined)
   return value
 }
 
+/** What kad-dht has at run time and its exported interface lacks. */
+interface Internals {
+  readonly network: { sendRequest(to: unknown, message: object, options: object): AsyncIterable<{ name: string }> }
+  readonly rpc: { handleMessage(from: unknown, message: object): Promise<unknown> }
+}
+
 /** One question to the DHT of a peer, as a modified peer could send them without end. */
 function askerOf(node: TestNode): (to: unknown) => Promise<boolean> {
-  interface Internals {
-    network: { sendRequest(to: unknown, message: object, options: object): AsyncIterable<{ name: string }> }
-  }
   const { network } = node.host.dht as unknown as Internals
   return async to => {
     const options = { signal: AbortSignal.timeout(5_000), path: { index: 0, queued: 0, running: 0, total: 0 } }

@@ -1,0 +1,67 @@
+import { totalmem } from 'node:os'
+import { maxGossipBytes } from '../network/libp2p/gossip-options.ts'
+import { defaultHostLimits } from '../network/libp2p/host-config.ts'
+import type { NodeOptions } from './settings.ts'
+
+/** One thing that can take memory, and the most it can take, in bytes. */
+export interface MemoryShare {
+  readonly what: string
+  readonly bytes: number
+}
+
+const MiB = 1024 * 1024
+/** The program itself with its libraries, measured idle. */
+const baseBytes = 160 * MiB
+/** An evaluation thread without Processes, measured idle. */
+const workerBytes = 60 * MiB
+/** Neighbours whose buffers can be full at once: above a few, the machine's line is the limit, not its memory. */
+const slowNeighbours = 16
+/** Frames of the largest size that gossip lets wait for one neighbour. */
+const framesWaiting = 64
+/** Large items on their way in over gRPC at once: each caller may have more calls open, but hardly all of the largest. */
+const largeItems = 64
+/** What one pending message of usual size takes while it waits to be ordered. */
+const pendingBytes = 8 * 1024
+/** What a connection costs when nothing is sent. */
+const connectionBytes = 128 * 1024
+
+/** Memory of live Processes: what is set, or a quarter of what there is. */
+export const liveMemory = ({ computeMemoryMb }: NodeOptions): number =>
+  computeMemoryMb === 0 ? Math.floor(availableMemory() / 4) : computeMemoryMb * MiB
+
+/** What this configuration can take in memory when all its limits are reached at once. */
+export function memoryBudget(options: NodeOptions, workers: number): readonly MemoryShare[] {
+  const { roles, maxItemBytes, maxPending } = options
+  return [
+    { what: 'the program', bytes: baseBytes },
+    { what: 'connections of peers', bytes: defaultHostLimits.maxConnections * connectionBytes },
+    { what: 'gossip that slow neighbours do not take', bytes: slowNeighbours * framesWaiting * maxGossipBytes },
+    { what: `${largeItems} items of maxItemBytes coming in at once`, bytes: largeItems * maxItemBytes },
+    ...(roles.includes('SU')
+      ? [{ what: 'maxPending messages waiting to be ordered', bytes: maxPending * pendingBytes }]
+      : []),
+    ...(roles.includes('CU')
+      ? [
+          {
+            what: 'evaluation threads and the Processes live in them (computeMemoryMb)',
+            bytes: workers * workerBytes + liveMemory(options),
+          },
+        ]
+      : []),
+  ]
+}
+
+/** A sentence for an operator if the configuration can outgrow the machine; undefined if it fits. */
+export function memoryWarning(shares: readonly MemoryShare[], available: number): string | undefined {
+  const total = shares.reduce((sum, { bytes }) => sum + bytes, 0)
+  if (total <= available) return undefined
+  const [largest] = [...shares].sort((a, b) => b.bytes - a.bytes)
+  const inMiB = (bytes: number): string => `${Math.round(bytes / MiB)} MiB`
+  return `at its limits this configuration takes ${inMiB(total)} and there are ${inMiB(available)}; most of it: ${largest?.what} (${inMiB(largest?.bytes ?? 0)})`
+}
+
+/** Bytes this process may use: the container's limit where there is one, else the machine's memory. */
+export function availableMemory(): number {
+  const limit = process.constrainedMemory?.() ?? 0
+  return limit > 0 && limit < totalmem() ? limit : totalmem()
+}
