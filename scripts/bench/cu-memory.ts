@@ -6,6 +6,7 @@ import type { BenchLine } from './main.ts'
 import { median } from './measure.ts'
 import { writeAosLog } from './support/aos-schedule.ts'
 import { ask, coldCuFile } from './support/cold-client.ts'
+import { liveMemory } from './support/live-memory.ts'
 
 /** What a sleeping Process may keep resident. */
 const asleepLimitBytes = 100_000
@@ -16,11 +17,14 @@ const warmUpShare = 0.5
 const wakes = 150
 
 /**
- * Memory of aos Processes that sleep on a CU, and how long it takes to wake one and have its next result. At 200 the
- * caches of the stores, which have their limits, are still growing: what a sleeper itself takes shows at 2,000.
+ * Memory of aos Processes that live in a worker and of those that sleep on a CU, and how long it takes to wake one and
+ * have its next result. At 200 the caches of the stores, which have their limits, are still growing: what a sleeper
+ * itself takes shows at 2,000.
  */
 export default async function* cuMemory(): AsyncIterable<BenchLine> {
-  for (const processes of process.env['AONET_BENCH_FULL'] === '1' ? [200, 2_000] : [200]) yield* await asleep(processes)
+  const sizes = process.env['AONET_BENCH_FULL'] === '1' ? [200, 2_000] : [200]
+  yield* liveMemory(sizes)
+  for (const processes of sizes) yield* await asleep(processes)
 }
 
 async function asleep(processes: number): Promise<readonly BenchLine[]> {

@@ -1,22 +1,17 @@
-import { hash } from 'node:crypto'
+import { stateHashBytes } from '../protocol/state-root.ts'
+import { type Block, blockBytes, copyOf, release, sha256, share, zeroBlock } from './block.ts'
 import { pageBytes } from './wasm-binary.ts'
 
-export const hashBytes = 32
-const blockBytes = 1024
-const blockCount = pageBytes / blockBytes
+const blocksPerPage = pageBytes / blockBytes
 
 /**
- * A copy of one page of memory and its hash: SHA-256 over the SHA-256 of each of its 64 blocks.
+ * A copy of one page of memory, in blocks that images of one thread share, and its hash: `pageHash`.
  *
- * Blocks make the hash cheap to keep: a message changes most pages of an aos Process, but few blocks in them. They are
- * hashed only when somebody asks.
+ * A block is hashed, and found to be shared, only when somebody asks for the hash of the page.
  */
 export class ImagePage {
-  readonly #copy = Buffer.alloc(pageBytes)
-  /** The hashes of the blocks, one after the other, but for those that are stale. */
-  readonly #hashes = Buffer.from(zeroHashes)
-  readonly #stale = new Uint8Array(blockCount)
-  #hash: Buffer | undefined = zeroHash
+  readonly #blocks: Block[] = Array.from({ length: blocksPerPage }, () => zeroBlock)
+  #hash: Buffer | undefined
 
   get hash(): Buffer {
     this.#hash ??= this.#rehash()
@@ -25,39 +20,47 @@ export class ImagePage {
 
   /** Takes over the page at `start` of a memory. */
   capture(memory: Buffer, start: number): void {
-    if (equal(memory, start, this.#copy, 0, pageBytes)) return
-    for (let at = 0; at < pageBytes; at += blockBytes) {
-      if (equal(memory, start + at, this.#copy, at, blockBytes)) continue
-      memory.copy(this.#copy, at, start + at, start + at + blockBytes)
-      this.#stale[at / blockBytes] = 1
+    for (const [i, block] of this.#blocks.entries()) {
+      const at = start + i * blockBytes
+      if (holds(memory, at, block)) continue
+      release(block)
+      this.#blocks[i] = copyOf(memory, at)
+      this.#hash = undefined
     }
-    this.#hash = undefined
   }
 
   /** Writes the page to `start` of a memory, where that differs. */
   restore(memory: Buffer, start: number): void {
-    if (equal(memory, start, this.#copy, 0, pageBytes)) return
-    for (let at = 0; at < pageBytes; at += blockBytes) {
-      if (!equal(memory, start + at, this.#copy, at, blockBytes))
-        this.#copy.copy(memory, start + at, at, at + blockBytes)
+    for (const [i, block] of this.#blocks.entries()) {
+      const at = start + i * blockBytes
+      if (!holds(memory, at, block)) block.bytes.copy(memory, at)
     }
+  }
+
+  get ownBytes(): number {
+    return this.#blocks.reduce((sum, block) => (block === zeroBlock ? sum : sum + blockBytes / block.places), 0)
+  }
+
+  /** The page is of no more use: what only it held is free. */
+  release(): void {
+    for (const block of this.#blocks) release(block)
+    this.#blocks.fill(zeroBlock)
+    this.#hash = undefined
   }
 
   #rehash(): Buffer {
-    for (let block = 0; block < blockCount; block++) {
-      if (this.#stale[block] === 0) continue
-      const bytes = this.#copy.subarray(block * blockBytes, (block + 1) * blockBytes)
-      sha256(bytes).copy(this.#hashes, block * hashBytes)
+    const hashes = Buffer.allocUnsafe(hashesBytes)
+    for (const [i, block] of this.#blocks.entries()) {
+      const same = share(block)
+      this.#blocks[i] = same
+      same.hashes?.copy(hashes, (i * hashesBytes) / blocksPerPage)
     }
-    this.#stale.fill(0)
-    return sha256(this.#hashes)
+    return sha256(hashes)
   }
 }
 
-export const sha256 = (bytes: Buffer): Buffer => hash('sha256', bytes, 'buffer')
+/** Of all hashes of a page, one for each KiB. */
+const hashesBytes = (pageBytes / 1024) * stateHashBytes
 
-export const equal = (a: Buffer, aStart: number, b: Buffer, bStart: number, length: number): boolean =>
-  b.compare(a, aStart, aStart + length, bStart, bStart + length) === 0
-
-const zeroHashes = Buffer.alloc(blockCount * hashBytes, sha256(Buffer.alloc(blockBytes)))
-const zeroHash = sha256(zeroHashes)
+const holds = (memory: Buffer, start: number, { bytes }: Block): boolean =>
+  bytes.compare(memory, start, start + blockBytes) === 0

@@ -2,7 +2,7 @@ import { AoError } from '../lib/errors.ts'
 import type { VmImage, VmPage } from '../ports/vm.ts'
 import { type Id, idFromBytes } from '../protocol/ids.ts'
 import { stateRootOf } from '../protocol/state-root.ts'
-import { equal, ImagePage } from './image-page.ts'
+import { ImagePage } from './image-page.ts'
 import type { StateGlobal } from './machine.ts'
 import { pageBytes } from './wasm-binary.ts'
 
@@ -53,10 +53,23 @@ export class Image {
       page.capture(bytes, index * pageBytes)
       pages.set(index, page)
     }
+    for (const [index, page] of this.#pages) if (!pages.has(index)) page.release()
     this.#memoryBytes = bytes.length
     this.#pages = pages
     this.#globals = globals.map(bitsOf)
     this.#root = undefined
+  }
+
+  /** The image is of no more use: what only it held is free. */
+  release(): void {
+    for (const page of this.#pages.values()) page.release()
+  }
+
+  /** Bytes that this image takes up, those it shares in parts. */
+  get ownBytes(): number {
+    let bytes = 0
+    for (const page of this.#pages.values()) bytes += page.ownBytes
+    return bytes
   }
 
   /** Makes a state of the same memory length equal to the image. */
@@ -152,6 +165,9 @@ function* nonZeroBetween(bytes: Buffer, from: number, to: number): Generator<num
     for (let index = start; index < end; index++) if (!isZero(bytes, index, index + 1)) yield index
   }
 }
+
+const equal = (a: Buffer, aStart: number, b: Buffer, bStart: number, length: number): boolean =>
+  b.compare(a, aStart, aStart + length, bStart, bStart + length) === 0
 
 const isZero = (bytes: Buffer, from: number, to: number): boolean =>
   equal(bytes, from * pageBytes, zeros, 0, (to - from) * pageBytes)

@@ -55,12 +55,19 @@ export class LiveProcess {
     applyImage(machine, image)
     const live = new LiveProcess(module, setup, machine)
     if (live.#base.root === image.stateRoot) return live
+    live.close()
     throw notThisState('the image is not what its state root says')
   }
 
-  /** An estimate: the pages that are not zero, their copies in the base, and what an instance has beside its memory. */
+  /** An estimate: the pages that are not zero, what the base has of its own, and what an instance has beside its memory. */
   get residentBytes(): number {
-    return this.#base.pageCount * pageBytes * 2 + instanceBytes
+    return this.#base.pageCount * pageBytes + this.#base.ownBytes + instanceBytes
+  }
+
+  /** Gives back what it shares with others of its thread. Nothing may be asked of it any more. */
+  close(): void {
+    this.#machine = undefined
+    this.#base.release()
   }
 
   /** @throws AoError `NOT_READY` as `handle`. */

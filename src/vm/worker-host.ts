@@ -23,7 +23,7 @@ export class WorkerHost {
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#live = new LRUCache({ max: options.maxLive })
+    this.#live = new LRUCache({ max: options.maxLive, dispose: ({ live }) => live.close() })
   }
 
   /** @throws AoError `UNSUPPORTED_MODULE` | `NOT_READY` */

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { VmImage } from '../ports/vm.ts'
+import { lowerPriority } from './thread.ts'
 import { WorkerHost } from './worker-host.ts'
 import { buffersOf, toPlainError, type WorkerOptions, type WorkerReply, type WorkerRequest } from './worker-messages.ts'
 
@@ -8,7 +9,9 @@ import { buffersOf, toPlainError, type WorkerOptions, type WorkerReply, type Wor
 const port = parentPort
 if (port === null) throw new TypeError('vm/worker.ts runs in a worker thread only')
 
-const host = new WorkerHost(workerData as WorkerOptions)
+const options = workerData as WorkerOptions
+if (options.lane === 'slow') lowerPriority()
+const host = new WorkerHost(options)
 const reply = (message: WorkerReply, handedOver: ArrayBuffer[] = []): void => port.postMessage(message, handedOver)
 
 let last: Promise<void> = Promise.resolve()

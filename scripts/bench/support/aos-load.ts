@@ -3,7 +3,10 @@ import type { ProcessId } from '../../../src/protocol/ids.ts'
 import { evalOf, idOf, messageOf, ownerOf, spawnOf } from '../../../test/support/modules/process.ts'
 
 /** A Process and its token, before anything is measured. */
-export const aosStart = (process: ProcessId): VmMessage[] => [spawnOf(process), evalOf(process, 1, token(process))]
+export const aosStart = (process: ProcessId): VmMessage[] => [
+  spawnOf(process),
+  evalOf(process, 1, tokenLua(ownerOf(process))),
+]
 
 /** Half Evals that count, half Transfers of a token with 256-bit balances and two notices each. */
 export function aosLoad(process: ProcessId, count: number): VmMessage[] {
@@ -15,9 +18,10 @@ export function aosLoad(process: ProcessId, count: number): VmMessage[] {
   })
 }
 
-const token = (process: ProcessId): string => `
+/** A ledger of 256-bit balances, all of it the owner's at first. */
+export const tokenLua = (owner: string): string => `
   local bint = require('.bint')(256)
-  Balances = { ["${ownerOf(process)}"] = '1' .. ('0'):rep(30) }
+  Balances = { ["${owner}"] = '1' .. ('0'):rep(30) }
   Handlers.add("transfer", Handlers.utils.hasMatchingTag("Action", "Transfer"), function (msg)
     local to, quantity = msg.Tags.Recipient, bint(msg.Tags.Quantity)
     local balance = bint(Balances[msg.From] or "0")
