@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { aosCommand } from './commands/aos.ts'
 import { completionsCommand } from './commands/completions.ts'
 import { devnetCommand } from './commands/devnet.ts'
+import { evidenceCommand } from './commands/evidence.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { moduleCommand } from './commands/module.ts'
@@ -59,6 +60,7 @@ for (const command of [
   stakeCommand(),
   slashesCommand(),
   faucetCommand(),
+  evidenceCommand(),
   testnetCommand(),
   devnetCommand(),
 ]) {

@@ -61,6 +61,16 @@ export const settings = {
     '',
     'id of AO-Sec Origin, the Process of the token and the stakes; empty: a network without',
   ),
+  reportFaults: setting(
+    flag,
+    true,
+    'bring what this node can prove against a unit before AO-Sec Origin; the bond is paid by the node’s own key',
+  ),
+  fault: setting(
+    z.enum(['', 'double-sign']),
+    '',
+    'for testnets: misbehave so that the others can be seen to notice; double-sign: an SU tells two orders',
+  ),
   arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
   arweaveWallet: setting(z.string(), '', 'JWK file (RSA) of the wallet that pays for settlement; needed by an SU'),
   keyPassphraseFile: setting(z.string(), '', 'file whose first line is the passphrase of the key'),

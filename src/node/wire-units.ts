@@ -1,13 +1,20 @@
 import { availableParallelism, totalmem } from 'node:os'
+import { join } from 'node:path'
 import { AoError } from '../lib/errors.ts'
-import { type ProcessId, parseAddress, parseId } from '../protocol/ids.ts'
+import type { Gossip } from '../ports/peers.ts'
+import type { ArweaveClient } from '../ports/settlement.ts'
+import { type Id, type ProcessId, parseAddress, parseId } from '../protocol/ids.ts'
+import type { Signer } from '../protocol/keys.ts'
 import { type NetworkParams, testnetParams } from '../protocol/params.ts'
+import { DiskEvidenceFiles } from '../storage/disk-evidence-files.ts'
 import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
+import { EvidenceDesk, type EvidenceDeskDeps } from '../units/economy/evidence-desk.ts'
 import { EconomyFollower, type EconomyFollowerDeps } from '../units/economy/follower.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
 import { WorkerVmPool } from '../vm/pool.ts'
+import { DoubleSigningGossip } from './double-signing-gossip.ts'
 import { loadKey } from './keys.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
@@ -58,6 +65,30 @@ export const economyFollower = (
   { origin }: NodeOptions,
 ): EconomyFollower | undefined =>
   origin === '' ? undefined : new EconomyFollower({ ...deps, origin: parseId<ProcessId>(origin, 'origin') })
+
+/** Files what is found in `evidence` of the data directory; takes it to court where there is one and the node is to. */
+export const evidenceDesk = (
+  deps: Omit<EvidenceDeskDeps, 'files' | 'court'> & { readonly arweave: ArweaveClient },
+  { economy, options }: { economy: EconomyFollower | undefined; options: NodeOptions },
+): EvidenceDesk =>
+  new EvidenceDesk({
+    ...deps,
+    files: new DiskEvidenceFiles(join(options.dataDir, 'evidence')),
+    court:
+      economy === undefined || !options.reportFaults
+        ? undefined
+        : {
+            origin: parseId<ProcessId>(options.origin, 'origin'),
+            state: () => economy.state,
+            height: async abort => (await deps.arweave.head(abort)).height,
+          },
+  })
+
+/** What an SU tells the network: the truth, unless a testnet wants to see what happens otherwise. */
+export const schedulerGossip = (gossip: Gossip, signer: Signer, { fault, network, origin }: NodeOptions): Gossip =>
+  fault === 'double-sign' && network === testnetParams.network
+    ? new DoubleSigningGossip(gossip, signer, origin as Id)
+    : gossip
 
 export const workersOf = ({ computeWorkers }: NodeOptions): number =>
   computeWorkers || Math.max(1, availableParallelism() - 1)

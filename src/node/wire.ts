@@ -56,9 +56,11 @@ import { callerLimits, libp2pHost } from './wire-network.ts'
 import {
   computeUnit,
   economyFollower,
+  evidenceDesk,
   messengerUnit,
   networkParams,
   payerWallet,
+  schedulerGossip,
   schedulerUnit,
   settlerUnit,
   vmPool,
@@ -123,10 +125,9 @@ export function wireNode(input: WireInput): WiredNode {
 
   const shared = { signer, arweave, clock, telemetry }
   const assignments = new LevelAssignmentLog(store)
-  const scheduler = schedulerUnit(
-    { ...shared, log: assignments, guard: new LevelSignGuard(store), floor: new LevelScheduleFloor(store), gossip },
-    options,
-  )
+  const told = { log: assignments, gossip: schedulerGossip(gossip, signer, options) }
+  const kept = { guard: new LevelSignGuard(store), floor: new LevelScheduleFloor(store) }
+  const scheduler = schedulerUnit({ ...shared, ...told, ...kept }, options)
   const settler =
     scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
   const routes = new Routes({
@@ -159,10 +160,15 @@ export function wireNode(input: WireInput): WiredNode {
     ...{ gossip, directory, address, clock, telemetry },
     ...{ scheduler: routedScheduler, messenger },
   })
+  const desk = evidenceDesk(
+    { ...shared, messenger: { submit: (...given) => units.messenger.submit(...given) } },
+    { economy, options },
+  )
   const watcher = new Watcher({
     gossip,
     directory,
     telemetry,
+    onEvidence: evidence => void desk.file(evidence),
     onAssignment: assignment => {
       compute?.onAssignment(assignment)
       scheduler?.onAssignment(assignment)
@@ -282,6 +288,7 @@ export function wireNode(input: WireInput): WiredNode {
     watcher,
     intake,
     economy,
+    desk,
     grpc,
     http,
     peers,

@@ -55,15 +55,22 @@ export async function deployOrigin(directory: string, state: TestnetState, entry
     const tail = await node.units.scheduler.assignment(state.origin.process, 'newest')
     if (tail.nonce > 0) return
     const { signer } = createKey(state.origin.faucet, 'ed25519')
-    for (let i = 0; i < mintsOf(Date.now()); i++) {
-      const tags = [...ao('Message'), { name: 'Action', value: 'Mint' }]
-      const item = await signer.sign({ target: state.origin.process, anchor: randomAnchor(), tags, data: utf8(' ') })
+    const send = async (...tags: readonly (readonly [string, string])[]): Promise<void> => {
+      const draft = { target: state.origin?.process, anchor: randomAnchor(), data: utf8(' ') }
+      const item = await signer.sign({ ...draft, tags: [...ao('Message'), ...tagsOf(...tags)] })
       await node.units.messenger.submit(item.raw)
     }
+    for (let i = 0; i < mintsOf(Date.now()); i++) await send(['Action', 'Mint'])
+    // Each node can pay the bond of what it reports.
+    for (const { address } of state.nodes)
+      await send(['Action', 'Transfer'], ['Recipient', address], ['Quantity', pocketMoney])
   } finally {
     await node.close()
   }
 }
+
+/** 50 AO. */
+const pocketMoney = '50000000000000'
 
 /** Messages that it takes to mint all cycles since the genesis. */
 function mintsOf(now: number): number {

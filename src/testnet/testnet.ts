@@ -18,6 +18,8 @@ export interface TestnetOptions {
   readonly blockMs: number
   /** Throw away what an earlier testnet left here. */
   readonly fresh: boolean
+  /** By node: a fault that it is to show, such as `double-sign`. */
+  readonly faults?: Readonly<Record<string, NodeOptions['fault']>> | undefined
   /** Called with a sentence whenever a part is up. */
   readonly onProgress: (text: string) => void
 }
@@ -195,6 +197,7 @@ export class Testnet {
       roles: [...node.roles],
       arweaveUrl: this.state.arweave.url,
       origin: this.state.origin?.process ?? '',
+      fault: this.#options.faults?.[node.name] ?? '',
       ...(node.roles.includes('SU') ? { arweaveWallet: this.#payerFile() } : {}),
       p2pListen: [`/ip4/127.0.0.1/tcp/${node.ports.p2p}`],
       bootstrap: [...bootstrap],

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
+import type { Tag } from '../../protocol/tags.ts'
 import { defaultTestnetDirectory, isAlive, readState, runningState, type TestnetState } from '../../testnet/layout.ts'
 import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-status.ts'
 import { LiveScreen } from '../../testnet/table.ts'
 import { Testnet } from '../../testnet/testnet.ts'
+import { collectTag } from '../arguments.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { stopAsked } from '../run.ts'
 
@@ -18,6 +20,7 @@ interface UpOptions extends OutputOptions {
   readonly fresh?: boolean
   readonly detach?: boolean
   readonly blockMs: string
+  readonly fault?: readonly Tag[]
 }
 
 export const testnetCommand = (): Command =>
@@ -36,6 +39,7 @@ const upCommand = (): Command =>
     .option('--demo', 'then take one message through the whole network, step by step')
     .option('--exit', 'stop everything once it is up (and the demonstration is over)')
     .option('--fresh', 'throw away the data of an earlier run first')
+    .option('--fault <node=fault>', 'let a node misbehave, such as all-1=double-sign; repeat for more', collectTag)
     .option('--detach', 'leave it running in the background')
     .option('--block-ms <milliseconds>', 'time between blocks of the embedded Arweave', '1000')
     .addHelpText('after', '\nExample:\n  aonet testnet up --demo --exit')
@@ -50,6 +54,7 @@ async function up(options: UpOptions): Promise<void> {
     directory: options.dir,
     blockMs: blockTime(options),
     fresh: options.fresh === true,
+    faults: faultsOf(options),
     onProgress: say,
   })
   const stopped = stopAsked()
@@ -104,7 +109,7 @@ function joinLine({ arweave, nodes }: Pick<TestnetState, 'arweave' | 'nodes'>): 
 
 async function detach(options: UpOptions): Promise<void> {
   const log = join(options.dir, '..', 'testnet.log')
-  const { dir, blockMs, fresh, demo } = options
+  const { dir, blockMs, fresh, demo, fault } = options
   const args = [
     'testnet',
     'up',
@@ -114,6 +119,7 @@ async function detach(options: UpOptions): Promise<void> {
     blockMs,
     ...(fresh === true ? ['--fresh'] : []),
     ...(demo === true ? ['--demo'] : []),
+    ...(fault ?? []).flatMap(({ name, value }) => ['--fault', `${name}=${value}`]),
   ]
   mkdirSync(join(options.dir, '..'), { recursive: true })
   const file = openSync(log, 'a')
@@ -218,4 +224,12 @@ const located = (command: Command): Command =>
 function blockTime({ blockMs }: UpOptions): number {
   if (/^[0-9]{2,8}$/.test(blockMs)) return Number(blockMs)
   throw new AoError('INVALID_ARGUMENT', '--block-ms is not a number of milliseconds', { value: blockMs })
+}
+
+function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, 'double-sign'>> {
+  for (const { name, value } of fault) {
+    if (value !== 'double-sign')
+      throw new AoError('INVALID_ARGUMENT', 'there is no such fault', { node: name, fault: value })
+  }
+  return Object.fromEntries(fault.map(({ name }) => [name, 'double-sign' as const]))
 }

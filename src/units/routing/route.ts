@@ -89,23 +89,30 @@ export class Routes {
   }
 
   /**
-   * The SU that hosts the Process: by the host table, else the one that its `Scheduler` tag names.
+   * Where to read the Process's schedule: at its host, or, while nobody hosts it, where it was.
    *
-   * @throws AoError `UNKNOWN_PROCESS` | `PEER_UNREACHABLE` | `NOT_READY` while nobody hosts it.
+   * @throws AoError `UNKNOWN_PROCESS` | `PEER_UNREACHABLE`
    */
   async scheduler(id: ProcessId, options: AbortOptions = {}): Promise<Scheduler> {
     const { spec } = await this.process(id, options)
+    return this.schedulerAt(this.#deps.hosts?.hostOf(id, spec.scheduler)?.scheduler ?? spec.scheduler, options)
+  }
+
+  /**
+   * Who may order messages of the Process now: by the host table, else the one that its `Scheduler` tag names.
+   *
+   * @throws AoError `NOT_READY` while nobody may.
+   */
+  hostOf(id: ProcessId, { scheduler }: ProcessSpec): Address {
     const { hosts } = this.#deps
-    const host = hosts === undefined ? spec : hosts.hostOf(id, spec.scheduler)
-    if (host === undefined) {
-      throw new AoError(
-        'NOT_READY',
-        'the Process has no host: its SU was found guilty',
-        { process: id, scheduler: spec.scheduler },
-        { hint: 'Wait until another SU has taken it over (Host-Bid at AO-Sec Origin).' },
-      )
-    }
-    return this.schedulerAt(host.scheduler, options)
+    const host = hosts === undefined ? { scheduler } : hosts.hostOf(id, scheduler)
+    if (host !== undefined) return host.scheduler
+    throw new AoError(
+      'NOT_READY',
+      'the Process has no host: its SU was found guilty',
+      { process: id, scheduler },
+      { hint: 'Wait until another SU has taken it over (Host-Bid at AO-Sec Origin).' },
+    )
   }
 
   /** @throws AoError `PEER_UNREACHABLE` if nobody with that address offers scheduling. */

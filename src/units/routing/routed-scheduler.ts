@@ -25,16 +25,18 @@ export class RoutedScheduler implements Scheduler {
     const { routes } = this.#deps
     const ao = parseAoItem(message)
     const spec = ao.type === 'Process' ? ao.spec : (await routes.process(ao.process, options)).spec
-    const scheduler = await routes.schedulerAt(spec.scheduler, options)
-    const assignment = await this.#reported(spec.scheduler, scheduler.schedule(message, options), options)
+    const host = routes.hostOf(ao.process, spec)
+    const scheduler = await routes.schedulerAt(host, options)
+    const assignment = await this.#reported(host, scheduler.schedule(message, options), options)
     if (ao.type === 'Process') await routes.remember(message)
     return assignment
   }
 
   async assign(request: AssignRequest, options: AbortOptions = {}): Promise<Assignment> {
     const { spec } = await this.#deps.routes.process(request.process, options)
-    const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
-    return this.#reported(spec.scheduler, scheduler.assign(request, options), options)
+    const host = this.#deps.routes.hostOf(request.process, spec)
+    const scheduler = await this.#deps.routes.schedulerAt(host, options)
+    return this.#reported(host, scheduler.assign(request, options), options)
   }
 
   async clock(process: ProcessId, options: AbortOptions = {}): Promise<ScheduleClock> {
