@@ -71,7 +71,6 @@ export class Crank {
       if (options.signal?.aborted) return // stopping: the job stays as it is on disk
       const reached = await this.#deps.queue.get(job.process, job.message)
       await this.#save(this.#postponed(reached ?? job, error))
-      failpoint('crank-postponed')
     }
   }
 
@@ -117,7 +116,10 @@ export class Crank {
 
   async #conclude({ job, add, delayed }: Delivered): Promise<void> {
     const at = this.#deps.clock.now()
-    if (delayed !== undefined) return this.#save(this.#postponed(job, delayed), add)
+    if (delayed !== undefined) {
+      await this.#save(this.#postponed(job, delayed), add)
+      return failpoint('crank-postponed')
+    }
     const open = job.parts.some(({ state }) => state === 'waiting')
     if (!open) return this.#save({ ...job, at, state: 'done', reason: summaryOf(job.parts) }, add)
     await this.#save(job, add) // stopping: what is known is kept
