@@ -30,7 +30,7 @@ export class WaoPeer {
   readonly #child: ChildProcess
   readonly #directory: string
   readonly #port: number
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 })
+  readonly #agent = new Agent({ maxSockets: 256 }) // it closes idle connections at any time
   readonly #user: Signer = signerFromJwk(generateKey('rsa'))
 
   private constructor(folder: string, port: number) {
