@@ -72,7 +72,7 @@ async function streamed(client: Client): Promise<number> {
     stream.on('error', reject)
   })
   for (let tag = 1; tag <= streamMessages; tag++) {
-    if (!stream.write({ tag, item })) await once(stream, 'drain')
+    if (!stream.write({ tag, item, more: [], takesMore: false })) await once(stream, 'drain')
   }
   await done
   const perSecond = (streamMessages * 1000) / (performance.now() - began)

@@ -6,7 +6,7 @@ export type BenchLine = { readonly case: string } & Readonly<Record<string, stri
 /** What a bench file exports as default. */
 export type Bench = () => AsyncIterable<BenchLine>
 
-const notBenches = ['main', 'measure', 'su-client', 'su-grpc', 'su-support']
+const notBenches = ['main', 'measure', 'su-client', 'su-grpc', 'su-support', 'su-ways', 'su-latency']
 
 async function benchNames(): Promise<readonly string[]> {
   const files = await readdir(new URL('.', import.meta.url))

@@ -1,11 +1,11 @@
 // The submitting side of su-schedule, in a process of its own. Started by su-grpc.ts.
 import '../../src/lib/polyfill.ts'
 import { readFileSync } from 'node:fs'
-import { silentTelemetry } from '../../src/lib/telemetry.ts'
 import { ChannelPool } from '../../src/network/grpc/channel-pool.ts'
-import { defaultPool, defaultSubmitStreams, GrpcUnits } from '../../src/network/grpc/clients.ts'
+import { defaultPool, defaultSubmitStreams } from '../../src/network/grpc/clients.ts'
 import { SubmitStreams } from '../../src/network/grpc/submit-streams.ts'
-import { parseStoredItem } from '../../src/protocol/data-item.ts'
+import { parseAssignment } from '../../src/protocol/assignment.ts'
+import { parseStoredItem, verifyDataItem } from '../../src/protocol/data-item.ts'
 import type { Address } from '../../src/protocol/ids.ts'
 import type { Errand, Ran } from './su-grpc.ts'
 
@@ -20,27 +20,31 @@ process.on('message', async (errand: Errand) => {
   }
   const pool = new ChannelPool(defaultPool)
   const streams = new SubmitStreams(pool, defaultSubmitStreams)
-  const units = new GrpcUnits(silentTelemetry)
-  const remote = units.scheduler(peer as Parameters<GrpcUnits['scheduler']>[0])
-  const submit = errand.raw
-    ? (bytes: Buffer): Promise<unknown> => streams.submit(peer, bytes, { deadlineMs: 60_000 })
-    : (bytes: Buffer): Promise<unknown> => remote.schedule(parseStoredItem(bytes))
+  const submit = (bytes: Buffer): Promise<Uint8Array> => streams.submit(peer, bytes, { deadlineMs: 60_000 })
   const [first] = messages
   if (errand.raw && first !== undefined) await submit(first) // the connection is not what is measured
-  const queue = messages.values()
+  const queue = messages.entries()
+  const answers: Uint8Array[] = []
   const cpu = process.cpuUsage()
   const start = performance.now()
   await Promise.all(
     Array.from({ length: errand.submitters }, async () => {
-      for (const bytes of queue) await submit(bytes)
+      for (const [i, bytes] of queue) answers[i] = await submit(bytes)
     }),
   )
   const ms = performance.now() - start
   const { user, system } = process.cpuUsage(cpu)
-  await units.stop()
   await pool.close()
+  if (!errand.raw) await checkAnswers(messages, answers) // a reader's work, and not the scheduler's: after the clock
   process.send?.({ ms, cpu: (user + system) / 1000 } satisfies Ran)
 })
+
+async function checkAnswers(messages: readonly Buffer[], answers: readonly Uint8Array[]): Promise<void> {
+  for (const [i, bytes] of messages.entries()) {
+    const assignment = parseAssignment(await verifyDataItem(answers[i] ?? new Uint8Array(0)))
+    if (assignment.message !== parseStoredItem(bytes).id) throw new Error('an answer is about another message')
+  }
+}
 
 function messagesOf(file: string): readonly Buffer[] {
   const known = files.get(file)

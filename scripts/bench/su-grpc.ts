@@ -99,7 +99,7 @@ export async function openEcho(signer: Signer, assignment: Uint8Array): Promise<
       call: import('@grpc/grpc-js').ServerDuplexStream<ScheduleStreamRequest, ScheduleStreamResponse>,
     ) => {
       call.on('data', ({ tag }: ScheduleStreamRequest) =>
-        call.write({ tag, outcome: { $case: 'assignment', value: assignment } }),
+        call.write({ tag, outcome: { $case: 'assignment', value: assignment }, more: [], takesMore: false }),
       )
       call.on('end', () => call.end())
     },

@@ -1,156 +1,133 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toUtf8 } from '../../src/lib/bytes.ts'
-import { draftAssignment, nextAssignment } from '../../src/protocol/assignment.ts'
-import { verifyDataItem, verifyDataItemAside } from '../../src/protocol/data-item.ts'
-import type { MessageId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import { verifyDataItem } from '../../src/protocol/data-item.ts'
 import { generateKey, type Signer, signerFromJwk } from '../../src/protocol/keys.ts'
 import type { BenchLine } from './main.ts'
 import { median } from './measure.ts'
-import { ClientProcess, type Door, openDoor, openEcho, type Ran, writeMessages } from './su-grpc.ts'
-import { type BenchUnit, benchUnit, cores, fill, measureParts, sumOf, type Workload, workload } from './su-support.ts'
+import { ClientProcess, writeMessages } from './su-grpc.ts'
+import { answerTimes } from './su-latency.ts'
+import { benchUnit, cores, fill, measureParts, sumOf, type Workload, workload } from './su-support.ts'
+import { assertOrdered, grpcWay, inProgram, type Site, type Way } from './su-ways.ts'
 
-const submitters = 64
 const rounds = 5
-/** Messages of one round. */
-const perRound = 600
+/** Messages of one round, and one round more to warm up. */
+const perRound = 256
 
 /**
- * Durable assignments a second against the sum of what one must cost, measured in turns in the same run.
- * AONET_BENCH_LOG names the sizes of the log to begin with, such as 0,100000,1000000.
+ * Durable assignments a second against the sum of what one must cost, measured in turns in the same run; then how long
+ * an answer takes, idle, at half load and beside a hot Process. AONET_BENCH_LOG names the sizes of the log to begin
+ * with, such as 0,100000,1000000: `flat` compares each with the first, round by round.
  */
 export default async function* suSchedule(): AsyncIterable<BenchLine> {
   const scheduler = signerFromJwk(generateKey('ed25519'))
   const sizes = (process.env['AONET_BENCH_LOG'] ?? '0,100000').split(',').map(Number)
   const dir = await mkdtemp(join(tmpdir(), 'aonet-bench-'))
   const client = new ClientProcess()
+  const sites: Site[] = []
   try {
+    for (const size of sizes) sites.push(await openSite(scheduler, client, size))
     for (const kind of ['ed25519', 'rsa'] as const) {
       const user = signerFromJwk(generateKey(kind))
       for (const processes of [1, 8, 1000]) {
-        const load = await workload(scheduler, user, { processes, count: rounds * perRound })
+        const load = await workload(scheduler, user, { processes, count: 2 * (rounds + 1) * perRound })
         const file = join(dir, `${kind} ${processes}`)
         await writeMessages(file, load.messages)
-        for (const size of sizes) {
-          const name = `${kind}, ${processes} processes, log of ${size}`
-          yield { case: `${name}, in program`, ...(await measured(scheduler, load, size, inProgram)) }
-          const overGrpc = grpcSubmit(client, file)
-          yield { case: `${name}, over gRPC`, ...(await measured(scheduler, load, size, overGrpc)) }
-        }
+        for await (const line of measured(sites, load, file)) yield { ...line, case: `${kind}, ${line.case}` }
       }
     }
+    for (const site of sites.slice(0, 1)) yield* answerTimes(scheduler, site.su)
   } finally {
+    for (const site of sites) await site.close()
     await client.stop()
     await rm(dir, { recursive: true, force: true })
   }
 }
 
-/** Submits the messages `from` to `to`; `extra` is what its way to the scheduler must cost beside the parts of all. */
-interface Way {
-  readonly submit: (from: number, to: number) => Promise<Ran>
-  readonly extra: (from: number, to: number) => Promise<number>
-  readonly close: () => Promise<void>
-}
-type OpenWay = (su: BenchUnit, scheduler: Signer, load: Workload) => Promise<Way>
-
-async function measured(
-  scheduler: Signer,
-  load: Workload,
-  size: number,
-  open: OpenWay,
-): Promise<Omit<BenchLine, 'case'>> {
+async function openSite(scheduler: Signer, client: ClientProcess, size: number): Promise<Site> {
   const su = await benchUnit(scheduler)
-  const way = await open(su, scheduler, load)
-  try {
-    for (const spawn of load.spawns) await su.unit.schedule(spawn)
-    await fill(su.log, load.spawns, size)
-    const sample = await verifyDataItem(load.messages[0] ?? new Uint8Array(0))
-    const results: { rate: number; limit: number; cpu: number; leastCpu: number }[] = []
-    for (let round = 0; round < rounds; round++) {
-      const [from, to] = [round * perRound, (round + 1) * perRound]
-      const parts = await measureParts(sample, su.store)
-      const extra = await way.extra(from, to)
-      const cpu = process.cpuUsage()
-      const ran = await way.submit(from, to)
-      const { user, system } = process.cpuUsage(cpu)
-      const own = (user + system) / 1000
-      const limit = (1000 * cores) / (sumOf(parts.wall) + extra)
-      const leastCpu = sumOf(parts.cpu) + extra
-      results.push({ rate: (perRound * 1000) / ran.ms, limit, cpu: (own + ran.cpu) / perRound, leastCpu })
-    }
-    await assertOrdered(su, load, size)
-    return {
-      ratioToLimit: rounded(median(results.map(({ rate, limit }) => rate / limit)), 100),
-      ours: Math.round(median(results.map(({ rate }) => rate))),
-      limit: Math.round(median(results.map(({ limit }) => limit))),
-      // On a machine that others use too, this says more: processor time that must be, of what was.
-      ratioOfCpu: rounded(median(results.map(({ cpu, leastCpu }) => leastCpu / cpu)), 100),
-      cpuMsPerMessage: rounded(median(results.map(({ cpu }) => cpu)), 1000),
-    }
-  } finally {
-    await way.close()
-    await su.close()
+  const { spawns } = await workload(scheduler, scheduler, { processes: 1000, count: 0 })
+  if (size > 0) {
+    for (const spawn of spawns) await su.unit.schedule(spawn)
+    await fill(su.log, spawns, size - spawns.length)
+  }
+  const grpc = await grpcWay(client, scheduler, su.unit)
+  return {
+    ...{ size, su, ways: [inProgram(su.unit), grpc] },
+    close: async () => {
+      await grpc.close()
+      await su.close()
+    },
   }
 }
 
-/** Through `submitters` of this program that wait each for their answer: checked here, ordered and durable there. */
-const inProgram: OpenWay = async ({ unit }, _, { messages }) => ({
-  submit: async (from, to) => {
-    const queue = messages.slice(from, to).values()
-    const start = performance.now()
-    await Promise.all(
-      Array.from({ length: submitters }, async () => {
-        for (const bytes of queue) await unit.schedule(await verifyDataItemAside(bytes))
-      }),
-    )
-    return { ms: performance.now() - start, cpu: 0 }
-  },
-  extra: async () => 0,
-  close: async () => undefined,
+interface Round {
+  readonly rate: number
+  readonly limit: number
+  readonly cpu: number
+  readonly leastCpu: number
+}
+
+/** All sizes and ways in turns, so that what else the machine does meets them alike. */
+async function* measured(sites: readonly Site[], load: Workload, file: string): AsyncIterable<BenchLine> {
+  const { spawns, messages } = load
+  const before = new Map<Site, number>()
+  for (const site of sites) {
+    await Promise.all(spawns.map(spawn => site.su.unit.schedule(spawn)))
+    before.set(site, await site.su.log.size())
+  }
+  const sample = await verifyDataItem(messages[0] ?? new Uint8Array(0))
+  const found = new Map<Way, Round[]>()
+  for (let round = 0; round <= rounds; round++) {
+    for (const site of sites) {
+      const parts = await measureParts(sample, site.su.store)
+      for (const [i, way] of site.ways.entries()) {
+        const from = (2 * round + i) * perRound
+        const one = await oneRound(way, { load, file, from, to: from + perRound }, parts)
+        if (round > 0) found.set(way, [...(found.get(way) ?? []), one])
+      }
+    }
+  }
+  for (const site of sites) await assertOrdered(site.su, load, before.get(site) ?? 0)
+  for (const [w] of sites[0]?.ways.entries() ?? []) {
+    const first = found.get(sites[0]?.ways[w] as Way) ?? []
+    for (const { size, ways } of sites) {
+      const way = ways[w] as Way
+      const own = found.get(way) ?? []
+      const flat = median(own.map(({ rate }, i) => rate / (first[i]?.rate ?? Number.NaN)))
+      yield {
+        case: `${spawns.length} processes, log of ${size}, ${way.name}`,
+        ...summary(own),
+        flat: rounded(flat, 100),
+      }
+    }
+  }
+}
+
+async function oneRound(
+  way: Way,
+  range: { load: Workload; file: string; from: number; to: number },
+  parts: Awaited<ReturnType<typeof measureParts>>,
+): Promise<Round> {
+  const extra = await way.extra(range)
+  const cpu = process.cpuUsage()
+  const ran = await way.submit(range)
+  const { user, system } = process.cpuUsage(cpu)
+  return {
+    rate: (perRound * 1000) / ran.ms,
+    limit: (1000 * cores) / (sumOf(parts.wall) + extra),
+    cpu: ((user + system) / 1000 + ran.cpu) / perRound,
+    leastCpu: sumOf(parts.cpu) + extra,
+  }
+}
+
+const summary = (found: readonly Round[]) => ({
+  ratioToLimit: rounded(median(found.map(({ rate, limit }) => rate / limit)), 100),
+  ours: Math.round(median(found.map(({ rate }) => rate))),
+  limit: Math.round(median(found.map(({ limit }) => limit))),
+  // On a machine that others use too, this says more: processor time that must be, of what was.
+  ratioOfCpu: rounded(median(found.map(({ cpu, leastCpu }) => leastCpu / cpu)), 100),
+  cpuMsPerMessage: rounded(median(found.map(({ cpu }) => cpu)), 1000),
 })
-
-/** From a process of its own, over one submit stream. */
-const grpcSubmit =
-  (client: ClientProcess, file: string): OpenWay =>
-  async ({ unit }, scheduler) => {
-    const door = await openDoor(scheduler, unit)
-    const echo = await openEcho(scheduler, await anAssignment(scheduler))
-    const errand = (at: Door, from: number, to: number, raw: boolean) => {
-      const certificate = Buffer.from(at.certificate.der).toString('base64')
-      return { endpoint: at.endpoint, address: scheduler.address, certificate, file, from, to, submitters, raw }
-    }
-    return {
-      submit: (from, to) => client.run(errand(door, from, to, false)),
-      extra: async (from, to) => {
-        const cpu = process.cpuUsage()
-        const ran = await client.run(errand(echo, from, to, true))
-        const { user, system } = process.cpuUsage(cpu)
-        return ((user + system) / 1000 + ran.cpu) / (to - from)
-      },
-      close: async () => {
-        await door.stop()
-        await echo.stop()
-      },
-    }
-  }
-
-async function anAssignment(signer: Signer): Promise<Uint8Array> {
-  const [process, message] = [signer.address as string as ProcessId, signer.address as string as MessageId]
-  const block = { height: 1, hash: toUtf8(Buffer.alloc(64, 'x')), timestamp: 1 }
-  const first = nextAssignment(undefined, { process, message, now: 1, block })
-  return (await signer.sign(draftAssignment({ ...first, nonce: 1 as Nonce }))).raw
-}
-
-async function assertOrdered({ log }: BenchUnit, { spawns, messages }: Workload, size: number): Promise<void> {
-  const expected = spawns.length + messages.length + size
-  if ((await log.size()) !== expected) throw new Error(`the log has ${await log.size()} rows, not ${expected}`)
-  for (const { id } of spawns.slice(0, 10)) {
-    let nonce = 0
-    for await (const { assignment } of log.read(id as string as ProcessId, { from: 0 as Nonce })) {
-      if (assignment.nonce !== nonce++) throw new Error(`nonce ${nonce - 1} is missing`)
-    }
-  }
-}
 
 const rounded = (value: number, scale: number): number => Math.round(value * scale) / scale

@@ -134,7 +134,7 @@ export async function fill(log: LevelAssignmentLog, spawns: readonly DataItem[],
       tails.set(process, assignment)
       batch.push({ assignment, message })
     }
-    await log.append(batch, { guarded: true })
+    await log.append(batch, { guarded: true, lookedUp: true })
   }
 }
 

@@ -4,6 +4,8 @@ import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import { checkSignaturesIn } from '../protocol/check-aside.ts'
+import type { ProcessId } from '../protocol/ids.ts'
+import { FairQueue } from '../units/scheduler/fair-queue.ts'
 import { type CheckAnswer, type CheckRequest, type CheckThreadData, maxChunkItems, slotBytes } from './check-packet.ts'
 
 export interface CheckThreadsOptions {
@@ -23,10 +25,15 @@ export const defaultCheckThreadsOptions: CheckThreadsOptions = {
 const chunksPerThread = 2
 
 interface Waiting {
-  readonly bytes: Uint8Array
+  readonly process: ProcessId
+  readonly item: Uint8Array
+  readonly bytes: number
   readonly resolve: (good: boolean) => void
   readonly reject: (error: unknown) => void
 }
+/** Bytes that wait: as many as a scheduler has waiting. */
+const maxQueuedBytes = 256 * 1024 * 1024
+
 interface Chunk {
   readonly items: readonly Waiting[]
   readonly slot: Slot
@@ -52,13 +59,15 @@ export class CheckThreads implements Component {
   readonly #telemetry: Telemetry
   readonly #options: CheckThreadsOptions
   #threads: Thread[] = []
-  #queue: Waiting[] = []
+  readonly #queue: FairQueue<Waiting>
   #flushing = false
   #running = false
 
   constructor(telemetry: Telemetry, options: CheckThreadsOptions = defaultCheckThreadsOptions) {
     this.#telemetry = telemetry
     this.#options = options
+    const max = options.maxQueued
+    this.#queue = new FairQueue({ maxPending: max, maxPendingPerProcess: max, maxPendingBytes: maxQueuedBytes })
     const { metrics } = telemetry
     metrics.gauge(
       'aonet_check_queued_items',
@@ -68,13 +77,13 @@ export class CheckThreads implements Component {
   }
 
   get queued(): number {
-    return this.#queue.length
+    return this.#queue.size
   }
 
   /** Threads come with the first item: most nodes check little. */
   async start(): Promise<void> {
     this.#running = true
-    checkSignaturesIn(bytes => this.check(bytes))
+    checkSignaturesIn((bytes, process) => this.check(bytes, process))
   }
 
   /** Refuses what waits with `STOPPING`; whoever checks afterwards does so in Node's pool. */
@@ -84,22 +93,17 @@ export class CheckThreads implements Component {
     checkSignaturesIn(undefined)
     const threads = this.#threads
     this.#threads = []
-    const left = [...threads.flatMap(({ sent }) => sent.flatMap(({ items }) => items)), ...this.#queue]
-    this.#queue = []
+    const left = threads.flatMap(({ sent }) => sent.flatMap(({ items }) => items))
+    left.push(...this.#queue.take({ maxBatch: Number.POSITIVE_INFINITY, maxBatchBytes: Number.POSITIVE_INFINITY }))
     for (const { reject } of left) reject(new AoError('STOPPING', 'the node is shutting down'))
     await Promise.all(threads.map(({ worker }) => worker.terminate()))
   }
 
   /** Whether the signature is good. @throws AoError `OVERLOADED` when too many wait; `STOPPING` */
-  check(bytes: Uint8Array): Promise<boolean> {
+  check(bytes: Uint8Array, target: ProcessId): Promise<boolean> {
     return new Promise((resolve, reject) => {
       if (!this.#running) return reject(new AoError('STOPPING', 'the node is shutting down'))
-      const queued = this.#queue.length
-      if (queued >= this.#options.maxQueued) {
-        const hint = { hint: 'Send again in a moment.' }
-        return reject(new AoError('OVERLOADED', 'too many signatures wait to be checked', { queued }, hint))
-      }
-      this.#queue.push({ bytes, resolve, reject })
+      this.#queue.push({ process: target, item: bytes, bytes: bytes.length, resolve, reject })
       if (this.#flushing) return
       this.#flushing = true
       process.nextTick(() => {
@@ -112,7 +116,7 @@ export class CheckThreads implements Component {
   #flush(): void {
     if (!this.#running) return
     for (let depth = 0; depth < chunksPerThread; depth++) {
-      for (let i = 0; i < this.#options.threads && this.#queue.length > 0; i++) {
+      for (let i = 0; i < this.#options.threads && this.#queue.size > 0; i++) {
         this.#threads[i] ??= this.#open()
         const thread = this.#threads[i]
         if (thread !== undefined && thread.sent.length <= depth) this.#send(thread)
@@ -123,20 +127,10 @@ export class CheckThreads implements Component {
   #send({ worker, free, sent }: Thread): void {
     const slot = free.pop()
     if (slot === undefined) return
-    const ends: number[] = []
-    let at = 0
-    for (const { bytes } of this.#queue) {
-      if (ends.length >= Math.min(this.#options.maxChunk, maxChunkItems) || at + bytes.length > slotBytes) break
-      slot.bytes.set(bytes, at)
-      at += bytes.length
-      ends.push(at)
-    }
-    const items = this.#queue.splice(0, Math.max(1, ends.length))
-    const [first] = items
-    if (first === undefined) return
+    const maxBatch = Math.min(this.#options.maxChunk, maxChunkItems)
+    const items = this.#queue.take({ maxBatch, maxBatchBytes: slotBytes })
     sent.push({ items, slot })
-    const request: CheckRequest = ends.length === 0 ? { large: first.bytes } : { slot: slot.number, ends }
-    worker.postMessage(request)
+    worker.postMessage(requestOf(items, slot))
   }
 
   #open(): Thread {
@@ -167,4 +161,18 @@ export class CheckThreads implements Component {
     }
     this.#flush()
   }
+}
+
+/** Lays a chunk into its slot; an item that is larger goes by itself. */
+function requestOf(items: readonly Waiting[], { number, bytes }: Slot): CheckRequest {
+  const [first] = items
+  if (first !== undefined && first.bytes > slotBytes) return { large: first.item }
+  const ends: number[] = []
+  let at = 0
+  for (const { item } of items) {
+    bytes.set(item, at)
+    at += item.length
+    ends.push(at)
+  }
+  return { slot: number, ends }
 }

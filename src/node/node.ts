@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AbortOptions } from '../lib/abort.ts'
+import { systemClock } from '../lib/clock.ts'
 import type { Component } from '../lib/component.ts'
 import type { Json } from '../lib/json.ts'
 import { loadOrCreateCertificate } from '../network/grpc/certificate.ts'
@@ -8,6 +9,7 @@ import type { UnitRecord } from '../protocol/unit-record.ts'
 import { checkMark, markOf } from '../storage/directory-mark.ts'
 import { openStore } from '../storage/level.ts'
 import type { Store } from '../storage/store.ts'
+import { beginSession } from '../storage/stored-session.ts'
 import { openCheckpointDir } from './checkpoint-dir.ts'
 import { loadNodeKeys } from './identity.ts'
 import { availableMemory, memoryBudget, memoryWarning } from './memory-budget.ts'
@@ -66,6 +68,8 @@ class NodeProcess implements AoNode {
       const checkpoints = await openCheckpointDir(join(dataDir, 'checkpoints'), telemetry)
       this.#stores.push(checkpoints)
       await checkMark(store, markOf(dataDir), { confirmed: this.#options.confirmMoved })
+      const confirmed = this.#options.confirmMoved
+      const session = await beginSession(store, { clock: systemClock, confirmed })
       const certificate = await loadOrCreateCertificate(dataDir, { commonName: address })
       const wired = wireNode({
         options: this.#options,
@@ -75,6 +79,7 @@ class NodeProcess implements AoNode {
         checkpoints,
         certificate,
         version: this.#identity.version,
+        session,
       })
       await wired.components.start(signal)
       this.#wired = wired

@@ -14,11 +14,14 @@ import { AoError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import type { Certificate } from '../network/grpc/certificate.ts'
 import { GrpcUnits } from '../network/grpc/clients.ts'
+import { maxRecalled } from '../network/grpc/recall.ts'
 import { GrpcServer } from '../network/grpc/server.ts'
 import { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
+import { verifyRecord } from '../network/libp2p/record-rules.ts'
 import type { PeerDirectory } from '../ports/peers.ts'
+import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
@@ -50,6 +53,7 @@ import { adminCalls } from './admin-calls.ts'
 import { CheckThreads } from './check-threads.ts'
 import type { NodeKeys } from './identity.ts'
 import { LoadMeter } from './load.ts'
+import { peerMemory } from './peer-memory.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { callerLimits, libp2pHost } from './wire-network.ts'
@@ -75,6 +79,7 @@ export interface WireInput {
   readonly checkpoints: Store
   readonly certificate: Certificate
   readonly version: string
+  readonly session: OwnSession
 }
 
 export interface WiredNode {
@@ -89,7 +94,7 @@ export interface WiredNode {
 
 /** The composition root: every `new` of an adapter and of a unit, and the order in which they live. */
 export function wireNode(input: WireInput): WiredNode {
-  const { options, keys, telemetry, store, certificate, version } = input
+  const { options, keys, telemetry, store, certificate, version, session } = input
   const { log } = telemetry
   const { signer } = keys
   const { address } = signer
@@ -112,6 +117,7 @@ export function wireNode(input: WireInput): WiredNode {
     network,
     formats: pool?.formats ?? [],
     peerSignature: keys.peerSignature(network),
+    session: session.current,
     load: load.percent(compute?.status().waiting ?? 0),
     warm: compute?.warm(maxWarm).map(process => process.slice(0, warmPrefixLength)),
   })
@@ -123,11 +129,18 @@ export function wireNode(input: WireInput): WiredNode {
   const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
   const remote = new GrpcUnits(telemetry, { identity: certificate })
 
+  const memory = peerMemory({
+    directory,
+    remote,
+    self: address,
+    record: () => peers.signed,
+    expected: options.bootstrap.length > 0,
+  })
   const shared = { signer, arweave, clock, telemetry }
   const assignments = new LevelAssignmentLog(store)
   const told = { log: assignments, gossip: schedulerGossip(gossip, signer, options) }
   const kept = { guard: new LevelSignGuard(store), floor: new LevelScheduleFloor(store) }
-  const scheduler = schedulerUnit({ ...shared, ...told, ...kept }, options)
+  const scheduler = schedulerUnit({ ...shared, ...told, ...kept, session, peers: memory }, options)
   const settler =
     scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
   const routes = new Routes({
@@ -177,6 +190,8 @@ export function wireNode(input: WireInput): WiredNode {
     },
   })
 
+  peers.onChange(found => scheduler?.onRecord(found))
+
   // A call that came over the wire is answered here if this node has the role; only without it is it passed on, so
   // that no two nodes hand a call to each other for ever.
   const units: { scheduler: Scheduler; compute: Compute; messenger: Messenger } = {
@@ -223,6 +238,15 @@ export function wireNode(input: WireInput): WiredNode {
       node: {
         record: () => record().raw,
         records: () => directory.all().map(({ raw }) => raw),
+        take: async bytes => {
+          scheduler?.onRecord(await verifyRecord(bytes, network))
+          await peers.take(bytes)
+        },
+        recall: of => ({
+          record: directory.get(of)?.raw,
+          assignments: watcher.recall(of, maxRecalled).map(({ raw }) => raw),
+          session: of === address ? session.current : undefined,
+        }),
         version,
         network: params.network,
         arweave: options.arweaveUrl,
@@ -267,7 +291,14 @@ export function wireNode(input: WireInput): WiredNode {
   const location =
     scheduler === undefined
       ? undefined
-      : new LocationPublisher({ signer, arweave, clock, telemetry, url: () => `${httpUrl()}/su` })
+      : new LocationPublisher({
+          signer,
+          arweave,
+          clock,
+          telemetry,
+          url: () => `${httpUrl()}/su`,
+          session: () => session.current,
+        })
 
   const admin = new AdminServer(
     { log, calls: adminCalls({ host, gossip, directory: peers, telemetry, status }) },

@@ -1,8 +1,12 @@
+import type { ProcessId } from './ids.ts'
 import { digestOf, splitItem } from './item-parts.ts'
 import { verifySignature, verifySignatureAside } from './signatures.ts'
 
-/** Whether the signature of these ANS-104 bytes, which were parsed already, is good. */
-export type SignatureCheck = (bytes: Uint8Array) => Promise<boolean>
+/**
+ * Whether the signature of these ANS-104 bytes, which were parsed already, is good. What is for one Process takes turns
+ * with what is for others.
+ */
+export type SignatureCheck = (bytes: Uint8Array, process: ProcessId) => Promise<boolean>
 
 /** The check itself, on this thread. */
 export function signatureHolds(bytes: Uint8Array): boolean {
@@ -19,7 +23,7 @@ const inNodePool: SignatureCheck = async bytes => {
 let check = inNodePool
 
 /** Checks in whatever threads this program has. */
-export const checkAside: SignatureCheck = bytes => check(bytes)
+export const checkAside: SignatureCheck = (bytes, process) => check(bytes, process)
 
 /** Threads belong to the program, not to one unit of it: who starts them says so here, and again without when they end. */
 export function checkSignaturesIn(threads: SignatureCheck | undefined): void {

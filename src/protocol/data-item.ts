@@ -2,7 +2,7 @@ import { concat, sha256, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { decodeTags, encodeTags } from './avro-tags.ts'
 import { checkAside } from './check-aside.ts'
-import { type Address, fromTarget, idFromBytes, idToBytes, type MessageId, type ProcessId } from './ids.ts'
+import { type Address, fromTarget, type Id, idFromBytes, idToBytes, type MessageId, type ProcessId } from './ids.ts'
 import { digestOf, type ItemLimits, splitItem } from './item-parts.ts'
 import { ownerFacts } from './owners.ts'
 import type { SignatureType } from './signature-kinds.ts'
@@ -70,7 +70,7 @@ export async function verifyDataItemAside(
   limits: ItemLimits = defaultItemLimits,
 ): Promise<DataItem> {
   const item = parseUnverified(bytes, limits)
-  if (await checkAside(bytes)) return item
+  if (await checkAside(bytes, item.target ?? (item.id as Id as ProcessId))) return item
   throw badSignature(item)
 }
 

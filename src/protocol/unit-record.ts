@@ -35,8 +35,26 @@ export interface UnitRecord {
   readonly load?: number | undefined
   /** The first characters of the ids of some Processes that its CU has live: where asking is cheapest. A hint. */
   readonly warm?: readonly string[] | undefined
+  /** Which start of the unit's key speaks here; an SU that is not the only one with its key finds out by it. */
+  readonly session?: Session | undefined
   /** The exact signed bytes. */
   readonly raw: Uint8Array
+}
+
+/** One start of a program with a unit's key. */
+export interface Session {
+  /** One more at every start on the same data: a copy or an old backup cannot know of later ones. */
+  readonly number: number
+  /** 16 hexadecimal digits of chance: two copies come to the same number. */
+  readonly instance: string
+}
+
+export const sessionText = ({ number, instance }: Session): string => `${number} ${instance}`
+
+/** Undefined for anything else. */
+export function parseSession(text: string | undefined): Session | undefined {
+  const [, number, instance] = /^([0-9]{1,15}) ([0-9a-f]{16})$/.exec(text ?? '') ?? []
+  return number === undefined || instance === undefined ? undefined : { number: Number(number), instance }
 }
 
 export type UnitRecordFields = Omit<UnitRecord, 'address' | 'raw'>
@@ -53,6 +71,7 @@ export const draftUnitRecord = (record: UnitRecordFields): Draft => ({
       ['Grpc', record.grpc],
       ['Issued-At', String(record.issuedAt)],
       ['Expires-At', String(record.expiresAt)],
+      ['Session', record.session && sessionText(record.session)],
     ),
     ...record.roles.map((value): Tag => ({ name: 'Role', value })),
     ...record.multiaddrs.map((value): Tag => ({ name: 'Multiaddr', value })),
@@ -75,10 +94,12 @@ const optional = <K extends string>(name: K, value: string | undefined): { reado
 export const peerBinding = (network: string, unit: Address): string => `aonet peer of unit\n${network}\n${unit}`
 
 /** What a unit may say of itself and nobody relies on: what cannot be read counts as not said. */
-function parseHints(tags: readonly Tag[]): Pick<UnitRecord, 'load' | 'warm'> {
+function parseHints(tags: readonly Tag[]): Pick<UnitRecord, 'load' | 'warm' | 'session'> {
   const load = tagValue(tags, 'Load')
   const warm = tagValue(tags, 'Warm')?.split(' ') ?? []
+  const session = parseSession(tagValue(tags, 'Session'))
   return {
+    ...(session === undefined ? {} : { session }),
     ...(load !== undefined && /^(?:[0-9]{1,2}|100)$/.test(load) ? { load: Number(load) } : {}),
     ...(warm.length > 0 && warm.length <= maxWarm && warm.every(id => id.length === warmPrefixLength) ? { warm } : {}),
   }

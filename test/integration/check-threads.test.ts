@@ -4,7 +4,7 @@ import { silentTelemetry } from '../../src/lib/telemetry.ts'
 import { CheckThreads } from '../../src/node/check-threads.ts'
 import { verifyDataItemAside } from '../../src/protocol/data-item.ts'
 import { generateKey, signerFromJwk } from '../../src/protocol/keys.ts'
-import { anItem } from '../support/builders.ts'
+import { anId, anItem } from '../support/builders.ts'
 
 describe('node/check threads', () => {
   let threads: CheckThreads
@@ -46,17 +46,29 @@ describe('node/check threads', () => {
 
   it('refuses one item too many with OVERLOADED, and takes more when there is room', async () => {
     const { raw } = await anItem()
-    const answers = await Promise.allSettled(Array.from({ length: 51 }, () => threads.check(raw)))
+    const answers = await Promise.allSettled(Array.from({ length: 51 }, () => threads.check(raw, anId())))
     assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 50)
     const refused = answers.find(answer => answer.status === 'rejected')
     assert.equal(refused?.reason.code, 'OVERLOADED')
-    assert.equal(await threads.check(raw), true)
+    assert.equal(await threads.check(raw, anId()), true)
     assert.equal(threads.queued, 0)
+  })
+
+  it('lets an item for a quiet Process pass the many that wait for a hot one', async () => {
+    const { raw } = await anItem()
+    await threads.stop()
+    threads = new CheckThreads(silentTelemetry, { threads: 1, maxChunk: 4, maxQueued: 50 })
+    await threads.start()
+    const done: string[] = []
+    const check = (name: string): Promise<unknown> => threads.check(raw, anId(name)).then(() => done.push(name))
+    const hot = Array.from({ length: 45 }, () => check('hot'))
+    await Promise.all([...hot, check('quiet')])
+    assert.ok(done.indexOf('quiet') < 20, `${done.indexOf('quiet')} before it`)
   })
 
   it('answers what waits when it stops, and leaves checking to the pool of Node', async () => {
     const { raw } = await anItem()
-    const waiting = threads.check(raw)
+    const waiting = threads.check(raw, anId())
     await Promise.all([assert.rejects(waiting, { code: 'STOPPING' }), threads.stop()])
     assert.equal((await verifyDataItemAside(raw)).raw, raw)
   })

@@ -85,13 +85,14 @@ export class Admission {
           // what is not passed on is not asked for, so the caller's own flow control slows it down.
           onReceiveMessage: (message, pass) => {
             clearTimeout(late)
-            if (kind === 'calls' || this.#callers.mayGoOn(caller)) return pass(message)
+            if (kind === 'calls') return pass(message)
+            let left = messagesIn(message)
             const again = (): void => {
-              if (!inside) return
-              if (this.#callers.mayGoOn(caller)) pass(message)
-              else setTimeout(again, pauseMs)
+              while (left > 0 && this.#callers.mayGoOn(caller)) left--
+              if (left === 0) pass(message)
+              else setTimeout(() => inside && again(), pauseMs)
             }
-            setTimeout(again, pauseMs)
+            again()
           },
           // grpc-js calls this once at the end of every call, also of a good one.
           onCancel: () => {
@@ -125,6 +126,9 @@ function codeOf(ended: WireStatus | undefined, call: ServerInterceptingCallInter
   if (ended === undefined) return Number(call.getDeadline()) <= systemClock.now() ? 'DEADLINE' : 'ABORTED'
   return ended.code === 0 ? 'OK' : fromServiceError(ended).code
 }
+
+/** A submit stream may carry several in one: they count as so many. */
+const messagesIn = (message: unknown): number => 1 + ((message as { more?: readonly unknown[] }).more?.length ?? 0)
 
 const tooSlow = (requestMs: number): AoError =>
   new AoError('DEADLINE', 'the request did not arrive in time', { requestMs })

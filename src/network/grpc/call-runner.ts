@@ -9,6 +9,7 @@ import { raceSignal } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/telemetry.ts'
+import { Gathering } from './gathering.ts'
 import { toServiceError } from './status.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { wellFormed } from './tolerant.ts'
@@ -57,11 +58,8 @@ export class CallRunner {
   }
 
   /** Answers in any order. At most `limit` requests are worked on at once; the rest wait on the caller's side. */
-  exchange<Req, Res>(
-    limit: number,
-    run: (request: Req, options: Listening) => Promise<Res>,
-  ): handleBidiStreamingCall<Req, Res> {
-    return call => this.#runStream(call, listening => exchange(call, limit, run, listening))
+  exchange<Req, Res>(limit: number, work: Exchange<Req, Res>): handleBidiStreamingCall<Req, Res> {
+    return call => this.#runStream(call, listening => exchange(call, limit, work, listening))
   }
 
   /** Ends every open stream with `STOPPING`: a follower would otherwise hold the server open for ever. */
@@ -128,25 +126,40 @@ interface OpenStream extends OpenCall {
   emit(event: 'error', error: Error): boolean
 }
 
+/** How the requests of an exchange are answered. One message on the wire may carry several of either. */
+export interface Exchange<Req, Res> {
+  readonly requestsIn: (message: Req) => readonly Req[]
+  readonly run: (request: Req, options: Listening) => Promise<Res>
+  /** One message of answers that were ready at the same time. */
+  readonly join: (answers: readonly Res[], to: Req) => readonly Res[]
+}
+
 async function exchange<Req, Res>(
   call: ServerDuplexStream<Req, Res>,
   limit: number,
-  run: (request: Req, options: Listening) => Promise<Res>,
+  { requestsIn, run, join }: Exchange<Req, Res>,
   listening: Listening,
 ): Promise<void> {
   const writer = new StreamWriter<Res>(call, listening)
   const inFlight = new Set<Promise<void>>()
+  let newest: Req | undefined
+  const answers = new Gathering<Res>(async ready => {
+    for (const message of join(ready, newest as Req)) await writer.write(message)
+  })
   // Half-closing is not the end: answers still go out, so the iterator must leave the stream alone.
   const requests = call.iterator({ destroyOnReturn: false })
   for (;;) {
     const { done, value } = await raceSignal(requests.next(), listening)
     if (done === true) break
-    const task = run(wellFormed(value as Req), listening)
-      .then(answer => writer.write(answer))
-      .finally(() => inFlight.delete(task))
-    inFlight.add(task)
-    task.catch(() => undefined) // seen by one of the two waits below
-    if (inFlight.size >= limit) await Promise.race(inFlight)
+    newest = wellFormed(value as Req)
+    for (const request of requestsIn(newest)) {
+      const task = run(request, listening)
+        .then(answer => answers.add(answer))
+        .finally(() => inFlight.delete(task))
+      inFlight.add(task)
+      task.catch(() => undefined) // seen by one of the two waits below
+      while (inFlight.size >= limit) await Promise.race(inFlight)
+    }
   }
   await Promise.all(inFlight)
   call.end()

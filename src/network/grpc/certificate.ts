@@ -1,8 +1,6 @@
-import 'reflect-metadata'
-import { randomBytes, webcrypto } from 'node:crypto'
+import { randomBytes, webcrypto, X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SubjectAlternativeNameExtension, X509Certificate, X509CertificateGenerator } from '@peculiar/x509'
 import { asBuffer, toHex } from '../../lib/bytes.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
@@ -28,6 +26,9 @@ export const certificateName = 'aonet'
 /** A new self-signed ECDSA P-256 certificate. Valid from an hour ago, for peers whose clocks are behind. */
 export async function createCertificate(options: CertificateOptions): Promise<Certificate> {
   const { commonName, days = 3650, clock = systemClock } = options
+  // Needed once in the life of a node, and as much to load as everything else of gRPC.
+  await import('reflect-metadata')
+  const { SubjectAlternativeNameExtension, X509CertificateGenerator } = await import('@peculiar/x509')
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await X509CertificateGenerator.createSelfSigned(
@@ -59,7 +60,7 @@ export async function loadOrCreateCertificate(dir: string, options: CertificateO
   const path = join(dir, fileName)
   const kept = await readKept(path)
   const now = (options.clock ?? systemClock).now()
-  if (kept !== undefined && new X509Certificate(kept.certPem).notAfter.getTime() - now > 30 * dayMs) return kept
+  if (kept !== undefined && Date.parse(new X509Certificate(kept.certPem).validTo) - now > 30 * dayMs) return kept
   const certificate = await createCertificate(options)
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await writeFile(`${path}.new`, certificate.keyPem + certificate.certPem, { mode: 0o600 })
@@ -88,7 +89,7 @@ async function readKept(path: string): Promise<Certificate | undefined> {
   const [certPem] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(text) ?? []
   if (keyPem === undefined || certPem === undefined) throw corrupt(path)
   try {
-    return { keyPem, certPem, der: Buffer.from(new X509Certificate(certPem).rawData) }
+    return { keyPem, certPem, der: new X509Certificate(certPem).raw }
   } catch (cause) {
     throw corrupt(path, cause)
   }

@@ -1,7 +1,11 @@
+import type { AbortOptions } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
+import type { Recalled } from '../../ports/session.ts'
 import type { Compute, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type { Address } from '../../protocol/ids.ts'
 import { ChannelPool, type Peer, type PoolOptions } from './channel-pool.ts'
+import { recallUnit } from './recall.ts'
 import { type ComputeDeadlines, RemoteCompute } from './remote-compute.ts'
 import { type MessengerDeadlines, RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler, type SchedulerDeadlines } from './remote-scheduler.ts'
@@ -71,6 +75,11 @@ export class GrpcUnits implements RemoteUnits, Component {
   /** Answers gRPC-Web by calling this node's own services. */
   webBridge(self: () => Peer): WebBridge {
     return new WebBridge(this.#pool, self, defaultPool)
+  }
+
+  /** What another node remembers of a unit. @throws AoError `PEER_UNREACHABLE` | `DEADLINE` | `ABORTED` | `UNSUPPORTED` */
+  recall(peer: Peer, about: { address: Address; record: Uint8Array }, options: AbortOptions = {}): Promise<Recalled> {
+    return recallUnit(this.#pool, peer, about, options)
   }
 
   messenger(record: Peer): Messenger {

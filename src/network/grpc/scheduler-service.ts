@@ -3,6 +3,7 @@ import type { Scheduler } from '../../ports/units.ts'
 import { type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
 import type { CallRunner, Listening } from './call-runner.ts'
 import { assignFromWire, atFromWire, itemFromWire, scheduledToWire } from './convert.ts'
+import { grouped } from './gathering.ts'
 import type {
   GetAssignmentRequest,
   SchedulerServer,
@@ -25,15 +26,19 @@ export function schedulerService(
     options: Listening,
   ): Promise<ScheduleStreamResponse> => {
     try {
-      return { tag, outcome: { $case: 'assignment', value: await schedule(item, options) } }
+      return answer(tag, { $case: 'assignment', value: await schedule(item, options) })
     } catch (error) {
-      return { tag, outcome: { $case: 'error', value: toDetailBytes(error) } }
+      return answer(tag, { $case: 'error', value: toDetailBytes(error) })
     }
   }
 
   return {
     schedule: calls.unary(async ({ item }, options) => ({ assignment: await schedule(item, options) })),
-    scheduleStream: calls.exchange(maxInFlight, scheduleTagged),
+    scheduleStream: calls.exchange(maxInFlight, {
+      requestsIn,
+      run: scheduleTagged,
+      join: (answers, { takesMore }) => (takesMore ? joined(answers) : answers),
+    }),
     assign: calls.unary(async (request, options) => {
       const assignment = await scheduler.assign(assignFromWire(request), options)
       return { assignment: assignment.raw }
@@ -53,6 +58,23 @@ export function schedulerService(
     }),
   }
 }
+
+function requestsIn(request: ScheduleStreamRequest): readonly ScheduleStreamRequest[] {
+  const { more } = request
+  if (more.length === 0) return [request]
+  if (more.length < maxTogether) return [request, ...more]
+  throw new AoError('TOO_LARGE', 'too many submissions in one message', { submissions: more.length, max: maxTogether })
+}
+
+/** Some more than our own nodes put into one message. */
+const maxTogether = 256
+
+const answer = (tag: number, outcome: ScheduleStreamResponse['outcome']): ScheduleStreamResponse => ({
+  ...{ tag, outcome, more: [], takesMore: true },
+})
+
+const joined = (answers: readonly ScheduleStreamResponse[]): readonly ScheduleStreamResponse[] =>
+  grouped(answers, ({ outcome }) => outcome?.value.length ?? 0).map(([first, ...more]) => ({ ...first, more }))
 
 const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')
 

@@ -3,6 +3,7 @@ import { throwIfAborted } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import { type ChannelPool, type Lease, type Peer, peerKey } from './channel-pool.ts'
 import { type CallOptions, callFailure } from './client-calls.ts'
+import { Gathering, grouped } from './gathering.ts'
 import {
   SchedulerService,
   type ScheduleStreamRequest,
@@ -53,6 +54,12 @@ interface Pending {
   reject(error: unknown): void
 }
 
+interface Ready {
+  readonly tag: number
+  readonly item: Uint8Array
+}
+const request = ({ tag, item }: Ready): ScheduleStreamRequest => ({ tag, item, more: [], takesMore: true })
+
 /** One open stream. Answers come in any order and find their submission by its tag. */
 class SubmitStream {
   readonly #peer: Peer
@@ -60,7 +67,10 @@ class SubmitStream {
   readonly #call: ClientDuplexStream<ScheduleStreamRequest, ScheduleStreamResponse>
   readonly #onEnd: () => void
   readonly #pending = new Map<number, Pending>()
+  readonly #outbox = new Gathering<Ready>(ready => this.#send(ready))
   #lastTag = 0
+  /** The other side has said that it sees several submissions in one message. */
+  #takesMore = false
   #reason: AoError | undefined
   #drained: Promise<void> | undefined
   #idle: NodeJS.Timeout | undefined
@@ -72,7 +82,7 @@ class SubmitStream {
     const { path, requestSerialize, responseDeserialize } = SchedulerService.scheduleStream
     this.#call = lease.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
     lease.onClose = reason => this.#end(reason)
-    this.#call.on('data', (answer: ScheduleStreamResponse) => this.#answer(answer))
+    this.#call.on('data', (message: ScheduleStreamResponse) => this.#answers(message))
     this.#call.on('error', (error: ServiceError) => this.#end(callFailure(error, peer)))
     this.#call.once('status', () => {
       this.#end(this.#cut())
@@ -102,25 +112,35 @@ class SubmitStream {
         resolve: assignment => finish(() => resolve(assignment)),
         reject: error => finish(() => reject(error)),
       })
-      void this.#send(tag, item)
+      void this.#outbox.add({ tag, item })
     })
   }
 
   /** No faster than the other side reads. What was given up while it waited is not sent. */
-  async #send(tag: number, item: Uint8Array): Promise<void> {
-    while (this.#drained !== undefined) await this.#drained
-    if (this.#reason !== undefined || !this.#pending.has(tag)) return
-    if (this.#call.write({ tag, item })) return
-    this.#drained = new Promise(resolve => {
-      const done = (): void => {
-        this.#drained = undefined
-        this.#call.off('drain', done)
-        this.#call.off('close', done)
-        resolve()
-      }
-      this.#call.on('drain', done)
-      this.#call.on('close', done)
-    })
+  async #send(ready: readonly Ready[]): Promise<void> {
+    const groups = this.#takesMore ? grouped(ready, ({ item }) => item.length) : ready.map(one => [one] as const)
+    for (const group of groups) {
+      while (this.#drained !== undefined) await this.#drained
+      const [first, ...more] = group.filter(({ tag }) => this.#pending.has(tag)).map(request)
+      if (this.#reason !== undefined || first === undefined) continue
+      if (this.#call.write({ ...first, more })) continue
+      this.#drained = new Promise(resolve => {
+        const done = (): void => {
+          this.#drained = undefined
+          this.#call.off('drain', done)
+          this.#call.off('close', done)
+          resolve()
+        }
+        this.#call.on('drain', done)
+        this.#call.on('close', done)
+      })
+    }
+  }
+
+  #answers(message: ScheduleStreamResponse): void {
+    this.#takesMore ||= message.takesMore
+    this.#answer(message)
+    for (const further of message.more) this.#answer(further)
   }
 
   #answer({ tag, outcome }: ScheduleStreamResponse): void {

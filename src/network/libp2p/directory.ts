@@ -51,6 +51,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   #stopping = new AbortController()
   #started = false
   #publishedAt = 0
+  #signed: Uint8Array = new Uint8Array(0)
   #publishing: Promise<void> = Promise.resolve()
   #soon: NodeJS.Timeout | undefined
 
@@ -111,6 +112,16 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       this.#saved?.reach(address)
     }
     return this.#book.waitFor(address, options)
+  }
+
+  /** The newest record that this node signed of itself; no bytes before the first. */
+  get signed(): Uint8Array {
+    return this.#signed
+  }
+
+  /** Takes a record that came another way. @throws AoError as the book does */
+  async take(bytes: Uint8Array): Promise<void> {
+    await this.#judge(bytes)
   }
 
   /** Tells of each unit that appears or renews its record. Returns how to stop. */
@@ -192,6 +203,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     const issuedAt = Math.max(clock.now(), last + 1)
     const expiresAt = issuedAt + this.#lifetimeMs
     const item = await signer.sign(draftUnitRecord({ ...this.#options.describe(), issuedAt, expiresAt }))
+    this.#signed = item.raw
     return (await this.#book.judge(item.raw)).record
   }
 

@@ -42,9 +42,9 @@ export class FairQueue<T extends Queued> {
   push(entry: T): void {
     const { maxPending, maxPendingPerProcess, maxPendingBytes } = this.#limits
     const own = this.#waiting.get(entry.process)
-    if (this.#size >= maxPending) throw overloaded('the scheduler queue is full', this.#size, entry)
+    if (this.#size >= maxPending) throw overloaded('the queue is full', this.#size, entry)
     if (this.#size > 0 && this.#bytes + entry.bytes > maxPendingBytes) {
-      throw overloaded('the scheduler queue holds too many bytes', this.#size, entry)
+      throw overloaded('the queue holds too many bytes', this.#size, entry)
     }
     if (own !== undefined && own.length >= maxPendingPerProcess) {
       throw overloaded('too many messages of this Process wait', own.length, entry)

@@ -6,6 +6,7 @@ import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { Draft } from '../../protocol/data-item.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { tagsOf } from '../../protocol/tags.ts'
+import { type Session, sessionText } from '../../protocol/unit-record.ts'
 import { Loop } from '../loop.ts'
 
 export interface LocationDeps {
@@ -16,6 +17,8 @@ export interface LocationDeps {
   readonly telemetry: Telemetry
   /** Where its HTTP face is now, without a slash at the end. Asked for at each publication. */
   readonly url: () => string
+  /** Named there, so that a copy of this scheduler's data finds that it is not the newest. */
+  readonly session?: (() => Session) | undefined
 }
 export interface LocationOptions {
   /** How long readers may keep what they read, in milliseconds. */
@@ -30,13 +33,13 @@ export class LocationPublisher implements Component {
   readonly #loop: Loop
 
   constructor(
-    { signer, arweave, clock, telemetry, url }: LocationDeps,
+    { signer, arweave, clock, telemetry, url, session }: LocationDeps,
     options: LocationOptions = defaultLocationOptions,
   ) {
     const { timeToLiveMs, retryMs } = options
     this.#loop = new Loop(
       async abort => {
-        const location = { url: url(), timeToLiveMs, now: clock.now() }
+        const location = { url: url(), timeToLiveMs, now: clock.now(), session: session?.() }
         await arweave.upload(await signer.sign(draftLocation(location)), abort)
         telemetry.log.debug('location published', { url: location.url })
         return timeToLiveMs / 2
@@ -55,8 +58,15 @@ export class LocationPublisher implements Component {
   }
 }
 
+interface Location {
+  readonly url: string
+  readonly timeToLiveMs: number
+  readonly now: number
+  readonly session: Session | undefined
+}
+
 /** With its time, or a URL that was left and taken again would be an item of before, and the one between count as newer. */
-const draftLocation = (location: { url: string; timeToLiveMs: number; now: number }): Draft => ({
+const draftLocation = (location: Location): Draft => ({
   data: utf8(' '), // bundlers refuse items without data
   tags: tagsOf(
     ['Data-Protocol', 'ao'],
@@ -65,5 +75,6 @@ const draftLocation = (location: { url: string; timeToLiveMs: number; now: numbe
     ['Url', location.url],
     ['Time-To-Live', String(location.timeToLiveMs)],
     ['Timestamp', String(location.now)],
+    ['Session', location.session && sessionText(location.session)],
   ),
 })

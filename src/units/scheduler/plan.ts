@@ -24,11 +24,20 @@ export interface Planned {
   readonly promise: SignPromise
   readonly waiting: Request[]
 }
+/** A batch that was signed just before and may not be in the log yet. */
+export interface Ahead {
+  /** The newest Assignment of a Process in it. */
+  readonly tailOf: (process: ProcessId) => Assignment | undefined
+  /** Whether the message is in it; then it is answered as the first that brought it. */
+  takes(request: Request): boolean
+}
 export interface PlanDeps {
   readonly log: AssignmentLog
   readonly guard: SignGuard
   readonly now: () => number
   readonly block: BlockAnchor
+  /** The batch before, if it may not be in the log yet. */
+  readonly ahead?: Ahead | undefined
 }
 
 /** Gives places to the messages that have none yet, and answers for those that have. Nothing is written. */
@@ -41,6 +50,7 @@ export async function planBatch(batch: readonly Request[], deps: PlanDeps): Prom
     const known = earlier[i]
     const requests = fresh.get(request.process)
     if (known !== undefined) request.resolve(known)
+    else if (deps.ahead?.takes(request) === true) continue
     else if (requests === undefined) fresh.set(request.process, [request])
     else requests.push(request)
   }
@@ -51,9 +61,9 @@ export async function planBatch(batch: readonly Request[], deps: PlanDeps): Prom
 async function planProcess(
   process: ProcessId,
   requests: readonly Request[],
-  { log, guard, now, block }: PlanDeps,
+  { log, guard, now, block, ahead }: PlanDeps,
 ): Promise<readonly Planned[]> {
-  const tail = await log.tail(process)
+  const tail = ahead?.tailOf(process) ?? (await log.tail(process))
   const floor = await guard.floor(process)
   failpoint('su-floor-known')
   if (floor !== undefined && floor.nonce > (tail?.nonce ?? -1)) {

@@ -9,6 +9,7 @@ import type { Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ScheduleFloorStore } from '../../ports/schedule-floor.ts'
+import type { OwnSession, PeerMemory } from '../../ports/session.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { SignGuard } from '../../ports/sign-guard.ts'
 import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
@@ -19,6 +20,7 @@ import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts
 import type { Signer } from '../../protocol/keys.ts'
 import { parseAoItem, parseProcessSpec } from '../../protocol/message.ts'
 import { type Origin, originOf } from '../../protocol/origin.ts'
+import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { Bells } from '../bell.ts'
 import { Announcer } from './announce.ts'
 import { assertAssignable, settlementDepthOf } from './assignable.ts'
@@ -39,6 +41,9 @@ export interface SchedulerUnitDeps {
   readonly gossip: Gossip
   readonly clock: Clock
   readonly telemetry: Telemetry
+  /** Which start this is, and whom to ask whether it is the newest and only one of its key. */
+  readonly session?: OwnSession | undefined
+  readonly peers?: PeerMemory | undefined
 }
 
 export interface SchedulerUnitOptions {
@@ -224,6 +229,11 @@ export class SchedulerUnit implements Scheduler, Component {
   /** To be told of the Assignments that gossip brings: another node with this key would be among them. */
   onAssignment(assignment: Assignment): void {
     this.#twins.onAssignment(assignment)
+  }
+
+  /** To be told of each unit record that is seen: another session of this key would be among them. */
+  onRecord(record: UnitRecord): void {
+    this.#twins.onRecord(record)
   }
 
   async #admit(message: DataItem): Promise<{ process: ProcessId; origin: Origin | undefined }> {

@@ -11,9 +11,10 @@ import type { Signer } from '../../protocol/keys.ts'
 import type { Origin } from '../../protocol/origin.ts'
 import { failureFacts } from '../failure.ts'
 import { type BatchLimits, FairQueue, type QueueLimits } from './fair-queue.ts'
+import { Flight } from './flight.ts'
 import { type Planned, planBatch, type Request } from './plan.ts'
 import { stopping, writeFailed } from './refusals.ts'
-import { type WriteHow, writePromised } from './write-promised.ts'
+import { signPromised, type WriteHow, writePromised } from './write-promised.ts'
 
 export interface SequencerDeps {
   readonly signer: Signer
@@ -55,6 +56,10 @@ export class Sequencer {
   #batch: Promise<void> = Promise.resolve()
   #draining: Promise<void> | undefined
   #stopping = false
+  /** The batch that is being written. */
+  #flight: Flight | undefined
+  /** Told when so many wait. */
+  #grown: { readonly atSize: number; readonly resolve: () => void } | undefined
 
   constructor(deps: SequencerDeps, options: SequencerOptions) {
     this.#deps = deps
@@ -99,12 +104,14 @@ export class Sequencer {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...entry, origin, exclude, resolve, reject })
       this.#draining ??= this.#drain()
+      if (this.#grown !== undefined && this.#queue.size >= this.#grown.atSize) this.#grown.resolve()
     })
   }
 
   /** Resolves when the batch that is under way is written. @throws AoError `LOG_WRITE_FAILED` if this Process is stuck. */
   async settled(process: ProcessId): Promise<void> {
     await this.#batch
+    if (this.#flight !== undefined) await this.#land(this.#flight)
     if (this.#unwritten.some(({ plan }) => plan.process === process)) throw writeFailed()
   }
 
@@ -116,9 +123,14 @@ export class Sequencer {
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.size > 0) {
-      this.#batch = this.#orderAll(this.#queue.take(this.#options))
-      await this.#batch
+    for (;;) {
+      while (this.#queue.size > 0) {
+        await this.#enoughBehind()
+        this.#batch = this.#orderAll(this.#queue.take(this.#options))
+        await this.#batch
+      }
+      if (this.#flight === undefined) break
+      await this.#land(this.#flight)
     }
     this.#draining = undefined // same tick as the emptiness check, so no message is left waiting
   }
@@ -133,18 +145,60 @@ export class Sequencer {
     }
   }
 
+  /** While a batch is written the next is prepared, unless it would be much smaller: then it waits for the disk, and grows. */
+  async #enoughBehind(): Promise<void> {
+    const flight = this.#flight
+    if (flight === undefined) return
+    if (this.#queue.size * 2 < flight.count) {
+      const grown = new Promise<void>(resolve => {
+        this.#grown = { atSize: flight.count / 2, resolve }
+      })
+      await Promise.race([flight.landed, grown])
+      this.#grown = undefined
+    }
+    if (flight.failed) await this.#land(flight)
+  }
+
   async #order(batch: readonly Request[]): Promise<void> {
     if (batch.length === 0) return
     const { log, guard, clock, block, signer } = this.#deps
-    const planned = await planBatch(batch, { log, guard, now: () => clock.now(), block: block() })
+    const ahead = this.#flight
+    const planned = await planBatch(batch, { log, guard, now: () => clock.now(), block: block(), ahead })
     if (planned.length === 0) return
     failpoint('su-planned')
     this.#batches.observe(planned.length)
     const promises = planned.map(({ promise }) => promise)
     // A signature that leaves this program only in its row needs no promise ahead: see writePromised.
-    const sealed = signer.signNow !== undefined
-    if (!sealed) await this.#promise(promises)
-    await this.#write(promises, planned, { guarded: !sealed, lookedUp: true })
+    if (signer.signNow !== undefined) return this.#fly(promises, planned, ahead)
+    await this.#promise(promises)
+    await this.#write(promises, planned, { guarded: true, lookedUp: true })
+  }
+
+  /** Signs now; writes when the batch ahead is on disk; answers when this one is. */
+  async #fly(promises: readonly SignPromise[], planned: readonly Planned[], ahead: Flight | undefined): Promise<void> {
+    const { signed, failure } = await signPromised(promises, { ...this.#deps, tailOf: ahead?.tailOf })
+    if (ahead !== undefined) await this.#land(ahead)
+    ahead?.assertNotFailed() // nothing of this batch was seen by anybody, so its places are free again
+    if (failure !== undefined) throw failure
+    failpoint('su-batch-signed')
+    const flight = new Flight(this.#deps.log, planned, signed)
+    this.#flight = flight
+    void flight.landed.then(() => this.#land(flight))
+  }
+
+  /** Waits for the disk, then answers. Once for each. */
+  async #land(flight: Flight): Promise<void> {
+    await flight.landed
+    if (this.#flight !== flight) return
+    this.#flight = undefined
+    if (flight.failed) {
+      this.#unwritten = [...this.#unwritten, ...flight.promises]
+      this.#deps.telemetry.log.error('log write failed', { entries: flight.count, ...failureFacts(flight.cause) })
+    }
+    failpoint('su-appended')
+    flight.answerAll()
+    failpoint('su-answered')
+    if (!flight.failed) this.#deps.onDurable(flight.rows)
   }
 
   async #promise(promises: readonly SignPromise[]): Promise<void> {

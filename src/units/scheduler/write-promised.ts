@@ -34,25 +34,10 @@ export interface WriteOutcome {
  * nobody's. src/README.md says more, and test/unit/units/sign-guard-model.test.ts tries every crash of small histories.
  */
 export async function writePromised(promises: readonly SignPromise[], deps: WriteDeps): Promise<WriteOutcome> {
-  const byProcess = new Map<ProcessId, SignPromise[]>()
-  for (const promise of promises) {
-    const own = byProcess.get(promise.plan.process)
-    if (own === undefined) byProcess.set(promise.plan.process, [promise])
-    else own.push(promise)
-  }
-  const written = new Map<SignPromise, Assignment>()
-  const signed = new Map<SignPromise, LogEntry>()
-  const { guarded, lookedUp } = deps
-  let failure: unknown
-  await Promise.all(
-    [...byProcess].map(([process, own]) =>
-      signProcess(process, own, { ...deps, written, signed }).catch((error: unknown) => {
-        failure ??= error // the others of the batch go on
-      }),
-    ),
-  )
+  const { signed, written, failure } = await signPromised(promises, deps)
   if (signed.size === 0) return { written, failure }
   failpoint('su-batch-signed')
+  const { guarded, lookedUp } = deps
   try {
     await deps.log.append([...signed.values()], { guarded, lookedUp })
   } catch (cause) {
@@ -63,6 +48,38 @@ export async function writePromised(promises: readonly SignPromise[], deps: Writ
   return { written, failure }
 }
 
+export interface SignDeps extends Pick<WriteDeps, 'log' | 'signer'> {
+  /** The newest Assignment of a Process, also if it is still on its way to the disk; without it, the log's. */
+  readonly tailOf?: ((process: ProcessId) => Assignment | undefined) | undefined
+}
+export interface Signed {
+  /** What stands in the log already. */
+  readonly written: Map<SignPromise, Assignment>
+  readonly signed: ReadonlyMap<SignPromise, LogEntry>
+  readonly failure: unknown
+}
+
+/** The first half of `writePromised`: nothing is written yet. */
+export async function signPromised(promises: readonly SignPromise[], deps: SignDeps): Promise<Signed> {
+  const byProcess = new Map<ProcessId, SignPromise[]>()
+  for (const promise of promises) {
+    const own = byProcess.get(promise.plan.process)
+    if (own === undefined) byProcess.set(promise.plan.process, [promise])
+    else own.push(promise)
+  }
+  const written = new Map<SignPromise, Assignment>()
+  const signed = new Map<SignPromise, LogEntry>()
+  let failure: unknown
+  await Promise.all(
+    [...byProcess].map(([process, own]) =>
+      signProcess(process, own, { ...deps, written, signed }).catch((error: unknown) => {
+        failure ??= error // the others of the batch go on
+      }),
+    ),
+  )
+  return { written, signed, failure }
+}
+
 // In sequence: each link needs the Assignment before. After a failure nothing more of this Process is signed.
 async function signProcess(
   process: ProcessId,
@@ -70,11 +87,12 @@ async function signProcess(
   {
     log,
     signer,
+    tailOf,
     written,
     signed,
-  }: WriteDeps & { readonly written: Map<SignPromise, Assignment>; readonly signed: Map<SignPromise, LogEntry> },
+  }: SignDeps & { readonly written: Map<SignPromise, Assignment>; readonly signed: Map<SignPromise, LogEntry> },
 ): Promise<void> {
-  const tail = await log.tail(process)
+  const tail = tailOf?.(process) ?? (await log.tail(process))
   failpoint('su-tail-known')
   let previous = tail
   for (const promise of promises) {

@@ -40,6 +40,8 @@ export class Watcher implements Component {
   readonly #deps: WatcherDeps
   readonly #options: WatcherOptions
   readonly #assignments: LRUCache<string, Assignment>
+  /** By scheduler and Process: what a scheduler whose data is an old copy is reminded of. */
+  readonly #newest: LRUCache<string, Assignment>
   readonly #attestations: LRUCache<string, Attestation>
   /** The first Attestation of each nonce, whoever signed it. */
   readonly #firsts: LRUCache<string, Attestation>
@@ -53,6 +55,7 @@ export class Watcher implements Component {
     this.#options = options
     const max = options.maxRemembered
     this.#assignments = new LRUCache({ max })
+    this.#newest = new LRUCache({ max })
     this.#attestations = new LRUCache({ max })
     this.#firsts = new LRUCache({ max })
     this.#accused = new LRUCache({ max: options.maxEvidence })
@@ -80,6 +83,16 @@ export class Watcher implements Component {
     return this.#evidence
   }
 
+  /** The newest Assignment seen of each Process that this scheduler orders, the latest first. */
+  recall(scheduler: Address, limit: number): readonly Assignment[] {
+    const found: Assignment[] = []
+    for (const assignment of this.#newest.values()) {
+      if (found.length >= limit) break
+      if (assignment.scheduler === scheduler) found.push(assignment)
+    }
+    return found
+  }
+
   /** An invalid statement is its sender's fault; one by a unit that is not known here may be good elsewhere. */
   async #judge(bytes: Uint8Array, take: (item: DataItem) => Verdict): Promise<Verdict> {
     let verdict: Verdict
@@ -105,6 +118,8 @@ export class Watcher implements Component {
     if (fault !== undefined) return this.#accuse(key, fault)
     if (before !== undefined) return 'ignore' // the same order in other words proves nothing, and is nothing new
     this.#assignments.set(key, assignment)
+    const own = `${scheduler} ${process}`
+    if ((this.#newest.get(own)?.nonce ?? -1) < nonce) this.#newest.set(own, assignment)
     this.#deps.onAssignment?.(assignment)
     return 'accept'
   }

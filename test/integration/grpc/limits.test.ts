@@ -244,7 +244,7 @@ describe('gRPC: limits and ends', () => {
     const client = rawClient(node)
     const { path, requestSerialize, responseDeserialize } = SchedulerService.scheduleStream
     const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata())
-    for (let tag = 0; tag < 60; tag++) call.write({ tag, item: spawn.raw })
+    for (let tag = 0; tag < 60; tag++) call.write({ tag, item: spawn.raw, more: [], takesMore: false })
     call.end()
     await until(() => working === 5, 'five messages are in')
     await settled(() => working)

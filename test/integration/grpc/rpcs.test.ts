@@ -121,7 +121,7 @@ describe('gRPC: every call between two nodes', () => {
     const { path, requestSerialize, responseDeserialize } = SchedulerService.scheduleStream
     const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata())
     const items = await Promise.all(Array.from({ length: 300 }, (_, i) => messageItem(user, process, `stream ${i}`)))
-    for (const [tag, item] of items.entries()) call.write({ tag, item: item.raw })
+    for (const [tag, item] of items.entries()) call.write(ScheduleStreamRequest.fromPartial({ tag, item: item.raw }))
     call.write(ScheduleStreamRequest.fromPartial({ tag: 999, item: Buffer.from('garbage') }))
     call.end()
     const outcomes = new Map<number, ScheduleStreamResponse['outcome']>()
@@ -135,6 +135,37 @@ describe('gRPC: every call between two nodes', () => {
     const bad = outcomes.get(999)
     assert.ok(bad?.$case === 'error')
     assert.equal(fromDetailBytes(bad.value)?.code, 'INVALID_DATA_ITEM')
+  })
+
+  it('takes many in one message and answers so, but only to who says that it sees them', async () => {
+    const client = new Client(`127.0.0.1:${node.server.port}`, pinnedCredentials(node.certificate.der), {
+      'grpc.ssl_target_name_override': 'aonet',
+    })
+    const { path, requestSerialize, responseDeserialize } = SchedulerService.scheduleStream
+    // Refused before they are checked, so all answers are ready in one turn.
+    const [first, ...more] = Array.from({ length: 40 }, (_, tag) =>
+      ScheduleStreamRequest.fromPartial({ tag, item: Buffer.from(`garbage ${tag}`) }),
+    )
+    assert.ok(first)
+    for (const takesMore of [true, false]) {
+      const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata())
+      call.write({ ...first, more, takesMore })
+      call.end()
+      const answers: ScheduleStreamResponse[] = []
+      let received = 0
+      for await (const answer of call as AsyncIterable<ScheduleStreamResponse>) {
+        received++
+        assert.equal(answer.takesMore, true)
+        answers.push(answer, ...answer.more)
+      }
+      assert.equal(new Set(answers.map(({ tag }) => tag)).size, 40)
+      for (const { outcome } of answers) {
+        assert.ok(outcome?.$case === 'error')
+        assert.equal(fromDetailBytes(outcome.value)?.code, 'INVALID_DATA_ITEM')
+      }
+      assert.equal(received, takesMore ? 1 : 40)
+    }
+    client.close()
   })
 
   it('brings a unit’s error back as itself, from calls and from streams', async () => {

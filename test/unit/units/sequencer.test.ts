@@ -17,8 +17,11 @@ class FailingLog extends MemoryAssignmentLog {
   failing: 'no' | 'before' | 'after' = 'no'
   batches: number[] = []
   onAppend: () => void = () => undefined
+  /** What a write waits for before it is done. */
+  disk: Promise<void> = Promise.resolve()
 
   override async append(batch: readonly LogEntry[]): Promise<void> {
+    await this.disk
     if (this.failing === 'before') throw refused()
     await super.append(batch)
     this.batches.push(batch.length)
@@ -128,6 +131,39 @@ describe('units/scheduler/sequencer', () => {
     assert.equal(first?.message, copies[0]?.id)
     assert.equal((await log.tail(process))?.nonce, 2)
   })
+
+  for (const outcome of ['done', 'refused'] as const) {
+    it(`answers what comes again while its batch is being written as the first that brought it: ${outcome}`, async () => {
+      const sequencer = aSequencer()
+      const process = await aHosted(sequencer)
+      let free: () => void = () => undefined
+      log.disk = new Promise(resolve => {
+        free = resolve
+      })
+      const item = await aMessage(process)
+      const copies = await Promise.all(['mu 1', 'mu 2'].map(name => aMessage(process, { signer: testSigner(name) })))
+      const origin = `${process} 7 0` as Origin
+      const [first, part] = [item, copies[0] ?? item]
+      const before = [sequencer.append(process, first), sequencer.append(process, part, { origin })]
+      for (let i = 0; i < 50; i++) await Promise.resolve() // the first two are on their way to the disk
+      const behind = [
+        ...[sequencer.append(process, first), sequencer.append(process, copies[1] ?? item, { origin })],
+        sequencer.append(process, await aMessage(process, { data: 'new' })),
+      ]
+      for (let i = 0; i < 200; i++) await Promise.resolve() // the others are prepared behind them
+      log.failing = outcome === 'refused' ? 'before' : 'no'
+      free()
+      const ends = await Promise.allSettled([...before, ...behind])
+      if (outcome === 'refused') {
+        assert.ok(ends.every(end => end.status === 'rejected' && end.reason.code === 'LOG_WRITE_FAILED'))
+        assert.equal((await log.tail(process))?.nonce, 0)
+        return
+      }
+      const nonces = ends.map(end => (end.status === 'fulfilled' ? end.value.nonce : undefined))
+      assert.deepEqual(nonces, [1, 2, 1, 2, 3])
+      assert.equal((await log.tail(process))?.nonce, 3)
+    })
+  }
 
   it('writes a refused batch again, as it was, before anything else of its Process', async () => {
     const sequencer = aSequencer()

@@ -41,6 +41,23 @@ export interface ListUnitsResponse {
   records: Uint8Array[];
 }
 
+export interface RecallUnitRequest {
+  address: string;
+  /** The newest unit record of the asker, if it is that unit: another node with its key learns of it so. */
+  record: Uint8Array;
+}
+
+export interface RecallUnitResponse {
+  /** Signed ANS-104 bytes of the newest unit record it holds. */
+  record?:
+    | Uint8Array
+    | undefined;
+  /** Signed ANS-104 bytes of the newest Assignment it saw of each Process that the unit orders, the latest first. */
+  assignments: Uint8Array[];
+  /** If the node that answers is this unit: which start of it, as in the record's Session tag. */
+  session: string;
+}
+
 export interface TraceRequest {
   process: string;
   at: { $case: "message"; value: string } | { $case: "nonce"; value: number } | undefined;
@@ -357,6 +374,194 @@ export const ListUnitsResponse: MessageFns<ListUnitsResponse> = {
   },
 };
 
+function createBaseRecallUnitRequest(): RecallUnitRequest {
+  return { address: "", record: new Uint8Array(0) };
+}
+
+export const RecallUnitRequest: MessageFns<RecallUnitRequest> = {
+  encode(message: RecallUnitRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.record.length !== 0) {
+      writer.uint32(18).bytes(message.record);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecallUnitRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecallUnitRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.record = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RecallUnitRequest {
+    return {
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      record: isSet(object.record) ? bytesFromBase64(object.record) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: RecallUnitRequest): unknown {
+    const obj: any = {};
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.record.length !== 0) {
+      obj.record = base64FromBytes(message.record);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RecallUnitRequest>): RecallUnitRequest {
+    return RecallUnitRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RecallUnitRequest>): RecallUnitRequest {
+    const message = createBaseRecallUnitRequest();
+    message.address = object.address ?? "";
+    message.record = object.record ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseRecallUnitResponse(): RecallUnitResponse {
+  return { record: undefined, assignments: [], session: "" };
+}
+
+export const RecallUnitResponse: MessageFns<RecallUnitResponse> = {
+  encode(message: RecallUnitResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.record !== undefined) {
+      writer.uint32(10).bytes(message.record);
+    }
+    for (const v of message.assignments) {
+      writer.uint32(18).bytes(v!);
+    }
+    if (message.session !== "") {
+      writer.uint32(26).string(message.session);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecallUnitResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecallUnitResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.record = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.assignments.push(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RecallUnitResponse {
+    return {
+      record: isSet(object.record) ? bytesFromBase64(object.record) : undefined,
+      assignments: globalThis.Array.isArray(object?.assignments)
+        ? object.assignments.map((e: any) => bytesFromBase64(e))
+        : [],
+      session: isSet(object.session) ? globalThis.String(object.session) : "",
+    };
+  },
+
+  toJSON(message: RecallUnitResponse): unknown {
+    const obj: any = {};
+    if (message.record !== undefined) {
+      obj.record = base64FromBytes(message.record);
+    }
+    if (message.assignments?.length) {
+      obj.assignments = message.assignments.map((e) => base64FromBytes(e));
+    }
+    if (message.session !== "") {
+      obj.session = message.session;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RecallUnitResponse>): RecallUnitResponse {
+    return RecallUnitResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RecallUnitResponse>): RecallUnitResponse {
+    const message = createBaseRecallUnitResponse();
+    message.record = object.record ?? undefined;
+    message.assignments = object.assignments?.map((e) => e) || [];
+    message.session = object.session ?? "";
+    return message;
+  },
+};
+
 function createBaseTraceRequest(): TraceRequest {
   return { process: "", at: undefined };
 }
@@ -573,6 +778,16 @@ export const NodeService = {
     responseSerialize: (value: TraceResponse): Buffer => Buffer.from(TraceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TraceResponse => TraceResponse.decode(value),
   },
+  /** What this node remembers of a unit: a unit whose data is an old copy learns of it before it signs. */
+  recallUnit: {
+    path: "/ao.v1.Node/RecallUnit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RecallUnitRequest): Buffer => Buffer.from(RecallUnitRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RecallUnitRequest => RecallUnitRequest.decode(value),
+    responseSerialize: (value: RecallUnitResponse): Buffer => Buffer.from(RecallUnitResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RecallUnitResponse => RecallUnitResponse.decode(value),
+  },
 } as const;
 
 export interface NodeServer extends UntypedServiceImplementation {
@@ -581,6 +796,8 @@ export interface NodeServer extends UntypedServiceImplementation {
   listUnits: handleUnaryCall<ListUnitsRequest, ListUnitsResponse>;
   /** Where a message and all it set off are, put together from what the units of the network say. */
   trace: handleUnaryCall<TraceRequest, TraceResponse>;
+  /** What this node remembers of a unit: a unit whose data is an old copy learns of it before it signs. */
+  recallUnit: handleUnaryCall<RecallUnitRequest, RecallUnitResponse>;
 }
 
 export interface NodeClient extends Client {
@@ -630,6 +847,22 @@ export interface NodeClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TraceResponse) => void,
+  ): ClientUnaryCall;
+  /** What this node remembers of a unit: a unit whose data is an old copy learns of it before it signs. */
+  recallUnit(
+    request: RecallUnitRequest,
+    callback: (error: ServiceError | null, response: RecallUnitResponse) => void,
+  ): ClientUnaryCall;
+  recallUnit(
+    request: RecallUnitRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RecallUnitResponse) => void,
+  ): ClientUnaryCall;
+  recallUnit(
+    request: RecallUnitRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RecallUnitResponse) => void,
   ): ClientUnaryCall;
 }
 

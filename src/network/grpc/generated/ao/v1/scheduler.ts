@@ -36,13 +36,26 @@ export interface ScheduleResponse {
 export interface ScheduleStreamRequest {
   tag: number;
   item: Uint8Array;
+  /**
+   * Requests that were ready at the same time, each as if sent by itself and without `more` of its own. Only for who
+   * has said that it takes more: an older node would not see them.
+   */
+  more: ScheduleStreamRequest[];
+  /** The sender sees `more` in answers. */
+  takesMore: boolean;
 }
 
 export interface ScheduleStreamResponse {
   tag: number;
-  outcome: { $case: "assignment"; value: Uint8Array } | //
-  /** An ao.v1.ErrorDetail, encoded. */
-  { $case: "error"; value: Uint8Array } | undefined;
+  outcome:
+    | { $case: "assignment"; value: Uint8Array }
+    | //
+    /** An ao.v1.ErrorDetail, encoded. */
+    { $case: "error"; value: Uint8Array }
+    | undefined;
+  /** As in requests. */
+  more: ScheduleStreamResponse[];
+  takesMore: boolean;
 }
 
 export interface AssignRequest {
@@ -242,7 +255,7 @@ export const ScheduleResponse: MessageFns<ScheduleResponse> = {
 };
 
 function createBaseScheduleStreamRequest(): ScheduleStreamRequest {
-  return { tag: 0, item: new Uint8Array(0) };
+  return { tag: 0, item: new Uint8Array(0), more: [], takesMore: false };
 }
 
 export const ScheduleStreamRequest: MessageFns<ScheduleStreamRequest> = {
@@ -252,6 +265,12 @@ export const ScheduleStreamRequest: MessageFns<ScheduleStreamRequest> = {
     }
     if (message.item.length !== 0) {
       writer.uint32(18).bytes(message.item);
+    }
+    for (const v of message.more) {
+      ScheduleStreamRequest.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(32).bool(message.takesMore);
     }
     return writer;
   },
@@ -285,6 +304,22 @@ export const ScheduleStreamRequest: MessageFns<ScheduleStreamRequest> = {
             message.item = reader.bytes();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.more.push(ScheduleStreamRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -301,6 +336,14 @@ export const ScheduleStreamRequest: MessageFns<ScheduleStreamRequest> = {
     return {
       tag: isSet(object.tag) ? globalThis.Number(object.tag) : 0,
       item: isSet(object.item) ? bytesFromBase64(object.item) : new Uint8Array(0),
+      more: globalThis.Array.isArray(object?.more)
+        ? object.more.map((e: any) => ScheduleStreamRequest.fromJSON(e))
+        : [],
+      takesMore: isSet(object.takesMore)
+        ? globalThis.Boolean(object.takesMore)
+        : isSet(object.takes_more)
+        ? globalThis.Boolean(object.takes_more)
+        : false,
     };
   },
 
@@ -312,6 +355,12 @@ export const ScheduleStreamRequest: MessageFns<ScheduleStreamRequest> = {
     if (message.item.length !== 0) {
       obj.item = base64FromBytes(message.item);
     }
+    if (message.more?.length) {
+      obj.more = message.more.map((e) => ScheduleStreamRequest.toJSON(e));
+    }
+    if (message.takesMore !== false) {
+      obj.takesMore = message.takesMore;
+    }
     return obj;
   },
 
@@ -322,12 +371,14 @@ export const ScheduleStreamRequest: MessageFns<ScheduleStreamRequest> = {
     const message = createBaseScheduleStreamRequest();
     message.tag = object.tag ?? 0;
     message.item = object.item ?? new Uint8Array(0);
+    message.more = object.more?.map((e) => ScheduleStreamRequest.fromPartial(e)) || [];
+    message.takesMore = object.takesMore ?? false;
     return message;
   },
 };
 
 function createBaseScheduleStreamResponse(): ScheduleStreamResponse {
-  return { tag: 0, outcome: undefined };
+  return { tag: 0, outcome: undefined, more: [], takesMore: false };
 }
 
 export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
@@ -342,6 +393,12 @@ export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
       case "error":
         writer.uint32(26).bytes(message.outcome.value);
         break;
+    }
+    for (const v of message.more) {
+      ScheduleStreamResponse.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(40).bool(message.takesMore);
     }
     return writer;
   },
@@ -383,6 +440,22 @@ export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
             message.outcome = { $case: "error", value: reader.bytes() };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.more.push(ScheduleStreamResponse.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -403,6 +476,14 @@ export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
         : isSet(object.error)
         ? { $case: "error", value: bytesFromBase64(object.error) }
         : undefined,
+      more: globalThis.Array.isArray(object?.more)
+        ? object.more.map((e: any) => ScheduleStreamResponse.fromJSON(e))
+        : [],
+      takesMore: isSet(object.takesMore)
+        ? globalThis.Boolean(object.takesMore)
+        : isSet(object.takes_more)
+        ? globalThis.Boolean(object.takes_more)
+        : false,
     };
   },
 
@@ -415,6 +496,12 @@ export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
       obj.assignment = base64FromBytes(message.outcome.value);
     } else if (message.outcome?.$case === "error") {
       obj.error = base64FromBytes(message.outcome.value);
+    }
+    if (message.more?.length) {
+      obj.more = message.more.map((e) => ScheduleStreamResponse.toJSON(e));
+    }
+    if (message.takesMore !== false) {
+      obj.takesMore = message.takesMore;
     }
     return obj;
   },
@@ -439,6 +526,8 @@ export const ScheduleStreamResponse: MessageFns<ScheduleStreamResponse> = {
         break;
       }
     }
+    message.more = object.more?.map((e) => ScheduleStreamResponse.fromPartial(e)) || [];
+    message.takesMore = object.takesMore ?? false;
     return message;
   },
 };
