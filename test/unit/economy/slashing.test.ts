@@ -128,6 +128,18 @@ describe('economy/slashing', function () {
     assert.equal(slashedOf(economy, cheat), 1500n)
   })
 
+  it('reaches what left in the very block of the fault, when evidence comes at the last moment', () => {
+    const economy = new Economy()
+    for (const step of opening) economy.play(step)
+    const { shares } = poolOf(economy.state, 'SU', cheat)
+    economy.advance(2) // within a bucket, not at its beginning
+    economy.apply({ type: 'unstake', role: 'SU', operator: cheat, holder: 'alice', shares })
+    economy.advance(testEconomy.evidenceAgeBlocks - testEconomy.commitMinBlocks)
+    assert.equal(economy.play(accuse(0)), undefined)
+    economy.play(wait(10))
+    assert.equal(slashedOf(economy, cheat), 1500n)
+  })
+
   it('lets nobody escape: whoever was bonded at a fault loses for it, however they leave before evidence comes', () => {
     fc.assert(
       fc.property(fc.array(anyStep(false), { maxLength: 40 }), fc.integer({ min: 1, max: 45 }), (all, delay) => {
