@@ -76,9 +76,9 @@ export class LiveProcess {
     return { ...this.#base.copy(), applied: this.#applied, counters: rootProgressToJson(this.#roots) }
   }
 
-  /** Gas that a message may use where others wait: as much as makes a root due on its own. */
+  /** Gas that a message may use where others wait: half of what makes a root due, more than a spawn of aos takes. */
   get slice(): bigint {
-    return this.#module.rootRule.everyGas
+    return this.#module.rootRule.everyGas / 2n
   }
 
   /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */
