@@ -19,7 +19,7 @@ import {
   testEconomy,
 } from '../../support/economy.ts'
 
-const steps = (max: number): fc.Arbitrary<Step[]> => fc.array(anyStep(true), { maxLength: max })
+const steps = (max: number): fc.Arbitrary<Step[]> => fc.array(anyStep(true), { maxLength: max, size: 'max' })
 const played = (all: readonly Step[], economy = new Economy()): Economy => {
   for (const step of [...opening, ...all]) economy.play(step)
   return economy

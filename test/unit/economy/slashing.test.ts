@@ -142,29 +142,33 @@ describe('economy/slashing', function () {
 
   it('lets nobody escape: whoever was bonded at a fault loses for it, however they leave before evidence comes', () => {
     fc.assert(
-      fc.property(fc.array(anyStep(false), { maxLength: 40 }), fc.integer({ min: 1, max: 45 }), (all, delay) => {
-        const economy = new Economy()
-        for (const step of opening) economy.play(step)
-        const { state } = economy
-        const atFault = poolOf(state, 'SU', other).tokens
-        const end = economy.at.height + delay
-        for (const step of all) {
-          if (economy.at.height + step.blocks > end) break
-          economy.play(step)
-        }
-        economy.advance(end - economy.at.height)
-        economy.play(accuse(1))
-        economy.play(wait(10))
-        assert.ok(slashedOf(economy, other) >= atFault / 2n, `${slashedOf(economy, other)} of ${atFault}`)
-        assert.ok(state.holds.get(`SU ${other}`)?.tombstoned)
-      }),
+      fc.property(
+        fc.array(anyStep(false), { maxLength: 40, size: 'max' }),
+        fc.integer({ min: 1, max: 45 }),
+        (all, delay) => {
+          const economy = new Economy()
+          for (const step of opening) economy.play(step)
+          const { state } = economy
+          const atFault = poolOf(state, 'SU', other).tokens
+          const end = economy.at.height + delay
+          for (const step of all) {
+            if (economy.at.height + step.blocks > end) break
+            economy.play(step)
+          }
+          economy.advance(end - economy.at.height)
+          economy.play(accuse(1))
+          economy.play(wait(10))
+          assert.ok(slashedOf(economy, other) >= atFault / 2n, `${slashedOf(economy, other)} of ${atFault}`)
+          assert.ok(state.holds.get(`SU ${other}`)?.tombstoned)
+        },
+      ),
       propertyRuns(60),
     )
   })
 
   it('never slashes or jails an operator that answers in time and signs no contradiction, whatever the others do', () => {
     fc.assert(
-      fc.property(fc.array(anyStep(true), { maxLength: 80 }), all => {
+      fc.property(fc.array(anyStep(true), { maxLength: 80, size: 'max' }), all => {
         const economy = new Economy()
         for (const step of opening) economy.play(step)
         for (const step of all) {
