@@ -79,8 +79,8 @@ describe('the requests of the aos command line', function () {
         30_000,
       )
 
-      const [found] = await findByName(name)
-      assert.equal(found?.id, process)
+      // Found once the spawn is settled.
+      await eventually('the Process by its name', async () => (await findByName(name))[0]?.id === process, 30_000)
       assert.equal(await user.evaluate(process, 'return 6 * 7'), '42')
     })
   }
