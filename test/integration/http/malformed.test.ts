@@ -95,7 +95,7 @@ const wellFormed = (process: string, message: DataItem): readonly Request[] => {
         headers: ['Content-Type: application/json'],
         body: dry,
       },
-      { ...blank, method: 'DELETE', path: `/mu/monitor/${process}` },
+      { ...blank, method: 'DELETE', path: `/mu/monitor/${process}`, body: item },
     )
 }
 
