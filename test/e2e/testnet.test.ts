@@ -79,13 +79,14 @@ describe('a newcomer', function () {
     const line = printed.split('\n').findLast(text => /npx aonet init .* && npx aonet start /.test(text))
     assert.ok(line, printed.slice(-2_000))
     const [init = [], start = []] = line.split(' && ').map(part => part.trim().split(' ').slice(2))
+    rmSync(join(cwd, 'my-node'), { recursive: true, force: true })
     const made = await runCli([...init, '--json'], { cwd })
     assert.equal(made.code, 0, made.error)
     const { address } = JSON.parse(made.out) as { address: string }
     const child = spawn(process.execPath, [cliPath, ...start], { cwd, stdio: 'ignore' })
     try {
       const peers = async (): Promise<readonly { address: string; state: string; roles: string[] }[]> =>
-        JSON.parse((await runCli(['peers', '--data-dir', 'su-1', '--json'], { cwd })).out)
+        JSON.parse((await runCli(['peers', '--data-dir', 'su-1', '--json'], { cwd })).out || '[]')
       const found = async () => (await peers()).find(peer => peer.address === address)
       const seen = await eventually('the testnet knows it', () => found(), 60_000)
       assert.deepEqual(seen.roles, ['CU'])

@@ -19,11 +19,11 @@ describe('gossip along a line of three nodes', function () {
     if (found === undefined) throw new Error(`no node ${name}`)
     return found
   }
-  const publish = (name: string, text: string): Promise<void> => node(name).gossip.publish('messages', utf8(text))
+  const publish = (name: string, text: string): Promise<void> => node(name).gossip.publish('attestations', utf8(text))
   const heardBy = (who: string): readonly string[] => heard.filter(entry => entry.who === who).map(({ text }) => text)
   /** Sends bytes past our own publish, as a node with other software could. */
   const inject = (name: string, data: Uint8Array): Promise<unknown> =>
-    node(name).host.pubsub.publish(topicName(network, 'messages'), data)
+    node(name).host.pubsub.publish(topicName(network, 'attestations'), data)
 
   beforeEach(async () => {
     nodes = []
@@ -34,16 +34,16 @@ describe('gossip along a line of three nodes', function () {
     heard = []
     judge = () => 'accept'
     for (const { name, gossip } of nodes) {
-      gossip.subscribe('messages', async bytes => {
+      gossip.subscribe('attestations', async bytes => {
         heard.push({ who: name, text: Buffer.from(bytes).toString().slice(0, 40) })
         return judge(name, bytes)
       })
     }
     await eventually('the line stands', () =>
-      [1, 2, 1].every((count, i) => nodes[i]?.gossip.subscribers('messages').length === count),
+      [1, 2, 1].every((count, i) => nodes[i]?.gossip.subscribers('attestations').length === count),
     )
     // b forwards only within its mesh.
-    const mesh = (): number => node('b').host.pubsub.getMeshPeers(topicName(network, 'messages')).length
+    const mesh = (): number => node('b').host.pubsub.getMeshPeers(topicName(network, 'attestations')).length
     await eventually('b has both in its mesh', () => mesh() === 2)
   })
   afterEach(() => stopAll(nodes))
@@ -116,7 +116,7 @@ describe('gossip along a line of three nodes', function () {
     )
     const { pubsub } = node('a').host
     const meets = (): boolean =>
-      pubsub.streamsOutbound.has(node('b').host.peerId) && node('a').gossip.subscribers('messages').length === 1
+      pubsub.streamsOutbound.has(node('b').host.peerId) && node('a').gossip.subscribers('attestations').length === 1
     await eventually('they meet again', meets, 15_000)
     await publish('a', 'after')
     await eventually('gossip flows', () => heardBy('b').includes('after'), 10_000)
