@@ -15,7 +15,7 @@ interface InitOptions extends OutputOptions, PassphraseOptions {
 }
 
 /** What is asked for, or given by a flag of the same name; the rest is for an editor. */
-const asked = ['network', 'roles', 'bootstrap', 'arweaveUrl', 'arweaveWallet'] as const
+const asked = ['network', 'origin', 'roles', 'bootstrap', 'arweaveUrl', 'arweaveWallet'] as const
 
 export function initCommand(): Command {
   const command = new Command('init')

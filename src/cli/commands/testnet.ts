@@ -87,7 +87,7 @@ async function up(options: UpOptions): Promise<void> {
   }
 }
 
-function hint({ arweave, nodes }: TestnetState, directory: string): string {
+function hint({ arweave, nodes, origin }: TestnetState, directory: string): string {
   const [entry] = nodes.filter(({ roles }) => roles.includes('MU'))
   const http = entry === undefined ? '' : nodeUrl(entry)
   return [
@@ -95,16 +95,18 @@ function hint({ arweave, nodes }: TestnetState, directory: string): string {
     `The network is up; its data is in ${directory}. Ctrl-C stops it.`,
     'In another terminal: npx aonet testnet status · npx aonet spawn · npx aonet --help',
     'A node of your own joins with (--roles MU for another role):',
-    joinLine({ arweave, nodes }),
+    joinLine({ arweave, nodes, origin }),
     `For aoconnect and aos: MU_URL=${http}/mu CU_URL=${http}/cu GATEWAY_URL=${arweave.url}`,
   ].join('\n')
 }
 
 /** One line that makes a node of a newcomer and starts it. */
-function joinLine({ arweave, nodes }: Pick<TestnetState, 'arweave' | 'nodes'>): string {
+function joinLine({ arweave, nodes, origin }: Pick<TestnetState, 'arweave' | 'nodes' | 'origin'>): string {
   const bootstrap = `/ip4/127.0.0.1/tcp/${nodes[0]?.ports.p2p}`
+  // Part of the network's parameters: without it the node would be of another network.
+  const token = origin === undefined ? '' : ` --origin ${origin.process}`
   const init = `npx aonet init --yes --insecure-plaintext-key --data-dir my-node --roles CU`
-  return `  ${init} --bootstrap ${bootstrap} --arweave-url ${arweave.url} && npx aonet start --config my-node/config.yaml`
+  return `  ${init} --bootstrap ${bootstrap} --arweave-url ${arweave.url}${token} && npx aonet start --config my-node/config.yaml`
 }
 
 async function detach(options: UpOptions): Promise<void> {
