@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
-import type { RouteDoc } from './openapi.ts'
-import { itemSchema } from './openapi.ts'
+import { itemSchema, type RouteDoc } from './openapi.ts'
 import { bodyOf } from './request.ts'
 import type { Routes } from './server.ts'
 

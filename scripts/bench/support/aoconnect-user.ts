@@ -1,5 +1,5 @@
 import { generateKey } from '../../../src/protocol/keys.ts'
-import { action } from './crank-bench.ts'
+import { action, anchor } from './crank-bench.ts'
 
 /** What we use of aoconnect 0.0.98. */
 interface Aoconnect {
@@ -69,8 +69,7 @@ export class AoconnectUser {
   }
 
   #increment(): object {
-    const anchor = Math.random().toString(36).padEnd(32, '0').slice(0, 32)
-    return { process: this.#process, signer: this.#signer, tags: [action('Inc')], data: ' ', anchor }
+    return { process: this.#process, signer: this.#signer, tags: [action('Inc')], data: ' ', anchor: anchor() }
   }
 
   async #result(message: string): Promise<unknown> {
