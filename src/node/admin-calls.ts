@@ -4,6 +4,7 @@ import type { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import type { Libp2pHost } from '../network/libp2p/host.ts'
 import type { AdminCalls } from './admin.ts'
+import type { NodeStatus } from './status.ts'
 import { isLogLevel, type NodeTelemetry } from './telemetry.ts'
 
 export interface AdminDeps {
@@ -11,7 +12,7 @@ export interface AdminDeps {
   readonly gossip: Libp2pGossip
   readonly directory: Libp2pDirectory
   readonly telemetry: NodeTelemetry
-  status(): Promise<{ readonly [key: string]: Json }>
+  status(): Promise<NodeStatus>
 }
 
 /** What `aonet peers`, `aonet status --watch` and `aonet logs level` ask a node. */

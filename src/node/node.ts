@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { AbortOptions } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Component } from '../lib/component.ts'
-import type { Json } from '../lib/json.ts'
 import { loadOrCreateCertificate } from '../network/grpc/certificate.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
 import { checkMark, markOf } from '../storage/directory-mark.ts'
@@ -14,6 +13,7 @@ import { openCheckpointDir } from './checkpoint-dir.ts'
 import { loadNodeKeys } from './identity.ts'
 import { availableMemory, memoryBudget, memoryWarning } from './memory-budget.ts'
 import type { NodeOptions } from './settings.ts'
+import type { NodeStatus } from './status.ts'
 import { createTelemetry } from './telemetry.ts'
 import { type WiredNode, wireNode } from './wire.ts'
 import { workersOf } from './wire-units.ts'
@@ -29,7 +29,7 @@ export interface AoNode extends Component {
   /** The node's own signed record. @throws AoError `NOT_READY` before the start. */
   record(): UnitRecord
   /** What `/status` answers. */
-  status(): Promise<{ readonly [key: string]: Json }>
+  status(): Promise<NodeStatus>
   /** `http://host:port`. */
   readonly httpUrl: string
 }
@@ -104,7 +104,7 @@ class NodeProcess implements AoNode {
     return this.#started().record()
   }
 
-  status(): Promise<{ readonly [key: string]: Json }> {
+  status(): Promise<NodeStatus> {
     return this.#started().status()
   }
 

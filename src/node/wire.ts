@@ -1,29 +1,16 @@
 import { GatewayClient } from '../arweave/gateway-client.ts'
-import { cuRoutes } from '../http/cu-routes.ts'
-import { grpcWebRoutes } from '../http/grpc-web-routes.ts'
-import { hyperbeamRoutes } from '../http/hyperbeam-routes.ts'
-import { liveRoutes } from '../http/live-routes.ts'
-import { muRoutes } from '../http/mu-routes.ts'
-import { opsRoutes } from '../http/ops-routes.ts'
-import { recent } from '../http/recent.ts'
-import { HttpServer } from '../http/server.ts'
-import { suRoutes } from '../http/su-routes.ts'
+import type { HttpServer } from '../http/server.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Component, ComponentList } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
-import type { Json } from '../lib/json.ts'
 import type { Certificate } from '../network/grpc/certificate.ts'
 import { GrpcUnits } from '../network/grpc/clients.ts'
-import { maxRecalled } from '../network/grpc/recall.ts'
-import { GrpcServer } from '../network/grpc/server.ts'
+import type { GrpcServer } from '../network/grpc/server.ts'
 import { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
-import { verifyRecord } from '../network/libp2p/record-rules.ts'
-import type { PeerDirectory } from '../ports/peers.ts'
 import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
-import type { Address } from '../protocol/ids.ts'
 import { paramsHash } from '../protocol/params.ts'
 import { maxWarm, type UnitRecord, warmPrefixLength } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
@@ -55,8 +42,10 @@ import type { NodeKeys } from './identity.ts'
 import { LoadMeter } from './load.ts'
 import { peerMemory } from './peer-memory.ts'
 import type { NodeOptions } from './settings.ts'
+import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
-import { callerLimits, libp2pHost } from './wire-network.ts'
+import { grpcDoor, httpDoor } from './wire-doors.ts'
+import { libp2pHost } from './wire-network.ts'
 import {
   computeUnit,
   economyFollower,
@@ -87,7 +76,7 @@ export interface WiredNode {
   readonly telemetry: NodeTelemetry
   readonly http: HttpServer
   record(): UnitRecord
-  status(): Promise<{ readonly [key: string]: Json }>
+  status(): Promise<NodeStatus>
   /** From now on `/ready` answers yes. */
   ready(): void
 }
@@ -204,88 +193,29 @@ export function wireNode(input: WireInput): WiredNode {
     if (own === undefined) throw new AoError('NOT_READY', 'the node has not described itself yet')
     return own
   }
-  const status = async (): Promise<{ readonly [key: string]: Json }> => ({
-    address,
-    roles: options.roles,
-    version,
-    network: params.network,
-    pid: process.pid,
-    ready: isReady,
-    peer: host.peerId,
-    multiaddrs: host.multiaddrs,
-    grpc: `${options.grpcHost}:${grpc.port}`,
-    http: httpUrl(),
-    arweave: options.arweaveUrl,
-    peers: host.peers.size,
-    units: directory.all().length,
-    gossip: peers.selfTest.health,
-    ...(scheduler === undefined ? {} : { scheduler: { assignments: await assignments.size() } }),
-    ...(settler === undefined ? {} : { settler: { ...(await settler.status()) } as unknown as Json }),
-    ...(compute === undefined ? {} : { compute: { ...compute.status() } }),
-    ...(messenger === undefined ? {} : { messenger: await messenger.status() }),
-    evidence: watcher.evidence().length,
-    ...(economy === undefined ? {} : { economy: economy.status() }),
-  })
-  const grpc: GrpcServer = new GrpcServer(
-    {
-      ...telemetry,
-      units,
-      callers: {
-        identify: der => peers.byCertificate(der),
-        isRefused: ({ peer }) => host.isRefused(peer),
-        onExcess: ({ peer }) => host.ledger.blame(peer, 'grpc-rate'),
-      },
-      node: {
-        record: () => record().raw,
-        records: () => directory.all().map(({ raw }) => raw),
-        take: async bytes => {
-          scheduler?.onRecord(await verifyRecord(bytes, network))
-          await peers.take(bytes)
-        },
-        recall: of => ({
-          record: directory.get(of)?.raw,
-          assignments: watcher.recall(of, maxRecalled).map(({ raw }) => raw),
-          session: of === address ? session.current : undefined,
-        }),
-        version,
-        network: params.network,
-        arweave: options.arweaveUrl,
-        status: async () => ({ ...(await status()) }),
-        tracer,
-      },
-    },
-    { host: options.grpcHost, port: options.grpcPort, certificate, callerLimits: callerLimits(options) },
-  )
   let isReady = false
-  const notReady = (): string | undefined => (isReady ? undefined : 'the node is starting')
-  const http: HttpServer = new HttpServer(
+  const status = (): Promise<NodeStatus> =>
+    nodeStatus(
+      {
+        ...{ address, version, network: params.network, host, peers, directory, assignments, watcher },
+        ...{ scheduler, settler, compute, messenger, economy, httpUrl },
+        isReady: () => isReady,
+        grpcPort: () => grpc.port,
+      },
+      options,
+    )
+  const doorway = { telemetry, version, certificate, address, directory, units, status, record }
+  const grpc: GrpcServer = grpcDoor(
+    { ...doorway, network: { name: params.network, hash: network }, host, peers, watcher, session, tracer, scheduler },
+    options,
+  )
+  const http: HttpServer = httpDoor(
     {
-      ...telemetry,
-      routes: [
-        opsRoutes({ notReady, status, metricsText: telemetry.metricsText }),
-        muRoutes(units, options),
-        suRoutes(
-          {
-            scheduler: routedScheduler,
-            address: () => (scheduler === undefined ? directory.find('SU')[0]?.address : undefined) ?? address,
-            head: recent(() => arweave.head(), { ms: 1000, clock }),
-            clock,
-          },
-          options,
-        ),
-        cuRoutes({ compute: units.compute, address, clock }),
-        liveRoutes({ scheduler: routedScheduler, compute: units.compute }),
-        grpcWebRoutes(
-          remote.webBridge(() => ({
-            address,
-            grpc: `${reachable(options.grpcHost)}:${grpc.port}`,
-            certificate: certificate.der,
-          })),
-        ),
-        hyperbeamRoutes({ ...units, address: () => allInOne(record(), directory) }, options),
-      ],
+      ...{ ...doorway, arweave, clock, remote, grpc, scheduler: routedScheduler },
+      isScheduler: scheduler !== undefined,
+      isReady: () => isReady,
     },
-    { host: options.httpHost, port: options.httpPort, version },
+    options,
   )
   const httpUrl = (): string => options.httpAdvertise.replace(/\/+$/, '') || http.url
   const location =
@@ -341,17 +271,4 @@ export function wireNode(input: WireInput): WiredNode {
       log.debug('node-ready')
     },
   }
-}
-
-/** Where this machine reaches a server that listens on all its addresses. */
-const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
-
-/**
- * Who is named where a client knows one address for everything: this node, else another that orders and pushes both, so
- * that what is spawned believes what is pushed to it; else a unit that orders.
- */
-function allInOne(own: UnitRecord, directory: PeerDirectory): Address {
-  const orders = directory.find('SU')
-  const both = [own, ...orders].find(({ roles }) => roles.includes('SU') && roles.includes('MU'))
-  return (both ?? orders[0] ?? own).address
 }

@@ -1,0 +1,147 @@
+import type { GatewayClient } from '../arweave/gateway-client.ts'
+import { cuRoutes } from '../http/cu-routes.ts'
+import { grpcWebRoutes } from '../http/grpc-web-routes.ts'
+import { hyperbeamRoutes } from '../http/hyperbeam-routes.ts'
+import { liveRoutes } from '../http/live-routes.ts'
+import { muRoutes } from '../http/mu-routes.ts'
+import { opsRoutes } from '../http/ops-routes.ts'
+import { recent } from '../http/recent.ts'
+import { HttpServer } from '../http/server.ts'
+import { suRoutes } from '../http/su-routes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Certificate } from '../network/grpc/certificate.ts'
+import type { GrpcUnits } from '../network/grpc/clients.ts'
+import { maxRecalled } from '../network/grpc/recall.ts'
+import { GrpcServer } from '../network/grpc/server.ts'
+import type { Libp2pDirectory } from '../network/libp2p/directory.ts'
+import type { Libp2pHost } from '../network/libp2p/host.ts'
+import { verifyRecord } from '../network/libp2p/record-rules.ts'
+import type { PeerDirectory } from '../ports/peers.ts'
+import type { OwnSession } from '../ports/session.ts'
+import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
+import type { Address } from '../protocol/ids.ts'
+import type { UnitRecord } from '../protocol/unit-record.ts'
+import type { SchedulerUnit } from '../units/scheduler/scheduler.ts'
+import type { UnitTracer } from '../units/trace/trace.ts'
+import type { Watcher } from '../units/watcher/watcher.ts'
+import type { NodeOptions } from './settings.ts'
+import type { NodeStatus } from './status.ts'
+import type { NodeTelemetry } from './telemetry.ts'
+import { callerLimits } from './wire-network.ts'
+
+// What the outside reaches: the gRPC services and the HTTP routes, and the units that they lead to.
+
+export interface Doorway {
+  readonly telemetry: NodeTelemetry
+  readonly version: string
+  readonly certificate: Certificate
+  readonly address: Address
+  readonly directory: PeerDirectory
+  /** The units that answer a call: this node's own where it has the role. */
+  readonly units: { readonly scheduler: Scheduler; readonly compute: Compute; readonly messenger: Messenger }
+  status(): Promise<NodeStatus>
+  /** @throws AoError `NOT_READY` before the node has described itself. */
+  record(): UnitRecord
+}
+
+export interface GrpcDoorway extends Doorway {
+  readonly network: { readonly name: string; readonly hash: string }
+  readonly host: Libp2pHost
+  readonly peers: Libp2pDirectory
+  readonly watcher: Watcher
+  readonly session: OwnSession
+  readonly tracer: UnitTracer
+  readonly scheduler: SchedulerUnit | undefined
+}
+
+/** The gRPC services. A call is answered here or refused, never passed on: no two nodes hand one to each other for ever. */
+export function grpcDoor(way: GrpcDoorway, options: NodeOptions): GrpcServer {
+  const { telemetry, host, peers, directory, watcher, network, session, scheduler } = way
+  return new GrpcServer(
+    {
+      ...telemetry,
+      units: way.units,
+      callers: {
+        identify: der => peers.byCertificate(der),
+        isRefused: ({ peer }) => host.isRefused(peer),
+        onExcess: ({ peer }) => host.ledger.blame(peer, 'grpc-rate'),
+      },
+      node: {
+        record: () => way.record().raw,
+        records: () => directory.all().map(({ raw }) => raw),
+        take: async bytes => {
+          scheduler?.onRecord(await verifyRecord(bytes, network.hash))
+          await peers.take(bytes)
+        },
+        recall: of => ({
+          record: directory.get(of)?.raw,
+          assignments: watcher.recall(of, maxRecalled).map(({ raw }) => raw),
+          session: of === way.address ? session.current : undefined,
+        }),
+        version: way.version,
+        network: network.name,
+        arweave: options.arweaveUrl,
+        status: async () => ({ ...(await way.status()) }),
+        tracer: way.tracer,
+      },
+    },
+    {
+      host: options.grpcHost,
+      port: options.grpcPort,
+      certificate: way.certificate,
+      callerLimits: callerLimits(options),
+    },
+  )
+}
+
+export interface HttpDoorway extends Doorway {
+  /** The SU to ask, over the network where this node is none: unlike gRPC, HTTP passes on what the node does not do. */
+  readonly scheduler: Scheduler
+  readonly isScheduler: boolean
+  readonly arweave: GatewayClient
+  readonly clock: Clock
+  readonly remote: GrpcUnits
+  readonly grpc: GrpcServer
+  isReady(): boolean
+}
+
+/** The HTTP routes of AO clients and operators. */
+export function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
+  const { telemetry, address, directory, units, scheduler, arweave, clock, remote, grpc, certificate } = way
+  const notReady = (): string | undefined => (way.isReady() ? undefined : 'the node is starting')
+  const anyScheduler = (): Address => (way.isScheduler ? undefined : directory.find('SU')[0]?.address) ?? address
+  const head = recent(() => arweave.head(), { ms: 1000, clock })
+  const self = () => ({
+    address,
+    grpc: `${reachable(options.grpcHost)}:${grpc.port}`,
+    certificate: certificate.der,
+  })
+  return new HttpServer(
+    {
+      ...telemetry,
+      routes: [
+        opsRoutes({ notReady, status: way.status, metricsText: telemetry.metricsText }),
+        muRoutes(units, options),
+        suRoutes({ scheduler, address: anyScheduler, head, clock }, options),
+        cuRoutes({ compute: units.compute, address, clock }),
+        liveRoutes({ scheduler, compute: units.compute }),
+        grpcWebRoutes(remote.webBridge(self)),
+        hyperbeamRoutes({ ...units, address: () => allInOne(way.record(), directory) }, options),
+      ],
+    },
+    { host: options.httpHost, port: options.httpPort, version: way.version },
+  )
+}
+
+/** Where this machine reaches a server that listens on all its addresses. */
+const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
+
+/**
+ * Who is named where a client knows one address for everything: this node, else another that orders and pushes both, so
+ * that what is spawned believes what is pushed to it; else a unit that orders.
+ */
+function allInOne(own: UnitRecord, directory: PeerDirectory): Address {
+  const orders = directory.find('SU')
+  const both = [own, ...orders].find(({ roles }) => roles.includes('SU') && roles.includes('MU'))
+  return (both ?? orders[0] ?? own).address
+}
