@@ -30,6 +30,7 @@ import { parseProcessSpec } from '../protocol/message.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { type Tag, tagsOf } from '../protocol/tags.ts'
 import type { UnitRecord, UnitRole } from '../protocol/unit-record.ts'
+import { Children } from './children.ts'
 
 export interface SpawnOptions {
   readonly module: ModuleId
@@ -49,7 +50,10 @@ export interface SendOptions {
 /** What became of a message. */
 export interface CallOutcome extends AttestedResult {
   readonly assignment: Assignment
-  /** The messages that it set off, one by one, as the MUs that pushed them have it in the end. */
+  /**
+   * The messages that it set off, as the MUs that pushed them have it in the end. In the order of cause: a parent
+   * before its children, those of one outbox in the outbox's order.
+   */
   readonly children: readonly CrankProgress[]
 }
 
@@ -121,10 +125,9 @@ export class Client {
   async call(process: ProcessId, message: SendOptions, options: AbortOptions = {}): Promise<CallOutcome> {
     const assignment = await this.send(process, message, options)
     const { result, attestation } = await this.result(process, assignment.nonce, options)
-    const steps = new Map<string, CrankProgress>()
-    for await (const step of this.follow(process, assignment.message, options)) steps.set(step.message, step)
-    steps.delete(assignment.message)
-    return { assignment, result, attestation, children: [...steps.values()] }
+    const children = new Children(assignment)
+    for await (const step of this.follow(process, assignment.message, options)) children.add(step)
+    return { assignment, result, attestation, children: children.list() }
   }
 
   /** Results of the messages that did not fail, a page at a time, each attested. */
