@@ -1,4 +1,5 @@
 import { AoError } from '../lib/errors.ts'
+import type { Json } from '../lib/json.ts'
 
 /** What `--json` changes: one JSON value on standard output instead of sentences. */
 export interface OutputOptions {
@@ -30,6 +31,21 @@ export function printFailure(thrown: unknown, { json }: OutputOptions): void {
   process.stderr.write(`${lines.join('\n')}\n`)
   if (code === 'INTERNAL') process.stderr.write(`${stackOf(thrown)}\n`)
 }
+
+/** A value as people read it: lists with commas, fields by name, what lies deeper in brackets. */
+export function inWords(value: Json, isNested = false): string {
+  if (value === null) return 'none'
+  if (typeof value !== 'object') return String(value)
+  if (isList(value)) return value.length === 0 ? 'none' : value.map(entry => inWords(entry, true)).join(', ')
+  const fields = Object.entries(value).map(([name, field]) => `${spaced(name)} ${inWords(field, true)}`)
+  return isNested ? `(${fields.join(', ')})` : fields.join(', ')
+}
+
+/** `Array.isArray` does not tell readonly lists from fields. */
+const isList = (value: Json): value is readonly Json[] => Array.isArray(value)
+
+/** `lastBundle` as `last bundle`. */
+const spaced = (name: string): string => name.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
 
 /** Only for what is a bug of ours: then the stack is the useful part. */
 const stackOf = (thrown: unknown): string => {

@@ -5,7 +5,7 @@ import type { NodeConnection } from '../../network/grpc/connect.ts'
 import { formatTable, LiveScreen } from '../../testnet/table.ts'
 import { endpointOf } from '../../testnet/testnet.ts'
 import { type ConnectOptions, runningTestnet } from '../connect.ts'
-import { type OutputOptions, printResult } from '../output.ts'
+import { inWords, type OutputOptions, printResult } from '../output.ts'
 import { stopAsked } from '../run.ts'
 
 const watchMs = 1_000
@@ -53,9 +53,7 @@ async function show(node: NodeConnection, options: OutputOptions): Promise<void>
 
 async function statusOf(node: NodeConnection): Promise<{ readonly text: string; readonly value: unknown }> {
   const units = await node.listUnits()
-  const facts = Object.entries(node.info.status).map(
-    ([name, value]) => `${name.padEnd(12)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
-  )
+  const facts = Object.entries(node.info.status).map(([name, value]) => `${name.padEnd(12)} ${inWords(value)}`)
   const table = formatTable(
     ['UNIT', 'ROLES', 'LOAD %', 'GRPC', 'EXPIRES IN S'],
     units.map(({ address, roles, load, grpc, expiresAt }) => [
