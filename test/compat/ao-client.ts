@@ -73,12 +73,12 @@ export class AoUser {
   readonly network: LocalNetwork
 
   private constructor(module: AoConnectModule, network: LocalNetwork, door: Door, slash: string) {
-    const url = network.node(door).httpUrl
+    const { MU, CU } = network.units(door)
     this.network = network
     this.ao = module.connect({
       MODE: 'legacy',
-      MU_URL: `${url}/mu${slash}`,
-      CU_URL: `${url}/cu${slash}`,
+      MU_URL: `${MU.httpUrl}/mu${slash}`,
+      CU_URL: `${CU.httpUrl}/cu${slash}`,
       GATEWAY_URL: network.gateway,
       GRAPHQL_URL: `${network.gateway}/graphql`,
       noLog: true,
@@ -95,13 +95,12 @@ export class AoUser {
 
   /** A Process that believes what this network pushes. */
   spawn(module: 'echo' | 'aos', tags: readonly Tag[] = []): Promise<string> {
-    const { address, modules } = this.network
-    const authority = { name: 'Authority', value: address }
+    const { scheduler, authority, modules } = this.network
     return this.ao.spawn({
       module: modules[module],
-      scheduler: address,
+      scheduler,
       signer: this.signer,
-      tags: [authority, ...tags],
+      tags: [{ name: 'Authority', value: authority }, ...tags],
     })
   }
 

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../support/eventually.ts'
-import { type AoEdge, AoUser, readCursor, versions } from './ao-client.ts'
-import { doors, LocalNetwork } from './local-network.ts'
+import { type AoEdge, AoUser, readCursor, type Version, versions } from './ao-client.ts'
+import { type Door, type Layout, LocalNetwork, layouts } from './local-network.ts'
 
-describe('aoconnect, unchanged', function () {
-  this.timeout(120_000)
+/** What only nodes with one role each could do differently is tried with one version. */
+const slow = globalThis.process.env['AONET_SLOW_TESTS'] === '1'
+const versionsIn = (layout: Layout): readonly Version[] => (slow || layout === 'whole' ? versions : [versions[0]])
+
+function suite(layout: Layout): void {
+  const doors: readonly Door[] = layouts[layout]
+  const indirect = doors.at(-1) as Door
   let network: LocalNetwork
   before(async () => {
-    network = await LocalNetwork.start()
+    network = await LocalNetwork.start(layout)
   })
   after(() => network?.stop())
 
-  for (const version of versions) {
+  for (const version of versionsIn(layout)) {
     for (const door of doors) {
       describe(`${version} through ${door}`, () => {
         let user: AoUser
@@ -176,7 +181,7 @@ describe('aoconnect, unchanged', function () {
           assert.match(String(unknown.error), /no such message/)
           // aoconnect looks the Module up itself, and says no more than this.
           await assert.rejects(
-            user.ao.spawn({ module: nowhere, scheduler: network.address, signer: user.signer }),
+            user.ao.spawn({ module: nowhere, scheduler: network.scheduler, signer: user.signer }),
             /Invalid Return/,
           )
           await assert.rejects(user.ao.assign({ process, message: nowhere }), /Arweave does not have/)
@@ -187,9 +192,9 @@ describe('aoconnect, unchanged', function () {
     }
   }
 
-  for (const version of versions) {
+  for (const version of versionsIn(layout)) {
     it(`runs crons by time and by block, and pushes them while they are monitored (${version})`, async () => {
-      const user = await AoUser.of(version, { network, door: 'a node that only forwards' })
+      const user = await AoUser.of(version, { network, door: indirect })
       const target = await user.spawn('echo')
       const crons = [
         { name: 'Cron-Interval', value: '1-second' },
@@ -229,7 +234,7 @@ describe('aoconnect, unchanged', function () {
       const middle = edges[Math.floor(edges.length / 2)]
       const next = await user.ao.results({ process, from: middle?.cursor ?? '', limit: 1 })
       assert.equal(next.edges[0]?.node.Output, edges[Math.floor(edges.length / 2) + 1]?.node.Output)
-      const url = network.node('a node that only forwards').httpUrl
+      const url = network.units(indirect).CU.httpUrl
       const only = (await (await fetch(`${url}/cu/cron/${process}?limit=1000`)).json()) as { edges: readonly AoEdge[] }
       assert.ok(only.edges.length >= read.filter(({ cron }) => cron !== null).length)
       assert.ok(only.edges.every(edge => (readCursor(edge) as unknown as { cron: string | null }).cron !== null))
@@ -237,7 +242,7 @@ describe('aoconnect, unchanged', function () {
   }
 
   it('works with a slash behind the URLs of the units', async () => {
-    const user = await AoUser.of('0.0.98', { network, door: 'a node with all roles', slash: '/' })
+    const user = await AoUser.of('0.0.98', { network, door: doors[0] as Door, slash: '/' })
     const process = await user.spawn('echo')
     const message = await user.message(process, 'Count')
     assert.equal((await user.ao.result({ process, message })).Output, 'count 2')
@@ -246,9 +251,9 @@ describe('aoconnect, unchanged', function () {
   })
 
   describe('with aos Processes', () => {
-    for (const version of versions) {
+    for (const version of versionsIn(layout)) {
       it(`evaluates Lua, keeps state, and reports Lua errors (${version})`, async () => {
-        const user = await AoUser.of(version, { network, door: 'a node that only forwards' })
+        const user = await AoUser.of(version, { network, door: indirect })
         const process = await user.spawn('aos', [{ name: 'Name', value: 'compat' }])
         assert.equal(await user.evaluate(process, 'Count = 41; return Count + 1'), '42')
         assert.equal(await user.evaluate(process, 'Count = Count + 2; return Count'), '43')
@@ -260,7 +265,7 @@ describe('aoconnect, unchanged', function () {
     }
 
     it('spawns a Process from a Process, which is told of its child by its own reference', async () => {
-      const user = await AoUser.of('0.0.98', { network, door: 'a node that only forwards' })
+      const user = await AoUser.of('0.0.98', { network, door: indirect })
       const parent = await user.spawn('aos')
       await user.evaluate(
         parent,
@@ -269,7 +274,7 @@ describe('aoconnect, unchanged', function () {
            Child = message.Tags.Process
            Told = message.Tags.Reference ~= nil and message.From == ao.id
          end)
-         Spawn("${network.modules.echo}", { Data = "born", Tags = { Authority = "${network.address}" } })`,
+         Spawn("${network.modules.echo}", { Data = "born", Tags = { Authority = "${network.authority}" } })`,
       )
       const child = await eventually(
         'the news of the child',
@@ -284,7 +289,7 @@ describe('aoconnect, unchanged', function () {
     })
 
     it('lets two of them talk over three rounds', async () => {
-      const user = await AoUser.of('0.0.98', { network, door: 'a node with all roles' })
+      const user = await AoUser.of('0.0.98', { network, door: doors[0] as Door })
       const [a, b] = [await user.spawn('aos'), await user.spawn('aos')]
       await user.evaluate(
         b,
@@ -304,4 +309,11 @@ describe('aoconnect, unchanged', function () {
       await eventually('three rounds', async () => (await user.evaluate(a, 'return Rounds')) === '3', 60_000)
     })
   })
-})
+}
+
+for (const layout of Object.keys(layouts) as readonly Layout[]) {
+  describe(`aoconnect, unchanged, with ${layouts[layout].join(' and ')}`, function () {
+    this.timeout(120_000)
+    suite(layout)
+  })
+}

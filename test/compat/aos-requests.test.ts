@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../support/eventually.ts'
 import { type AoEdge, AoUser, outputText, readCursor } from './ao-client.ts'
-import { doors, LocalNetwork } from './local-network.ts'
+import { type Door, type Layout, LocalNetwork, layouts } from './local-network.ts'
 
 interface FoundProcess {
   readonly id: string
@@ -9,11 +9,11 @@ interface FoundProcess {
 }
 
 /** Each request that the aos command line 2.0.16 makes, in its order: compat.md section G. */
-describe('the requests of the aos command line', function () {
-  this.timeout(120_000)
+function suite(layout: Layout): void {
+  const doors: readonly Door[] = layouts[layout]
   let network: LocalNetwork
   before(async () => {
-    network = await LocalNetwork.start()
+    network = await LocalNetwork.start(layout)
   })
   after(() => network?.stop())
 
@@ -84,4 +84,11 @@ describe('the requests of the aos command line', function () {
       assert.equal(await user.evaluate(process, 'return 6 * 7'), '42')
     })
   }
-})
+}
+
+for (const layout of Object.keys(layouts) as readonly Layout[]) {
+  describe(`the requests of the aos command line, with ${layouts[layout].join(' and ')}`, function () {
+    this.timeout(120_000)
+    suite(layout)
+  })
+}

@@ -23,32 +23,32 @@ describe('clients that start at the gateway, unchanged', function () {
     connect({ GRAPHQL_URL: `${network.gateway}/graphql`, ...options })
 
   it('scheduler-utils finds the URL of the SU by its address, and it answers there', async () => {
-    const { url } = await located().raw(network.address)
-    assert.equal(url, `${network.node('a node with all roles').httpUrl}/su`)
+    const { url } = await located().raw(network.scheduler)
+    assert.equal(url, network.schedulerUrl)
     const answer = (await (await fetch(`${url}?process-id=${process}`)).json()) as {
       address: string
       timestamp: string
     }
-    assert.equal(answer.address, network.address)
+    assert.equal(answer.address, network.scheduler)
     assert.ok(Math.abs(Number(answer.timestamp) - Date.now()) < 60_000)
   })
 
   it('scheduler-utils takes the address of the SU for a scheduler, and that of a wallet for none', async () => {
-    assert.equal(await located().validate(network.address), true)
+    assert.equal(await located().validate(network.scheduler), true)
     await assert.rejects(located().validate(network.wallet.signer.address), /Could not find 'Scheduler-Location'/)
   })
 
   it('scheduler-utils locates a Process whose scheduler is named, redirects followed or not', async () => {
     for (const followRedirects of [false, true]) {
-      const { url, address } = await located({ followRedirects }).locate(process, network.address)
-      assert.equal(address, network.address)
-      assert.equal(url, `${network.node('a node with all roles').httpUrl}/su`)
+      const { url, address } = await located({ followRedirects }).locate(process, network.scheduler)
+      assert.equal(address, network.scheduler)
+      assert.equal(url, network.schedulerUrl)
     }
   })
 
   it('a reader of the schedule finds a chain without gaps behind the located URL', async () => {
     for (let i = 0; i < 5; i++) await user.message(process, 'Count')
-    const { url } = await located().locate(process, network.address)
+    const { url } = await located().locate(process, network.scheduler)
     const page = (await (await fetch(`${url}/${process}?process-id=${process}`)).json()) as SchedulePage
     assert.equal(page.page_info.has_next_page, false)
     const assignments = page.edges.map(({ node }) => parseAssignment(itemOf(node.assignment)))
@@ -73,7 +73,7 @@ describe('clients that start at the gateway, unchanged', function () {
     )
     assert.equal(edges.node.id, process)
     const tags = edges.node.tags as readonly { name: string; value: string }[]
-    assert.equal(tags.find(({ name }) => name === 'Scheduler')?.value, network.address)
+    assert.equal(tags.find(({ name }) => name === 'Scheduler')?.value, network.scheduler)
     assert.ok((await fetch(`${network.gateway}/${process}`)).ok)
     assert.ok((await arweave.network.getInfo()).height >= 1_500_000)
   })

@@ -16,18 +16,28 @@ import type { UnitRole } from '../../src/protocol/unit-record.ts'
 import { eventually } from '../support/eventually.ts'
 import { aosModule } from '../support/modules/aos.ts'
 
-/** Through which node a client speaks. */
-export type Door = 'a node with all roles' | 'a node that only forwards'
-export const doors: readonly Door[] = ['a node with all roles', 'a node that only forwards']
+/** Through which nodes a client speaks. */
+export type Door = 'a node with all roles' | 'a node that only forwards' | 'an MU, an SU and a CU'
+
+/** Which nodes there are, and with that the doors. */
+export const layouts = {
+  whole: ['a node with all roles', 'a node that only forwards'],
+  split: ['an MU, an SU and a CU'],
+} as const satisfies Record<string, readonly Door[]>
+export type Layout = keyof typeof layouts
+
+/** Who answers for each unit. */
+export type Units = Readonly<Record<UnitRole, AoNode>>
 
 /**
- * An Arweave, a node with all roles and one with none, in this program and over real sockets.
- * Evaluation runs in worker threads, so this works compiled only.
+ * An Arweave, and either a node with all roles and one with none, or three with one role each, in this program and over
+ * real sockets. Evaluation runs in worker threads, so this works compiled only.
  */
 export class LocalNetwork {
   readonly #dir: string
   readonly #devnet: Devnet
-  readonly #nodes = new Map<Door, AoNode>()
+  readonly #nodes: AoNode[] = []
+  readonly #units = new Map<Door, Units>()
   /** An RSA wallet: what AO users have. */
   readonly wallet: LoadedKey
   #modules: { readonly echo: ModuleId; readonly aos: ModuleId } | undefined
@@ -41,10 +51,10 @@ export class LocalNetwork {
     this.wallet = createKey(join(dir, 'wallet.json'), 'rsa')
   }
 
-  static async start(): Promise<LocalNetwork> {
+  static async start(layout: Layout = 'whole'): Promise<LocalNetwork> {
     const network = new LocalNetwork(await mkdtemp(join(tmpdir(), 'aonet-compat-')))
     try {
-      await network.#start()
+      await network.#start(layout)
     } catch (error) {
       await network.stop()
       throw error
@@ -61,15 +71,31 @@ export class LocalNetwork {
     return this.#modules
   }
 
-  /** Of the one node that is MU, SU and CU. */
-  get address(): Address {
-    return this.node(doors[0] ?? 'a node with all roles').record().address
+  /** Of the one SU. */
+  get scheduler(): Address {
+    return this.#anyUnits().SU.record().address
   }
 
+  /** Of the one MU: what a Process that is to believe pushed messages names. */
+  get authority(): Address {
+    return this.#anyUnits().MU.record().address
+  }
+
+  /** Of the one SU. */
+  get schedulerUrl(): string {
+    return `${this.#anyUnits().SU.httpUrl}/su`
+  }
+
+  /** The node that a client asks for each kind of unit. */
+  units(door: Door): Units {
+    const units = this.#units.get(door)
+    if (units === undefined) throw new TypeError('the network is not started, or has no such door')
+    return units
+  }
+
+  /** The one node of a door, or the MU of it: it answers for all units. */
   node(door: Door): AoNode {
-    const node = this.#nodes.get(door)
-    if (node === undefined) throw new TypeError('the network is not started')
-    return node
+    return this.units(door).MU
   }
 
   /** Resolves when the item is on Arweave. */
@@ -100,27 +126,44 @@ export class LocalNetwork {
   }
 
   async stop(): Promise<void> {
-    for (const node of [...this.#nodes.values()].reverse()) await node.stop()
+    for (const node of this.#nodes.reverse()) await node.stop()
     await this.#devnet.stop()
     await rm(this.#dir, { recursive: true, force: true })
   }
 
-  async #start(): Promise<void> {
+  async #start(layout: Layout): Promise<void> {
     await this.#devnet.start()
     await fetch(`${this.gateway}/mint/${this.wallet.signer.address}/1000000000000000`)
-    const whole = await this.#startNode('a node with all roles', ['MU', 'SU', 'CU'], [])
-    const joinAt = (await whole.status())['multiaddrs'] as readonly string[]
-    const forwarder = await this.#startNode('a node that only forwards', [], joinAt)
+    await (layout === 'whole' ? this.#startWhole() : this.#startSplit())
+    const others = this.#nodes.length
     await eventually(
       'the nodes know each other',
-      async () => (await forwarder.status())['units'] === 2 && (await whole.status())['units'] === 2,
+      async () => (await Promise.all(this.#nodes.map(node => node.status()))).every(({ units }) => units === others),
       20_000,
     )
     this.#modules = await this.#publishModules()
   }
 
-  async #startNode(door: Door, roles: readonly UnitRole[], bootstrap: readonly string[]): Promise<AoNode> {
-    const dataDir = join(this.#dir, String(this.#nodes.size))
+  async #startWhole(): Promise<void> {
+    const whole = await this.#startNode(['MU', 'SU', 'CU'])
+    const forwarder = await this.#startNode([])
+    this.#units.set('a node with all roles', { MU: whole, SU: whole, CU: whole })
+    this.#units.set('a node that only forwards', { MU: forwarder, SU: forwarder, CU: forwarder })
+  }
+
+  async #startSplit(): Promise<void> {
+    const [SU, CU, MU] = [await this.#startNode(['SU']), await this.#startNode(['CU']), await this.#startNode(['MU'])]
+    this.#units.set('an MU, an SU and a CU', { MU, SU, CU })
+  }
+
+  #anyUnits(): Units {
+    return this.units(this.#units.has('an MU, an SU and a CU') ? 'an MU, an SU and a CU' : 'a node with all roles')
+  }
+
+  /** It joins at the first. */
+  async #startNode(roles: readonly UnitRole[]): Promise<AoNode> {
+    const bootstrap = ((await this.#nodes[0]?.status())?.['multiaddrs'] ?? []) as readonly string[]
+    const dataDir = join(this.#dir, String(this.#nodes.length))
     const keyFile = join(dataDir, 'key.json')
     createKey(keyFile, 'ed25519')
     const arweaveWallet = join(this.#dir, 'wallet.json')
@@ -129,7 +172,7 @@ export class LocalNetwork {
       version: 'test',
       keyFile,
     })
-    this.#nodes.set(door, node)
+    this.#nodes.push(node)
     await node.start()
     return node
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect, createSigner } from '@permaweb/aoconnect'
 import { eventually } from '../support/eventually.ts'
 import { type AoResult, outputText } from './ao-client.ts'
-import { doors, LocalNetwork } from './local-network.ts'
+import { type Door, type Layout, LocalNetwork, layouts } from './local-network.ts'
 
 /** What we use of aoconnect's other mode; its own types promise more than it returns. */
 interface MainnetConnect {
@@ -13,18 +13,20 @@ interface MainnetConnect {
   dryrun(args: object): Promise<AoResult>
 }
 
-describe('aoconnect 0.0.98 in its mode mainnet, unchanged', function () {
-  this.timeout(120_000)
+function suite(layout: Layout): void {
+  const doors: readonly Door[] = layouts[layout]
   let network: LocalNetwork
   before(async () => {
-    network = await LocalNetwork.start()
+    network = await LocalNetwork.start(layout)
   })
   after(() => network?.stop())
 
   for (const door of doors) {
     describe(`through ${door}`, () => {
       let ao: MainnetConnect
-      const spawn = (module: 'echo' | 'aos') => ao.spawn({ module: network.modules[module], tags: [] })
+      // Where no node is both SU and MU, the caller says who pushes.
+      const named = () => (layout === 'split' ? { authority: network.authority } : {})
+      const spawn = (module: 'echo' | 'aos') => ao.spawn({ module: network.modules[module], tags: [], ...named() })
       before(() => {
         const signer = createSigner(network.wallet.jwk)
         const URL = network.node(door).httpUrl
@@ -83,4 +85,11 @@ describe('aoconnect 0.0.98 in its mode mainnet, unchanged', function () {
       })
     })
   }
-})
+}
+
+for (const layout of Object.keys(layouts) as readonly Layout[]) {
+  describe(`aoconnect 0.0.98 in its mode mainnet, unchanged, with ${layouts[layout].join(' and ')}`, function () {
+    this.timeout(120_000)
+    suite(layout)
+  })
+}
