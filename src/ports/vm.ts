@@ -67,6 +67,16 @@ export interface Step {
   readonly applied: number
 }
 
+/** What the tag `On-Boot` of a Process names. */
+export interface BootItem {
+  readonly id: Id
+  readonly data: Uint8Array
+}
+export interface HandleOptions extends AbortOptions {
+  /** Given with the first message alone: modules that read files find it at `/data/<id>` while they evaluate that. */
+  readonly boot?: BootItem | undefined
+}
+
 export interface VmUsage {
   /** Time spent on messages that were handled, in milliseconds. */
   readonly handledMs: number
@@ -86,7 +96,7 @@ export interface LiveProcess {
    * open again and replay) | `DEADLINE` (this message outlasted what the node allows; its worker was ended). Never
    * throws for what the Process itself did: that is an Evaluation with `error`.
    */
-  handle(message: VmMessage, options?: AbortOptions): Promise<Step>
+  handle(message: VmMessage, options?: HandleOptions): Promise<Step>
   /** As `handle`, and then the state is put back. */
   dryRun(message: VmMessage, options?: AbortOptions): Promise<Evaluation>
   /** A copy of the state after all calls made before this one. @throws AoError as `handle`. */

@@ -1,9 +1,12 @@
 import type { GlueImports } from './ao-loader.ts'
+import type { BootFile } from './boot-file.ts'
 import { unsupported } from './wasm-binary.ts'
 
 /** What the imports need of the machine they serve. */
 export interface AoHost {
   readonly memory: WebAssembly.Memory
+  /** What a Process boots from, while it does. */
+  readonly bootFile?: BootFile | undefined
   /** Milliseconds; restarts with each message. */
   tick(): number
   /** Grows to hold `memoryBytes`; false if that is more than the Process may have. */
@@ -65,9 +68,10 @@ function standIns(host: AoHost, offered: Import): Readonly<Record<string, Import
       throw new Error('exit')
     },
     __asyncjs__weavedrive_open: (name: Pointer) => openFile(host, name),
-    ...withResult(0, ['__asyncjs__weavedrive_read', '__asyncjs__weavedrive_close']),
+    __asyncjs__weavedrive_read: (fd: number, to: Pointer, length: Pointer) => readFile(host, fd, { to, length }),
+    ...withResult(0, ['__asyncjs__weavedrive_close']),
     ...withResult(0, ['fd_close', 'fd_sync', '_munmap_js']),
-    ...withResult(notSeekable, ['fd_seek']),
+    fd_seek: (fd: number, ...at: SeekValues) => seekFile(host, fd, at),
     ...withResult(-noSuchFile, pathCalls),
     ...withResult(-badDescriptor, descriptorCalls),
     fd_read: (_fd: number, _vectors: Pointer, _count: Pointer, result: Pointer) => writeSize(host, result, 0),
@@ -113,7 +117,33 @@ const weavePath = /^\/(data|tx2?|block|headers)\//
 function openFile(host: AoHost, name: Pointer): number {
   const memory = Buffer.from(host.memory.buffer)
   const path = memory.toString('utf8', addressOf(name), memory.indexOf(0, addressOf(name)))
+  if (host.bootFile?.open(path)) return host.bootFile.descriptor
   if (weavePath.test(path)) throw new WeaveDriveRead(path)
+  return 0
+}
+
+function readFile(
+  { bootFile, memory }: AoHost,
+  fd: number,
+  { to, length }: { readonly to: Pointer; readonly length: Pointer },
+): number {
+  if (fd !== bootFile?.descriptor) return 0
+  const bytes = bootFile.read(addressOf(length))
+  new Uint8Array(memory.buffer).set(bytes, addressOf(to))
+  return bytes.length
+}
+
+/** The offset is one bigint, or the low and the high half of it where 64 bits do not pass. */
+type SeekValues =
+  | [offset: bigint, whence: number, result: Pointer]
+  | [low: number, high: number, whence: number, result: Pointer]
+
+function seekFile(host: AoHost, fd: number, at: SeekValues): number {
+  const [offset, whence, result] = at.length === 3 ? at : [(BigInt(at[1]) << 32n) | BigInt(at[0] >>> 0), at[2], at[3]]
+  if (fd !== host.bootFile?.descriptor) return notSeekable
+  const place = host.bootFile.seek(Number(offset), whence)
+  if (place === undefined) return notSeekable
+  new DataView(host.memory.buffer).setBigUint64(addressOf(result), BigInt(place), true)
   return 0
 }
 

@@ -1,7 +1,8 @@
 import { AoError } from '../lib/errors.ts'
-import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { BootItem, VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import { type AoHost, aoImports, WeaveDriveRead } from './ao-imports.ts'
 import { type AoHandle, aoLoader, type GlueImports, type InstantiateHook } from './ao-loader.ts'
+import { BootFile } from './boot-file.ts'
 import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
 import { aosFormats } from './formats.ts'
 import { type Answer, type Machine, type PreparedModule, type StateGlobal, trapped, type Vm } from './machine.ts'
@@ -60,6 +61,8 @@ class AosMachine implements Machine, AoHost {
   #clock = clockStart
   #wantedBytes = 0
   #memoryRefused = false
+  /** Of the message that is being evaluated. */
+  bootFile: BootFile | undefined
   /** What the glue would swallow or bury: thrown once it has returned. */
   #failure: unknown
 
@@ -106,9 +109,10 @@ class AosMachine implements Machine, AoHost {
     return this.#instance === undefined ? [] : stateGlobals(this.#instance.exports, this.#prepared.metered.shape)
   }
 
-  async call(message: VmMessage, gas: bigint): Promise<Answer> {
+  async call(message: VmMessage, gas: bigint, boot?: BootItem): Promise<Answer> {
     if (this.#handle === undefined || this.#meter === undefined) throw new TypeError('the machine has not started')
     this.#clock = clockStart
+    this.bootFile = boot && new BootFile(boot)
     this.#memoryRefused = false
     this.#meter.fill(gas)
     const answer = await this.#evaluate(message, this.#handle, this.#meter)

@@ -1,5 +1,5 @@
 import { AoError } from '../lib/errors.ts'
-import type { Step, VmEnvironment, VmImage, VmMessage } from '../ports/vm.ts'
+import type { BootItem, Step, VmEnvironment, VmImage, VmMessage } from '../ports/vm.ts'
 import type { Nonce } from '../protocol/ids.ts'
 import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
 import { isRootDue, noRoots, parseRootProgress, type RootProgress, rootProgressToJson } from '../protocol/root-rule.ts'
@@ -82,14 +82,14 @@ export class LiveProcess {
   }
 
   /** @throws AoError `NOT_READY` if the host is at its end; the state is then as before. */
-  async handle(message: VmMessage): Promise<Step> {
-    return complete(await this.handleWithin(undefined, message))
+  async handle(message: VmMessage, boot?: BootItem): Promise<Step> {
+    return complete(await this.handleWithin(undefined, message, boot))
   }
 
   /** As `handle`; undefined, and no trace of the message, if it may use more gas than the slice and does. */
-  async handleWithin(slice: bigint | undefined, message: VmMessage): Promise<Step | undefined> {
+  async handleWithin(slice: bigint | undefined, message: VmMessage, boot?: BootItem): Promise<Step | undefined> {
     const start = performance.now()
-    const { machine, answer } = await this.#call(message, slice)
+    const { machine, answer } = await this.#call(message, slice, boot)
     if (answer === undefined) return undefined
     const evaluation = parseEvaluation(answer.response, answer.gasUsed)
     if (answer.trapped || evaluation.error !== undefined) await this.#undo(machine, answer)
@@ -123,11 +123,15 @@ export class LiveProcess {
     } else if (this.#tail.isCostly) await this.#rebase()
   }
 
-  async #call(message: VmMessage, slice = this.#gas): Promise<{ machine: Machine; answer: Answer | undefined }> {
+  async #call(
+    message: VmMessage,
+    slice = this.#gas,
+    boot?: BootItem,
+  ): Promise<{ machine: Machine; answer: Answer | undefined }> {
     const machine = await this.#current()
     const sliced = slice < this.#gas
     const gas = sliced ? slice : this.#gas
-    const answer = await this.#guarded(machine.call(message, gas))
+    const answer = await this.#guarded(machine.call(message, gas, boot))
     if (!sliced || answer.gasUsed < gas) return { machine, answer }
     await this.#undo(machine, answer)
     return { machine, answer: undefined }

@@ -1,4 +1,4 @@
-import type { VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { BootItem, VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import type { RootRule } from '../protocol/root-rule.ts'
 
 /** What a module answered to one message. `trapped`: the instance is beyond use, whatever its memory holds. */
@@ -25,7 +25,7 @@ export interface Machine {
    *
    * @throws AoError `NOT_READY` if this host, not the Process, is at its end.
    */
-  call(message: VmMessage, gas: bigint): Promise<Answer>
+  call(message: VmMessage, gas: bigint, boot?: BootItem): Promise<Answer>
 }
 
 /** A compiled module that has been checked against the rules of its format. */

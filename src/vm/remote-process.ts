@@ -1,6 +1,6 @@
 import { type AbortOptions, raceSignal } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
-import type { LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmUsage } from '../ports/vm.ts'
+import type { HandleOptions, LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmUsage } from '../ports/vm.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { elsewhere, type Lane } from './lane.ts'
 import type { Costed, PrepareOutcome, WorkerRequest } from './worker-messages.ts'
@@ -64,9 +64,9 @@ export class RemoteProcess implements LiveProcess {
     return this.#usage
   }
 
-  async handle(message: VmMessage, options: AbortOptions = {}): Promise<Step> {
+  async handle(message: VmMessage, { boot, ...options }: HandleOptions = {}): Promise<Step> {
     const read = (answer: unknown): unknown => this.#charge(answer as Costed<unknown>)
-    return (await this.#call(live => ({ type: 'handle', live, message }), options, read)) as Step
+    return (await this.#call(live => ({ type: 'handle', live, message, boot }), options, read)) as Step
   }
 
   async dryRun(message: VmMessage, options: AbortOptions = {}): Promise<Evaluation> {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { AoError } from '../lib/errors.ts'
-import type { VmMessage } from '../ports/vm.ts'
+import type { BootItem, VmMessage } from '../ports/vm.ts'
 import { aosVm } from './aos-vm.ts'
 import { Resident } from './lane.ts'
 import { LiveProcess } from './live-process.ts'
@@ -35,7 +35,7 @@ export class WorkerHost {
         return this.#open(request)
       case 'handle': {
         const resident = this.#find(request.live)
-        return costed(resident.live, () => this.#handle(resident, request.message))
+        return costed(resident.live, () => this.#handle(resident, request.message, request.boot))
       }
       case 'dry-run':
         return this.#dryRun(this.#find(request.live), request.message)
@@ -64,8 +64,8 @@ export class WorkerHost {
     return costed(process, async () => undefined)
   }
 
-  #handle(resident: Resident, message: VmMessage): Promise<unknown> {
-    return resident.call(slice => resident.live.handleWithin(slice, message))
+  #handle(resident: Resident, message: VmMessage, boot: BootItem | undefined): Promise<unknown> {
+    return resident.call(slice => resident.live.handleWithin(slice, message, boot))
   }
 
   #dryRun(resident: Resident, message: VmMessage): Promise<unknown> {

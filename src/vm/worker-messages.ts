@@ -1,5 +1,5 @@
 import { AoError, type ErrorCode, type ErrorFacts } from '../lib/errors.ts'
-import type { VmEnvironment, VmImage, VmLimits, VmMessage } from '../ports/vm.ts'
+import type { BootItem, VmEnvironment, VmImage, VmLimits, VmMessage } from '../ports/vm.ts'
 import type { LaneOptions } from './lane.ts'
 
 /** What the pool asks of a worker, one at a time, `close` apart, which has no reply. `live` names an instance for as long as the worker holds it. */
@@ -15,7 +15,13 @@ export type WorkerRequest =
       readonly environment: VmEnvironment
       readonly image: VmImage | undefined
     })
-  | { readonly type: 'handle' | 'dry-run'; readonly live: number; readonly message: VmMessage }
+  | {
+      readonly type: 'handle'
+      readonly live: number
+      readonly message: VmMessage
+      readonly boot: BootItem | undefined
+    }
+  | { readonly type: 'dry-run'; readonly live: number; readonly message: VmMessage }
   | { readonly type: 'snapshot'; readonly live: number }
   | { readonly type: 'close'; readonly live: number }
 

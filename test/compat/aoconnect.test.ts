@@ -264,6 +264,33 @@ function suite(layout: Layout): void {
       })
     }
 
+    it('boots a Process from its own data, or from an item or transaction on Arweave', async () => {
+      const user = await AoUser.of('0.0.98', { network, door: indirect })
+      const source = await user.spawn('echo')
+      const item = await user.message(source, 'Code', { data: 'Booted = "by an item"' })
+      await network.onArweave(item)
+      const transaction = await network.transaction('Booted = "by a transaction"')
+      await eventually('a block', () => network.confirmations(transaction).then(count => count >= 1), 30_000)
+      const boot = (value: string) => [
+        { name: 'On-Boot', value },
+        { name: 'Settlement-Depth', value: '1' },
+      ]
+      for (const [value, said] of [
+        [item, 'by an item'],
+        [transaction, 'by a transaction'],
+      ] as const) {
+        assert.equal(await user.evaluate(await user.spawn('aos', boot(value)), 'return Booted'), said)
+      }
+      const { authority, scheduler, modules } = network
+      const own = await user.ao.spawn({
+        ...{ module: modules.aos, scheduler, signer: user.signer, data: 'Booted = "by itself"' },
+        tags: [{ name: 'Authority', value: authority }, ...boot('Data')],
+      })
+      assert.equal(await user.evaluate(own, 'return Booted'), 'by itself')
+      await assert.rejects(user.spawn('aos', boot('A'.repeat(43))), /cannot boot|spawn/i)
+      await assert.rejects(user.spawn('aos', boot('nonsense')), /On-Boot|spawn/i)
+    })
+
     it('spawns a Process from a Process, which is told of its child by its own reference', async () => {
       const user = await AoUser.of('0.0.98', { network, door: indirect })
       const parent = await user.spawn('aos')

@@ -26,7 +26,7 @@ export class AssignedItems {
   }
 
   /** @throws AoError `UNKNOWN_MESSAGE` | `TOO_LARGE` | `INVALID_DATA_ITEM` | `PEER_UNREACHABLE` */
-  readonly load = async ({ message: id, exclude }: Assignment): Promise<SeenItem> => {
+  readonly load = async ({ message: id, exclude }: Pick<Assignment, 'message' | 'exclude'>): Promise<SeenItem> => {
     const whole = !exclude.includes('Data')
     const kept = this.#kept.get(id)
     if (kept !== undefined) return kept

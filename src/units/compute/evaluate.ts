@@ -1,6 +1,5 @@
-import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { LiveProcess, ProcessSetup, Step, VmLimits, VmPool } from '../../ports/vm.ts'
+import type { HandleOptions, LiveProcess, ProcessSetup, Step, VmLimits, VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { ProcessId } from '../../protocol/ids.ts'
@@ -63,7 +62,7 @@ function refuseWeaveDrive(items: readonly DataItem[]): void {
 export const evaluate = (
   live: LiveProcess,
   scheduled: { readonly assignment: Assignment; readonly message: SeenItem },
-  options: AbortOptions,
+  options: HandleOptions,
 ): Promise<Step> => live.handle(toVmMessage(scheduled), options)
 
 /** The least that Process, Module and network allow. */

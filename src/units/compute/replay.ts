@@ -5,9 +5,10 @@ import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ScheduleClock } from '../../ports/units.ts'
-import type { VmMessage } from '../../ports/vm.ts'
+import type { BootItem, VmMessage } from '../../ports/vm.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import { type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
+import { onBootItem } from '../../protocol/on-boot.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
 import type { Evaluation } from '../../protocol/result.ts'
 import type { SeenItem } from '../assigned-item.ts'
@@ -26,7 +27,7 @@ export interface ReplicaDeps extends LiveDeps {
   readonly modules: Modules
   readonly attestor: Attestor
   /** The item that an Assignment without a message names. */
-  readonly assigned: (assignment: Assignment) => Promise<SeenItem>
+  readonly assigned: (named: Pick<Assignment, 'message' | 'exclude'>) => Promise<SeenItem>
   readonly blockTimes: BlockTimes
   readonly params: NetworkParams
   readonly telemetry: Telemetry
@@ -239,9 +240,11 @@ export class Replica implements Sleeper {
     const { assignment } = checked
     await runCronsBefore(assignment, this.process, live, this.#deps)
     throwIfAborted(this.#deps.stopped)
+    const boot = await this.#bootItem(live, assignment)
     const before = live.vm.usage.handledMs
     const { evaluation, stateRoot, stateNonce, applied } = await evaluate(live.vm, checked, {
       signal: this.#deps.cutOff,
+      boot,
     })
     failpoint('cu-evaluated')
     if (applied !== live.applied + 1) {
@@ -257,6 +260,12 @@ export class Replica implements Sleeper {
     live.unsaved.messages++
     live.unsaved.ms += live.vm.usage.handledMs - before
     this.#deps.room.resize(this, live.vm.usage.residentBytes)
+  }
+
+  /** What the Process is to boot from, at nonce 0. @throws AoError as `assigned`: until it can be read, nothing is said. */
+  async #bootItem({ route }: Live, { nonce }: Assignment): Promise<BootItem | undefined> {
+    const id = nonce === 0 ? onBootItem(route.item.tags) : undefined
+    return id && { id, data: (await this.#deps.assigned({ message: id, exclude: [] })).data }
   }
 
   /** Beside the evaluation: nothing waits for it. */

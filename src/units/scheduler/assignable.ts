@@ -1,7 +1,10 @@
 import type { AbortOptions } from '../../lib/abort.ts'
-import { AoError } from '../../lib/errors.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { AssignRequest } from '../../ports/units.ts'
+import { assertCrons } from '../../protocol/cron.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import { assertOnBoot, onBootItem } from '../../protocol/on-boot.ts'
 import { type Tag, tagValue } from '../../protocol/tags.ts'
 import { loadAssigned } from '../assigned-item.ts'
 
@@ -17,12 +20,33 @@ export function settlementDepthOf(tags: readonly Tag[]): number {
 }
 
 /**
+ * May this Process item get a place? What it boots from must be there, or no CU could evaluate it.
+ *
+ * @throws AoError `INVALID_DATA_ITEM`; what `assertAssignable` throws of the item that its tag `On-Boot` names.
+ */
+export async function assertCanBegin(
+  { tags }: DataItem,
+  { arweave, ...options }: AbortOptions & { readonly arweave: ArweaveClient },
+): Promise<void> {
+  assertCrons(tags)
+  assertOnBoot(tags)
+  const item = onBootItem(tags)
+  if (item === undefined) return
+  const what = { item, baseLayer: false, exclude: [] }
+  await assertAssignable(what, { arweave, settlementDepth: settlementDepthOf(tags), ...options }).catch(cause => {
+    if (!hasCode(cause, 'UNKNOWN_MESSAGE')) throw cause
+    const message = `the Process cannot boot from ${item}: ${cause.message}`
+    throw new AoError('UNKNOWN_MESSAGE', message, { item }, { cause, hint: 'Spawn it once that is on Arweave.' })
+  })
+}
+
+/**
  * May this item get a place? An SU that assigns what is not there would stop every CU of the Process.
  *
  * @throws AoError `UNKNOWN_MESSAGE` if Arweave does not have it, or not deep enough; `INVALID_ARGUMENT` | `TOO_LARGE`.
  */
 export async function assertAssignable(
-  { item: id, baseLayer, exclude }: AssignRequest,
+  { item: id, baseLayer, exclude }: Omit<AssignRequest, 'process'>,
   {
     arweave,
     settlementDepth,

@@ -14,7 +14,6 @@ import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { SignGuard } from '../../ports/sign-guard.ts'
 import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, BlockAnchor, ScheduledMessage } from '../../protocol/assignment.ts'
-import { assertCrons } from '../../protocol/cron.ts'
 import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
@@ -23,7 +22,7 @@ import { type Origin, originOf } from '../../protocol/origin.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { Bells } from '../bell.ts'
 import { Announcer } from './announce.ts'
-import { assertAssignable, settlementDepthOf } from './assignable.ts'
+import { assertAssignable, assertCanBegin, settlementDepthOf } from './assignable.ts'
 import { ChainHead } from './chain-head.ts'
 import { PromisedClock } from './promised-clock.ts'
 import { stopping } from './refusals.ts'
@@ -141,7 +140,7 @@ export class SchedulerUnit implements Scheduler, Component {
   async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
     throwIfAborted(signal)
     failpoint('su-asked')
-    const { process, origin } = await this.#admit(message)
+    const { process, origin } = await this.#admit(message, { signal })
     failpoint('su-admitted')
     const flight = this.#flights.run(`${process} ${message.id}`, () =>
       this.#sequencer.append(process, message, { origin }),
@@ -236,7 +235,7 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#twins.onRecord(record)
   }
 
-  async #admit(message: DataItem): Promise<{ process: ProcessId; origin: Origin | undefined }> {
+  async #admit(message: DataItem, options: AbortOptions): Promise<{ process: ProcessId; origin: Origin | undefined }> {
     if (this.#stopping) throw stopping()
     const { raw } = message
     const limit = this.#options.maxItemBytes
@@ -245,11 +244,13 @@ export class SchedulerUnit implements Scheduler, Component {
     }
     const ao = parseAoItem(message)
     const { process } = ao
-    if (ao.type === 'Process') assertCrons(message.tags)
     if (ao.type === 'Message') return { process, origin: originOf(message, (await this.#hosted(process)).authorities) }
     const { scheduler } = ao.spec
     const asked = this.#deps.signer.address
-    if (scheduler === asked) return { process, origin: undefined }
+    if (scheduler === asked) {
+      await assertCanBegin(message, { arweave: this.#deps.arweave, ...options })
+      return { process, origin: undefined }
+    }
     throw new AoError(
       'WRONG_UNIT',
       'the Process names another scheduler',

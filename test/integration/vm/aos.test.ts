@@ -174,6 +174,36 @@ describe('aos in the pool', function () {
     })
   }
 
+  for (const name of ['aos2_0_4_32', 'aos2_0_6'] as const) {
+    it(`boots from the item that On-Boot names, which only the first message can read: ${name}`, async () => {
+      const setup = setupOf(process_, { ...(await aosModule(name)), module: name, memoryBytes: mebibytes(256) })
+      const id = idOf('boot')
+      const spawned = spawnOf(process_)
+      const first = { ...spawned, Tags: [...(spawned['Tags'] as []), { name: 'On-Boot', value: id }] }
+      // Longer than any buffer on the way, and with bytes of two kinds.
+      const lua = `Booted = "ja, schön" --${'x'.repeat(100_000)}\nLength = #Booted`
+      const boot = { id, data: Buffer.from(lua) }
+      const run = async (live: LiveProcess) => [
+        await live.handle(first, { boot }),
+        ...(await replay(live, [
+          eval_(1, 'return Booted .. Length'),
+          eval_(2, `local f = io.open("/data/${id}"); return tostring(f)`),
+          eval_(3, 'return Booted .. Length'),
+        ])),
+      ]
+      const live = await pool.open(setup)
+      const steps = await run(live)
+      assert.equal(steps[0]?.evaluation.error, undefined)
+      assert.equal(steps[1] && text(steps[1].evaluation), 'ja, schön10')
+      assert.match(steps[2]?.evaluation.error ?? '', /WeaveDrive/)
+      assert.match(steps[3] ? text(steps[3].evaluation) : '', /ja, schön10$/)
+      assert.deepEqual(await run(await (await startPool()).open(setup)), steps)
+      const other = await pool.open(setup)
+      const { evaluation } = await other.handle(first, { boot: { ...boot, id: idOf('other') } })
+      assert.match(evaluation.error ?? '', /WeaveDrive/)
+    })
+  }
+
   it('refuses a Process less memory than its Module starts with', async () => {
     const setup = setupOf(process_, { ...aos, memoryBytes: mebibytes(16) })
     await assert.rejects(pool.open(setup), { code: 'UNSUPPORTED_MODULE' })
