@@ -11,6 +11,10 @@ export class Slots {
     return this.#waiting.length
   }
 
+  get hasFree(): boolean {
+    return this.#free > 0
+  }
+
   /** Runs `work` in a place that is free now; undefined, and `work` is not called, if there is none. */
   tryRun<T>(work: () => Promise<T>): Promise<T> | undefined {
     if (this.#free === 0) return undefined

@@ -1,6 +1,7 @@
 import type { Assignment } from '../protocol/assignment.ts'
 import type { CronPlace } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Origin } from '../protocol/origin.ts'
 import type { Result } from '../protocol/result.ts'
 
 /** One evaluated message: its Assignment, its Result and the CU's own signed Attestation. */
@@ -9,6 +10,13 @@ export interface StoredResult {
   readonly result: Result
   /** Signed bytes. */
   readonly attestation: Uint8Array
+}
+
+export interface RowNames {
+  /** Of the message, if it was pushed by one whom the Process believes. */
+  readonly origin?: Origin | undefined
+  /** Whether its message or origin stood at an earlier nonce. */
+  readonly isRepeat: boolean
 }
 
 /** A bare nonce is the message alone: cron messages after it come after it. */
@@ -29,15 +37,17 @@ export interface ResultAt {
 /** What a CU has evaluated and said, per (Process, Nonce) and cron message after it. */
 export interface ResultStore {
   get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined>
-  nonceOf(process: ProcessId, message: MessageId): Promise<Nonce | undefined>
+  /** Where the message, or a message of that origin, stood first. */
+  nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined>
   /** Results without `error` in their order: `after` exclusive, `to` inclusive. */
   succeeded(process: ProcessId, range: ResultRange): AsyncIterable<StoredResult>
   /** The last one stored, by place. */
   newest(process: ProcessId): Promise<StoredResult | undefined>
   /**
-   * Resolves when on disk. A stored row is never replaced by another: a CU says one thing about a Nonce.
+   * Resolves when on disk. A stored row is never replaced by another: a CU says one thing about a Nonce. Its message,
+   * and the origin that this has, are from now on known to have stood there, unless they stood elsewhere before.
    *
    * @throws AoError `EQUIVOCATION` if the stored row says something else; `LOG_WRITE_FAILED` if the disk refuses.
    */
-  put(row: StoredResult): Promise<void>
+  put(row: StoredResult, names?: RowNames): Promise<void>
 }

@@ -28,6 +28,8 @@ export interface ProcessSetup {
   loadModule(options?: AbortOptions): Promise<Uint8Array>
   /** The state to go on from, instead of nothing applied. Its bytes are taken over: the caller must not use them again. */
   readonly image?: VmImage | undefined
+  /** Called if the instance is gone with its worker, whoever's doing that was. */
+  readonly lost?: (() => void) | undefined
 }
 
 /** All the state of a Process: what `snapshot` takes and `open` goes on from. */
@@ -94,7 +96,8 @@ export interface LiveProcess {
   /**
    * @throws AoError `UNSUPPORTED_MODULE` | `OVERLOADED` | `NOT_READY` (the worker died or the instance was evicted:
    * open again and replay) | `DEADLINE` (this message outlasted what the node allows; its worker was ended). Never
-   * throws for what the Process itself did: that is an Evaluation with `error`.
+   * throws for what the Process itself did: that is an Evaluation with `error`. Who has many messages need not wait for
+   * the answer to one before giving the next.
    */
   handle(message: VmMessage, options?: HandleOptions): Promise<Step>
   /** As `handle`, and then the state is put back. */

@@ -1,8 +1,10 @@
 import { LRUCache } from 'lru-cache'
+import { sha256, utf8 } from '../lib/bytes.ts'
 import { failpoint } from '../lib/failpoint.ts'
-import type { ResultAt, ResultRange, ResultStore, StoredResult } from '../ports/result-store.ts'
+import type { ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
 import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Origin } from '../protocol/origin.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
 import { assertSameRow, decodeRow, encodeRow } from './result-row.ts'
@@ -10,7 +12,7 @@ import { firstEntry, present, put, type Store } from './store.ts'
 
 /** (process, nonce) → assignment bytes, attestation bytes, canonical Result. */
 const rows = new KeySpace('result')
-/** (process, message) → nonce. */
+/** (process, message or hash of its origin) → nonce at which it stood first. */
 const nonces = new KeySpace('result-nonce')
 /** (process, nonce) of each Result without error: a page of those must not wade through the others. */
 const good = new KeySpace('result-good')
@@ -44,9 +46,10 @@ export class LevelResultStore implements ResultStore {
     return row === undefined ? undefined : this.#remember(decodeRow(row), row.length)
   }
 
-  async nonceOf(process: ProcessId, message: MessageId): Promise<Nonce | undefined> {
-    const nonce = await this.#store.get(nonceKey(process, message))
-    return nonce === undefined ? undefined : (fromU64(nonce) as Nonce)
+  async nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined> {
+    const found = await this.#store.getMany(nameKeys(process, message, origin))
+    const nonces = found.flatMap(nonce => (nonce === undefined ? [] : [fromU64(nonce)]))
+    return nonces.length === 0 ? undefined : (Math.min(...nonces) as Nonce)
   }
 
   async *succeeded(
@@ -74,7 +77,7 @@ export class LevelResultStore implements ResultStore {
     return last === undefined ? undefined : decodeRow(last[1])
   }
 
-  put(row: StoredResult): Promise<void> {
+  put(row: StoredResult, { origin, isRepeat = false }: Partial<RowNames> = {}): Promise<void> {
     const { process, nonce, cron } = row.result
     // Two at once about one nonce must not both find nothing stored.
     return this.#lock.run([process], async () => {
@@ -84,15 +87,21 @@ export class LevelResultStore implements ResultStore {
       if (stored !== undefined) return assertSameRow(stored, row)
       failpoint('result-looked-up')
       const bytes = encodeRow(row)
+      const names = cron === undefined ? nameKeys(process, row.assignment.message, origin) : []
       await this.#store.write([
         put(key, bytes),
-        ...(cron === undefined ? [put(nonceKey(process, row.assignment.message), u64(nonce))] : []),
+        ...(isRepeat ? await this.#unknown(names) : names).map(name => put(name, u64(nonce))),
         ...(row.result.error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
       ])
       failpoint('result-written')
       this.#newest.set(process, Math.max(newest, nonce))
       this.#remember(row, bytes.length)
     })
+  }
+
+  async #unknown(keys: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+    const found = await this.#store.getMany(keys)
+    return keys.filter((_, i) => found[i] === undefined)
   }
 
   async #newestOf(process: ProcessId): Promise<number> {
@@ -132,4 +141,7 @@ const cronPart = (cron: CronPlace | undefined): readonly Uint8Array[] =>
 /** Process and nonce. */
 const messagePlaceBytes = 40
 const justAfter = (key: Uint8Array): Uint8Array => Buffer.concat([key, Uint8Array.of(0)])
-const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.key(idPart(process), idPart(message))
+const nameKeys = (process: ProcessId, message: MessageId, origin: Origin | undefined): Uint8Array[] =>
+  [idPart(message), ...(origin === undefined ? [] : [sha256(utf8(origin))])].map(name =>
+    nonces.key(idPart(process), name),
+  )

@@ -1,6 +1,7 @@
-import type { ResultAt, ResultRange, ResultStore, StoredResult } from '../ports/result-store.ts'
+import type { ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
 import { type CronPlace, comparePlaces, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
+import type { Origin } from '../protocol/origin.ts'
 import { assertSameRow, encodeRow } from './result-row.ts'
 
 /** A ResultStore that forgets everything at the end of the program. */
@@ -12,8 +13,10 @@ export class MemoryResultStore implements ResultStore {
     return this.#rows.get(rowName(process, { nonce, cron }))
   }
 
-  async nonceOf(process: ProcessId, message: MessageId): Promise<Nonce | undefined> {
-    return this.#nonces.get(`${process} ${message}`)
+  async nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined> {
+    const places = namesOf(process, message, origin).map(name => this.#nonces.get(name))
+    const known = places.filter(place => place !== undefined)
+    return known.length === 0 ? undefined : (Math.min(...known) as Nonce)
   }
 
   async *succeeded(process: ProcessId, range: ResultRange): AsyncIterable<StoredResult> {
@@ -32,13 +35,16 @@ export class MemoryResultStore implements ResultStore {
     return this.#of(process).at(-1)
   }
 
-  async put(row: StoredResult): Promise<void> {
+  async put(row: StoredResult, { origin }: Partial<RowNames> = {}): Promise<void> {
     const { process, nonce, cron } = row.result
     const name = rowName(process, row.result)
     const stored = this.#rows.get(name)
     if (stored !== undefined) return assertSameRow(encodeRow(stored), row)
     this.#rows.set(name, row)
-    if (cron === undefined) this.#nonces.set(`${process} ${row.assignment.message}`, nonce)
+    if (cron !== undefined) return
+    for (const key of namesOf(process, row.assignment.message, origin)) {
+      if (!this.#nonces.has(key)) this.#nonces.set(key, nonce)
+    }
   }
 
   #of(process: ProcessId): StoredResult[] {
@@ -50,3 +56,5 @@ export class MemoryResultStore implements ResultStore {
 const placeOf = (at: Nonce | ResultAt): ResultAt => (typeof at === 'number' ? { nonce: at } : at)
 const rowName = (process: ProcessId, { nonce, cron }: ResultAt): string =>
   `${process} ${nonce} ${cron === undefined ? '' : cronText(cron)}`
+const namesOf = (process: ProcessId, message: MessageId, origin: Origin | undefined): readonly string[] =>
+  [message, ...(origin === undefined ? [] : [origin])].map(name => `${process} ${name}`)

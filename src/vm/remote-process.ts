@@ -48,11 +48,17 @@ export class RemoteProcess implements LiveProcess {
     this.#live = options.nextId()
   }
 
+  #hold(slot: WorkerSlot, live: number): void {
+    const { lost } = this.#setup
+    if (lost !== undefined) slot.onLost(live, lost)
+  }
+
   /** @throws AoError as `VmPool.open`. */
   static async open(setup: ProcessSetup, options: RemoteOptions): Promise<LiveProcess> {
     const process = new RemoteProcess(setup, options)
     try {
       process.#charge(await openIn(options.quick, process.#live, setup, { signal: options.signal }))
+      process.#hold(options.quick, process.#live)
     } catch (error) {
       await process.close() // an abandoned call may still succeed
       throw error
@@ -70,6 +76,7 @@ export class RemoteProcess implements LiveProcess {
   }
 
   async dryRun(message: VmMessage, options: AbortOptions = {}): Promise<Evaluation> {
+    this.#slot.assertRoom()
     return (await this.#call(live => ({ type: 'dry-run', live, message }), options)) as Evaluation
   }
 
@@ -95,6 +102,8 @@ export class RemoteProcess implements LiveProcess {
 
   async #call(request: Call['request'], options: AbortOptions, read: Call['read'] = asIs): Promise<unknown> {
     if (this.#closed) throw closed()
+    // Behind a message that was taken none is refused: what comes after it must not be evaluated without it.
+    if (this.#calls.length === 0) this.#slot.assertRoom()
     let call: Call | undefined
     const answer = new Promise((resolve, reject) => {
       call = { request, read, options, sent: false, resolve, reject }
@@ -109,7 +118,7 @@ export class RemoteProcess implements LiveProcess {
 
   #send(call: Call): void {
     call.sent = true
-    this.#slot.call(call.request(this.#live), call.options).then(
+    this.#slot.call(call.request(this.#live), { ...call.options, beyondLimit: true }).then(
       answer => {
         const outcome = call.read(answer)
         if (outcome === elsewhere) this.#putBack(call)
@@ -149,6 +158,7 @@ export class RemoteProcess implements LiveProcess {
     this.#options[from].forget(old)
     this.#lane = to
     this.#live = live
+    this.#hold(this.#options[to], live)
     this.#options.moved(to)
   }
 

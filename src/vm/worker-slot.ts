@@ -16,7 +16,7 @@ export interface SlotOptions extends WorkerOptions {
   readonly wallClockMs: number
 }
 export interface CallOptions extends AbortOptions {
-  /** For what a call already taken needs: not refused however many wait. One for each Process at the most. */
+  /** For what follows on a call already taken: not refused however many wait. */
   readonly beyondLimit?: boolean
 }
 export type LossReason = 'wall-clock' | 'crash'
@@ -34,9 +34,13 @@ interface Job {
   readonly reject: (error: unknown) => void
 }
 
+/** Evaluations that a worker of the quick lane is given ahead, so that it need not wait for this thread after each. */
+const aheadQuick = 8
+
 /**
- * One worker thread and the calls that wait for it. The thread is given one call at a time, so that a call can be
- * timed, and taken back until its turn comes. A thread that is lost is replaced by a fresh one with nothing live.
+ * One worker thread and the calls that wait for it. The thread is given a few evaluations at a time and anything else
+ * alone, so that each can be timed, and taken back until its turn comes near. A thread that is lost is replaced by a
+ * fresh one with nothing live.
  */
 export class WorkerSlot {
   readonly #options: SlotOptions
@@ -44,7 +48,9 @@ export class WorkerSlot {
   readonly #queue: Job[] = []
   #thread: Worker | undefined
   #ready = false
-  #running: Job | undefined
+  /** What the thread has, in the order of its answers; it is at work on the first. */
+  readonly #given: Job[] = []
+  readonly #residents = new Map<number, () => void>()
   #startedAt = 0
   #timer: NodeJS.Timeout | undefined
   #idle: (() => void) | undefined
@@ -57,6 +63,17 @@ export class WorkerSlot {
 
   get queued(): number {
     return this.#queue.length
+  }
+
+  /** `lost` is called if the thread ends before that live instance is forgotten. */
+  onLost(live: number, lost: () => void): void {
+    this.#residents.set(live, lost)
+  }
+
+  /** @throws AoError `OVERLOADED` */
+  assertRoom(): void {
+    if (this.#queue.length < this.#options.maxQueued) return
+    throw new AoError('OVERLOADED', 'too many calls wait for this worker', { queued: this.#queue.length })
   }
 
   /** Resolves when the thread takes calls. */
@@ -73,9 +90,7 @@ export class WorkerSlot {
   async call(request: WorkerRequest, { signal, beyondLimit = false }: CallOptions = {}): Promise<unknown> {
     throwIfAborted(signal)
     if (this.#stopping) throw stopping()
-    if (this.#queue.length >= this.#options.maxQueued && !beyondLimit) {
-      throw new AoError('OVERLOADED', 'too many calls wait for this worker', { queued: this.#queue.length })
-    }
+    if (!beyondLimit) this.assertRoom()
     let job: Job | undefined
     const answer = new Promise((resolve, reject) => {
       job = { request, resolve, reject }
@@ -90,6 +105,7 @@ export class WorkerSlot {
 
   /** Drops a live instance, after whatever the thread is doing. A thread that is gone has none. */
   forget(live: number): void {
+    this.#residents.delete(live)
     if (this.#ready) this.#thread?.postMessage({ type: 'close', live } satisfies WorkerRequest)
   }
 
@@ -97,7 +113,7 @@ export class WorkerSlot {
   async stop(): Promise<void> {
     this.#stopping = true
     for (const job of this.#queue.splice(0)) job.reject(stopping())
-    if (this.#running !== undefined) await new Promise<void>(resolve => (this.#idle = resolve))
+    if (this.#given.length > 0) await new Promise<void>(resolve => (this.#idle = resolve))
     const thread = this.#thread
     this.#thread = undefined
     await thread?.terminate()
@@ -125,19 +141,34 @@ export class WorkerSlot {
   }
 
   #next(): void {
-    if (this.#running !== undefined || this.#queue.length === 0) return
+    if (this.#queue.length === 0) return
     if (this.#thread === undefined) this.#spawn()
-    if (!this.#ready) return
-    this.#running = this.#queue.shift()
+    while (this.#ready && this.#mayGive(this.#queue[0])) this.#give(this.#queue.shift())
+  }
+
+  #mayGive(next: Job | undefined): boolean {
+    if (next === undefined || this.#given.length === 0) return next !== undefined
+    const ahead = this.#options.lane === 'quick' ? aheadQuick : 1
+    return this.#given.length < ahead && [next, ...this.#given].every(isEvaluation)
+  }
+
+  #give(job: Job | undefined): void {
+    if (job === undefined) return
+    try {
+      const { request } = job
+      this.#thread?.postMessage(request, request.type === 'open' ? buffersOf(request.image) : [])
+    } catch (error) {
+      job.reject(error) // something in the request cannot be copied
+      return
+    }
+    this.#given.push(job)
+    if (this.#given.length === 1) this.#time()
+  }
+
+  /** From now on the thread is at work on the first of what it has. */
+  #time(): void {
     this.#startedAt = performance.now()
     this.#timer = setTimeout(() => this.#onTimeUp(this.#thread), this.#options.wallClockMs)
-    try {
-      const request = this.#running?.request
-      this.#thread?.postMessage(request, request?.type === 'open' ? buffersOf(request.image) : [])
-    } catch (error) {
-      this.#settle(job => job.reject(error)) // something in the request cannot be copied
-      this.#next()
-    }
   }
 
   #onReply(thread: Worker, reply: WorkerReply): void {
@@ -152,9 +183,9 @@ export class WorkerSlot {
 
   // This thread may be the one that was busy: an answer that has arrived meanwhile is heard before the clock.
   #onTimeUp(thread: Worker | undefined): void {
-    const job = this.#running
+    const [job] = this.#given
     setImmediate(() => {
-      if (thread !== undefined && job !== undefined && job === this.#running) this.#lose(thread, 'wall-clock')
+      if (thread !== undefined && job !== undefined && job === this.#given[0]) this.#lose(thread, 'wall-clock')
     })
   }
 
@@ -165,18 +196,29 @@ export class WorkerSlot {
     this.#ready = false
     void thread.terminate()
     this.#events.lost(reason, cause)
-    this.#settle(job => job.reject(reason === 'wall-clock' ? this.#tookTooLong() : crashed(cause)))
+    const [atWork, ...behind] = this.#given.splice(0)
+    clearTimeout(this.#timer)
+    atWork?.reject(reason === 'wall-clock' ? this.#tookTooLong() : crashed(cause))
+    for (const job of behind) job.reject(crashed(cause))
+    this.#idle?.()
+    this.#tellResidents()
     if (wasReady && !this.#stopping) this.#spawn()
     // A thread that dies before it is ready would die again: let the callers know, and the next call try anew.
     else for (const job of this.#queue.splice(0)) job.reject(crashed(cause))
   }
 
+  #tellResidents(): void {
+    const residents = [...this.#residents.values()]
+    this.#residents.clear()
+    for (const lost of residents) lost()
+  }
+
   #settle(end: (job: Job) => void): void {
     clearTimeout(this.#timer)
-    const job = this.#running
-    this.#running = undefined
+    const job = this.#given.shift()
     if (job !== undefined) end(job)
-    this.#idle?.()
+    if (this.#given.length > 0) this.#time()
+    else this.#idle?.()
   }
 
   #tookTooLong(): AoError {
@@ -189,6 +231,8 @@ export class WorkerSlot {
     )
   }
 }
+
+const isEvaluation = ({ request }: Job): boolean => request.type === 'handle' || request.type === 'dry-run'
 
 const replay = 'Open the Process again and replay; ask another unit for this message.'
 const crashed = (cause: unknown): AoError =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { ResultStore, StoredResult } from '../../src/ports/result-store.ts'
 import { attestationOf, draftAttestation } from '../../src/protocol/attestation.ts'
 import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import type { Origin } from '../../src/protocol/origin.ts'
 import { emptyOutbox, encodeResult } from '../../src/protocol/result.ts'
 import { anId, aProcess, messages, processIdOf, schedule, testSigner } from '../support/builders.ts'
 
@@ -43,6 +44,21 @@ export function resultStoreSuite(
         assert.equal(await store.nonceOf(process, row.assignment.message), row.result.nonce)
       }
       assert.equal(await store.nonceOf(anId<ProcessId>('other'), rows[1]?.assignment.message ?? anId()), undefined)
+    })
+
+    it('keeps the first place of a message and of what it pushes, whatever repeats them', async () => {
+      const [first, second, third] = rows
+      assert.ok(first && second && third)
+      const origin = `${anId('sender')} 3 0` as Origin
+      await store.put(first, { origin, isRepeat: false })
+      await store.put(second, { origin, isRepeat: true }) // the same part in another message
+      assert.equal(await store.nonceOf(process, second.assignment.message), 1)
+      assert.equal(await store.nonceOf(process, second.assignment.message, origin), 0)
+      const again = { ...third.assignment, message: second.assignment.message }
+      await store.put({ ...third, assignment: again }, { isRepeat: true })
+      assert.equal(await store.nonceOf(process, again.message), 1)
+      assert.equal(await store.nonceOf(process, again.message, `${anId('sender')} 4 0` as Origin), 1)
+      assert.equal(await store.nonceOf(anId<ProcessId>('other'), anId(), origin), undefined)
     })
 
     it('tells the newest row, whatever the order of putting', async () => {

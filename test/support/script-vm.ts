@@ -6,6 +6,7 @@ import type { LiveProcess, ProcessSetup, Step, VmEnvironment, VmImage, VmMessage
 import { idFromBytes, idToBytes, type Nonce } from '../../src/protocol/ids.ts'
 import type { Signer } from '../../src/protocol/keys.ts'
 import { type Evaluation, parseEvaluation } from '../../src/protocol/result.ts'
+import { noRoots, rootProgressToJson } from '../../src/protocol/root-rule.ts'
 import { pageHash, statePageBytes, stateRootOf } from '../../src/protocol/state-root.ts'
 import { tagsOf } from '../../src/protocol/tags.ts'
 import { anItem } from './builders.ts'
@@ -42,6 +43,11 @@ export class ScriptPool implements VmPool {
     for (const instance of this.#instances) instance.evicted = true
   }
 
+  /** As when a worker dies, and the pool says so. */
+  loseAll(): void {
+    for (const instance of this.#instances) if (!instance.evicted) instance.lose()
+  }
+
   get live(): number {
     return [...this.#instances].filter(({ evicted }) => !evicted).length
   }
@@ -61,6 +67,7 @@ class ScriptProcess implements LiveProcess {
   readonly #script: Script
   readonly #env: VmEnvironment
   readonly #pool: ScriptPool
+  readonly #lost: (() => void) | undefined
   #state: Json = null
   #applied = 0
   evicted = false
@@ -69,7 +76,8 @@ class ScriptProcess implements LiveProcess {
     return { handledMs: handledMs * this.#applied, residentBytes }
   }
 
-  constructor(script: Script, { environment, image }: ProcessSetup, pool: ScriptPool) {
+  constructor(script: Script, { environment, image, lost }: ProcessSetup, pool: ScriptPool) {
+    this.#lost = lost
     this.#script = script
     this.#env = environment
     this.#pool = pool
@@ -77,6 +85,11 @@ class ScriptProcess implements LiveProcess {
     this.#state = JSON.parse(toUtf8(Buffer.concat(image.pages.map(({ bytes }) => bytes)))) as Json
     this.#applied = image.applied
     if (this.#image().stateRoot !== image.stateRoot) throw new AoError('STORE_CORRUPT', 'not that state')
+  }
+
+  lose(): void {
+    this.evicted = true
+    this.#lost?.()
   }
 
   async handle(message: VmMessage): Promise<Step> {
@@ -107,7 +120,9 @@ class ScriptProcess implements LiveProcess {
     const globals = [Buffer.from(sha256(utf8(this.#pool.salt))).readBigUInt64BE()]
     const hashes = pages.map(({ index, hash }) => [index, idToBytes(hash)] as const)
     const stateRoot = stateRootOf({ memoryBytes, globals, pages: hashes })
-    return { memoryBytes, globals, pages, stateRoot, applied: this.#applied, counters: {} }
+    const nonce = this.#applied === 0 ? undefined : ((this.#applied - 1) as Nonce)
+    const counters = rootProgressToJson({ ...noRoots, root: stateRoot, nonce })
+    return { memoryBytes, globals, pages, stateRoot, applied: this.#applied, counters }
   }
 
   async dryRun(message: VmMessage): Promise<Evaluation> {

@@ -1,7 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Logger } from '../../lib/telemetry.ts'
-import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
+import type { ResultStore, RowNames, StoredResult } from '../../ports/result-store.ts'
 import type { AttestedResult, CronAt } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
@@ -26,6 +26,8 @@ export interface Evaluated {
   readonly assignment: Assignment
   readonly module: ModuleId
   readonly previousStateRoot: Id
+  /** Of a message that is not a cron's. */
+  readonly names?: RowNames | undefined
 }
 
 /**
@@ -59,7 +61,7 @@ export class Attestor {
     if (stored !== undefined) return this.#assertSame(stored, evaluated)
     const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
     failpoint('cu-signed')
-    await results.put({ assignment, result, attestation: signed.raw })
+    await results.put({ assignment, result, attestation: signed.raw }, evaluated.names)
     failpoint('cu-recorded')
     this.#recorded++
     broadcast.send(signed.raw)

@@ -2,12 +2,14 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
+import type { Json } from '../../lib/json.ts'
 import { Slots } from '../../lib/slots.ts'
 import type { Counter, Histogram, Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint, CheckpointStore, CheckpointTotals } from '../../ports/checkpoint-store.ts'
 import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
+import { type CronPlace, cronText, parseCronText } from '../../protocol/cron.ts'
 import { verifyDataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { failureFacts } from '../failure.ts'
@@ -82,6 +84,11 @@ export class Checkpoints implements Component {
 
   get totals(): CheckpointTotals {
     return this.#totals
+  }
+
+  /** Whether `trySave` would begin now. */
+  get hasRoom(): boolean {
+    return this.#slots.hasFree
   }
 
   async start(): Promise<void> {
@@ -177,7 +184,7 @@ export class Checkpoints implements Component {
       await store.put(checkpoint, fullness > 1 ? keepNewest : keepSpaced)
       failpoint('checkpoint-written')
       this.#totals = await store.totals()
-      published.offer(checkpoint)
+      if (cronOf(checkpoint.notes) === undefined) published.offer(checkpoint) // others know no place between two nonces
       this.#saved.add()
       this.#seconds.observe((performance.now() - start) / 1000)
       return true
@@ -189,9 +196,12 @@ export class Checkpoints implements Component {
   }
 
   /** @throws AoError `INVALID_RECORD` unless it is what this CU has signed. */
-  async #assertSigned({ assignment, attestedRoot, image, module, meter }: Checkpoint, of: ModuleId): Promise<void> {
+  async #assertSigned(
+    { assignment, attestedRoot, image, module, meter, notes }: Checkpoint,
+    of: ModuleId,
+  ): Promise<void> {
     const { process, nonce } = assignment
-    const stored = await this.#deps.results.get(process, nonce)
+    const stored = await this.#deps.results.get(process, nonce, cronOf(notes))
     if (stored === undefined) throw unfit('no Result is stored for its nonce')
     if (stored.assignment.id !== assignment.id) throw unfit('it is of another Assignment than the Result')
     if (stored.result.stateRoot !== attestedRoot) throw unfit('it has another state root than the Result')
@@ -213,6 +223,19 @@ export class Checkpoints implements Component {
     const { removed, done } = await this.#deps.store.sweep(this.#options.sweepRows)
     if (removed > 0) this.#deps.telemetry.log.warn('checkpoint leftovers removed', { removed })
     return done ? 60 * this.#options.sweepEveryMs : this.#options.sweepEveryMs
+  }
+}
+
+/** What a checkpoint notes beside the state: the cron message it was taken after, if it was after one. */
+export const notesOf = (cron: CronPlace | undefined): Json => (cron === undefined ? null : { cron: cronText(cron) })
+
+/** @throws AoError `STORE_CORRUPT` for what `notesOf` did not write. */
+export function cronOf(notes: Json): CronPlace | undefined {
+  if (notes === null) return undefined
+  try {
+    return parseCronText((notes as { readonly cron: string }).cron)
+  } catch (cause) {
+    throw new AoError('STORE_CORRUPT', 'a checkpoint does not tell where it was taken', {}, { cause })
   }
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
+import { Slots } from '../../lib/slots.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { CheckpointStore } from '../../ports/checkpoint-store.ts'
 import type { Gossip } from '../../ports/peers.ts'
@@ -55,6 +56,8 @@ export interface ComputeUnitOptions
   readonly maxModules: number
   /** Warm Processes brought up to date at once because gossip told of a new message. */
   readonly maxAhead: number
+  /** Processes opened again at once because their worker was lost. */
+  readonly maxReviving: number
   /** Attestations that gossip has not taken yet. */
   readonly maxUnsent: number
   /** At a stop: how long messages that were begun may take to end, in milliseconds. */
@@ -66,9 +69,13 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxLiveBytes: 1 << 30,
   maxModules: 8,
   maxAhead: 16,
+  maxReviving: 2,
   maxUnsent: 10_000,
   maxReopens: 3,
   readStallMs: 30_000,
+  rowsAhead: 16,
+  maxUnderWay: 16,
+  maxUnderWayBytes: 4 << 20,
   checkpointAfterMs: 1_500,
   notWorthMs: 20,
   maxSaving: 2,
@@ -107,6 +114,7 @@ export class ComputeUnit implements Compute, Component {
   readonly #fleet: Fleet<Replica>
   readonly #stop = new AbortController()
   readonly #cutOff = new AbortController()
+  readonly #reviving: Slots
   #waiting = 0
   #ahead = 0
 
@@ -114,6 +122,7 @@ export class ComputeUnit implements Compute, Component {
     this.#deps = deps
     this.#options = options
     const { params, telemetry } = deps
+    this.#reviving = new Slots(options.maxReviving)
     this.#broadcast = new Broadcast(deps, 'attestations', options.maxUnsent)
     this.#attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
     const modules = new Modules(deps.arweave, options)
@@ -135,6 +144,7 @@ export class ComputeUnit implements Compute, Component {
       modules,
       attestor: this.#attestor,
       checkpoints: this.#checkpoints,
+      lost: (process: ProcessId) => this.#revive(process),
     }
     this.#fleet = new Fleet(
       process => new Replica(process, { ...shared, room: this.#fleet }, options),
@@ -237,6 +247,14 @@ export class ComputeUnit implements Compute, Component {
       )
       .catch(error => this.#deps.telemetry.log.debug('not brought up to date', { process, ...failureFacts(error) }))
       .finally(() => this.#ahead--)
+  }
+
+  /** Whoever asks next finds the Process awake, though another took its worker down. */
+  #revive(process: ProcessId): void {
+    if (this.#stop.signal.aborted) return
+    this.#reviving
+      .run(() => this.#fleet.use(process, replica => replica.revive()))
+      .catch(error => this.#deps.telemetry.log.debug('not opened again', { process, ...failureFacts(error) }))
   }
 
   async #reachNow(process: ProcessId, options: AbortOptions): Promise<void> {

@@ -9,7 +9,7 @@ import { type CronGap, type CronTick, compareCrons, cronsBetween, isBlockCron } 
 import type { Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Routes } from '../routing/route.ts'
 import type { Attestor } from './attest.ts'
-import type { Live } from './live.ts'
+import { type Live, noteApplied } from './live.ts'
 import { toCronMessage } from './messages.ts'
 
 export interface CronDeps {
@@ -19,6 +19,8 @@ export interface CronDeps {
   readonly routes: Pick<Routes, 'scheduler'>
   readonly stopped: AbortSignal
   readonly cutOff: AbortSignal
+  /** After each cron message, once it is recorded. */
+  readonly applied: (live: Live) => void
 }
 type Right = Pick<CronGap, 'right' | 'blocksBefore'>
 
@@ -108,7 +110,6 @@ async function apply(tick: CronTick, process: ProcessId, live: Live, deps: CronD
   const { at: assignment, route } = live
   if (assignment === undefined) return
   throwIfAborted(deps.stopped)
-  const before = live.vm.usage.handledMs
   const message = toCronMessage(route.item, tick)
   const { evaluation, stateRoot, stateNonce, applied } = await live.vm.handle(message, { signal: deps.cutOff })
   if (applied !== live.applied + 1) {
@@ -118,8 +119,6 @@ async function apply(tick: CronTick, process: ProcessId, live: Live, deps: CronD
   const { module } = route.spec
   await deps.attestor.record({ result, assignment, module, previousStateRoot: live.root })
   live.cron = tick.place
-  live.root = stateRoot
-  live.applied = applied
-  live.unsaved.messages++
-  live.unsaved.ms += live.vm.usage.handledMs - before
+  noteApplied(live, { stateRoot, stateNonce, applied })
+  deps.applied(live)
 }

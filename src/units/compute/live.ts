@@ -1,11 +1,12 @@
 import { AoError, hasCode } from '../../lib/errors.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
-import type { LiveProcess, ProcessSetup, VmPool } from '../../ports/vm.ts'
+import type { LiveProcess, ProcessSetup, Step, VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type CronPlace, type CronSpec, parseCrons } from '../../protocol/cron.ts'
-import { type Id, idFromBytes } from '../../protocol/ids.ts'
+import { type Id, idFromBytes, type Nonce } from '../../protocol/ids.ts'
+import { parseRootProgress } from '../../protocol/root-rule.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
-import type { Checkpoints } from './checkpoint.ts'
+import { type Checkpoints, cronOf, notesOf } from './checkpoint.ts'
 
 /** A live instance and where it stands. */
 export interface Live {
@@ -14,16 +15,19 @@ export interface Live {
   readonly crons: readonly CronSpec[]
   /** The last Assignment applied. */
   at: Assignment | undefined
-  /** The state root that was attested of it. */
+  /** The state root that was attested of it, and after which message the state had that. */
   root: Id
+  stateNonce: Nonce
   /** The last cron message applied after it. */
   cron: CronPlace | undefined
   /** Of nonce 0. */
   origin: Assignment | undefined
   /** Messages that led there, cron messages counted. */
   applied: number
-  /** Since the last checkpoint, in messages and in milliseconds of evaluation. */
-  unsaved: { messages: number; ms: number }
+  /** Since the last checkpoint: messages, and what `vm.usage.handledMs` was then. */
+  unsaved: { messages: number; fromMs: number }
+  /** Whether its worker is gone. */
+  isLost: boolean
 }
 
 /** The state root before the first message. */
@@ -42,25 +46,29 @@ export async function openLive(
   { pool, routes, checkpoints, stopped: signal }: LiveDeps,
   { route, setup }: { readonly route: ProcessRoute; readonly setup: ProcessSetup },
 ): Promise<Live> {
-  const fresh = {
+  const fresh = (vm: LiveProcess): Live => ({
+    vm,
     route,
     crons: parseCrons(route.item.tags),
     at: undefined,
     cron: undefined,
     origin: undefined,
     root: noState,
+    stateNonce: 0 as Nonce,
     applied: 0,
-    unsaved: { messages: 0, ms: 0 },
-  }
+    unsaved: { messages: 0, fromMs: vm.usage.handledMs },
+    isLost: false,
+  })
   const scheduler = () => routes.scheduler(setup.process, { signal })
-  for await (const { assignment, attestedRoot, image } of checkpoints.usable(route, scheduler, { signal })) {
-    const { applied } = image
+  for await (const { assignment, attestedRoot, image, notes } of checkpoints.usable(route, scheduler, { signal })) {
+    const { applied, counters } = image // the bytes are the VM's from now on
     try {
       return {
-        ...fresh,
-        vm: await pool.open({ ...setup, image }, { signal }),
+        ...fresh(await pool.open({ ...setup, image }, { signal })),
         at: assignment,
+        cron: cronOf(notes),
         root: attestedRoot,
+        stateNonce: parseRootProgress(counters).nonce ?? (0 as Nonce),
         applied,
       }
     } catch (error) {
@@ -68,7 +76,7 @@ export async function openLive(
       await checkpoints.refuse(assignment, 'image', error)
     }
   }
-  return { ...fresh, vm: await pool.open(setup, { signal }) }
+  return fresh(await pool.open(setup, { signal }))
 }
 
 /**
@@ -81,14 +89,30 @@ export async function checkpointOf(
   { meter, signal }: { readonly meter: string; readonly signal: AbortSignal },
 ): Promise<Checkpoint> {
   const image = await vm.snapshot({ signal })
-  // Between a cron message and the next message a state has no nonce of its own.
-  if (at === undefined || cron !== undefined || image.applied !== applied)
+  if (at === undefined || image.applied !== applied)
     throw new AoError('NOT_READY', 'the instance is ahead of the record')
-  return { module: route.spec.module, meter, assignment: at, attestedRoot: root, image, notes: null }
+  return { module: route.spec.module, meter, assignment: at, attestedRoot: root, image, notes: notesOf(cron) }
 }
 
 /** What reading and checking a message costs beside its evaluation, in milliseconds: measured on a replay of aos. */
 const readMs = 1
 
 /** How long it would take to get there from the last checkpoint, in milliseconds. */
-export const replayMs = ({ unsaved }: Live): number => unsaved.ms + unsaved.messages * readMs
+export const replayMs = ({ vm, unsaved }: Live): number =>
+  vm.usage.handledMs - unsaved.fromMs + unsaved.messages * readMs
+
+/** What follows is counted from here. */
+export function noteSaved(live: Live): void {
+  live.unsaved = { messages: 0, fromMs: live.vm.usage.handledMs }
+}
+
+/** Once its Result is recorded. */
+export function noteApplied(
+  live: Live,
+  { stateRoot, stateNonce, applied }: Pick<Step, 'stateRoot' | 'stateNonce' | 'applied'>,
+): void {
+  live.root = stateRoot
+  live.stateNonce = stateNonce
+  live.applied = applied
+  live.unsaved.messages++
+}

@@ -1,26 +1,26 @@
-import { type AbortOptions, raceSignal, throwIfAborted, withDeadline } from '../../lib/abort.ts'
+import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ScheduleClock } from '../../ports/units.ts'
-import type { BootItem, VmMessage } from '../../ports/vm.ts'
-import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
+import type { VmMessage } from '../../ports/vm.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
 import { type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
-import { onBootItem } from '../../protocol/on-boot.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
 import type { Evaluation } from '../../protocol/result.ts'
 import type { SeenItem } from '../assigned-item.ts'
 import { failureFacts } from '../failure.ts'
 import type { Attestor } from './attest.ts'
-import { type BlockTimes, runCronsBefore, runCronsUpTo } from './cron-run.ts'
-import { evaluate, setupOf } from './evaluate.ts'
+import { type BlockTimes, runCronsUpTo } from './cron-run.ts'
+import { setupOf } from './evaluate.ts'
+import { Flow, type FlowDeps, type FlowOptions } from './flow.ts'
 import { Goals } from './goals.ts'
-import { checkpointOf, type Live, type LiveDeps, openLive, replayMs } from './live.ts'
+import { checkpointOf, type Live, type LiveDeps, noteSaved, openLive, replayMs } from './live.ts'
 import type { Modules } from './modules.ts'
+import { readAhead } from './read-ahead.ts'
 import type { Room, Sleeper } from './room.ts'
-import { type CheckedRow, checkScheduled } from './schedule-check.ts'
 
 export interface ReplicaDeps extends LiveDeps {
   readonly results: ResultStore
@@ -34,12 +34,16 @@ export interface ReplicaDeps extends LiveDeps {
   readonly room: Room
   /** Fires when the unit can wait no longer for messages that were begun. */
   readonly cutOff: AbortSignal
+  /** Told when an instance that was at rest is gone with its worker. */
+  readonly lost: (process: ProcessId) => void
 }
-export interface ReplicaOptions {
+export interface ReplicaOptions extends FlowOptions {
   /** How often one catch-up opens an instance anew after it was evicted or its worker died. */
   readonly maxReopens: number
   /** A schedule that sends nothing for so long is given up, in milliseconds. */
   readonly readStallMs: number
+  /** Rows of a schedule that are read, and their signatures checked, before their turn comes. */
+  readonly rowsAhead: number
   /** A checkpoint is due when a replay since the last one would take so long, in milliseconds. */
   readonly checkpointAfterMs: number
   /** A state that a replay makes again in less is not saved when its instance is closed. */
@@ -63,6 +67,7 @@ export class Replica implements Sleeper {
   readonly process: ProcessId
   readonly #deps: ReplicaDeps
   readonly #options: ReplicaOptions
+  readonly #flowDeps: FlowDeps
   readonly #goals = new Goals()
   readonly #clocks: ClockGoal[] = []
   #live: Live | undefined
@@ -78,6 +83,18 @@ export class Replica implements Sleeper {
     this.process = process
     this.#deps = deps
     this.#options = options
+    this.#flowDeps = {
+      ...deps,
+      applied: live => {
+        if (this.#isSaveDue(live)) this.#save(live)
+      },
+      recorded: (live, at) => {
+        this.#goals.reach(at)
+        deps.room.resize(this, live.vm.usage.residentBytes)
+      },
+      repeated: ({ nonce, message, scheduler }, first) =>
+        deps.telemetry.log.error('message repeated', { process, nonce, first, message, scheduler }),
+    }
   }
 
   get idle(): boolean {
@@ -115,6 +132,14 @@ export class Replica implements Sleeper {
     const reached = new Promise<void>((resolve, reject) => this.#clocks.push({ clock, resolve, reject }))
     this.#running ??= this.#run()
     return raceSignal(reached, { signal })
+  }
+
+  /** Opens the instance again, as far as it was, if its worker was lost and nobody has noticed. */
+  async revive(): Promise<void> {
+    const live = this.#live
+    if (live?.isLost !== true || live.at === undefined || !this.idle || this.#closed) return
+    await this.#drop()
+    return this.reach(live.at.nonce)
   }
 
   /** As `reach`, then evaluates without keeping anything. */
@@ -182,16 +207,21 @@ export class Replica implements Sleeper {
     const reading = new AbortController()
     const signal = AbortSignal.any([this.#deps.stopped, reading.signal])
     const rows = scheduler.read(this.process, { from: nextNonce(live.at?.nonce), to: goal }, { signal })
+    const flow = new Flow(live, this.#flowDeps, this.#options)
+    const { rowsAhead, readStallMs: stallMs } = this.#options
     try {
-      for await (const row of unlessStalled(rows, this.#options.readStallMs, signal)) {
+      for await (const row of readAhead(rows, { rowsAhead, stallMs, signal })) {
         failpoint('cu-row-read')
-        await this.#apply(live, row)
-        failpoint('cu-applied')
-        this.#goals.reach(row.assignment.nonce)
-        this.#saveIfDue(live)
+        await flow.take(row)
+        if (!this.#isSaveDue(live)) continue
+        await flow.drained() // what is saved is a state that is recorded
+        this.#save(live)
       }
+      await flow.drained()
+      if (this.#isSaveDue(live)) this.#save(live)
     } finally {
       reading.abort()
+      await flow.settled()
     }
     // What was asked for before the stream began and was not in it is not ordered. Later goals get a round of their own.
     for (const nonce of asked) this.#goals.fail(nonce, unknownNonce(this.process, nonce))
@@ -208,7 +238,7 @@ export class Replica implements Sleeper {
     if ((this.warmAt ?? -1) < latest.nonce) await this.#advance(latest.nonce)
     const live = this.#live
     // With a message after it, what was asked for has been applied before that message.
-    if (live?.at?.nonce === latest.nonce) await runCronsUpTo(latest, this.process, live, this.#deps)
+    if (live?.at?.nonce === latest.nonce) await runCronsUpTo(latest, this.process, live, this.#flowDeps)
     this.#clocks.splice(0, asked.length)
     for (const { resolve } of asked) resolve()
   }
@@ -217,7 +247,8 @@ export class Replica implements Sleeper {
     const { routes, modules, pool, params, room, stopped } = this.#deps
     const route = await routes.process(this.process)
     const module = await modules.get(route.spec.module)
-    const setup = setupOf(this.process, route, module, { pool, params })
+    const lost = (): void => this.#onLost()
+    const setup = { ...setupOf(this.process, route, module, { pool, params }), lost }
     await room.take(this, stopped)
     try {
       const live = await openLive(this.#deps, { route, setup })
@@ -231,50 +262,17 @@ export class Replica implements Sleeper {
     }
   }
 
-  async #apply(live: Live, row: ScheduledMessage): Promise<void> {
-    const { scheduler, module } = live.route.spec
-    const checked = await checkScheduled(this.process, row, { scheduler, previous: live.at, load: this.#deps.assigned })
-    failpoint('cu-checked')
-    await this.#assertFirstTime(checked)
-    failpoint('cu-first-time')
-    const { assignment } = checked
-    await runCronsBefore(assignment, this.process, live, this.#deps)
-    throwIfAborted(this.#deps.stopped)
-    const boot = await this.#bootItem(live, assignment)
-    const before = live.vm.usage.handledMs
-    const { evaluation, stateRoot, stateNonce, applied } = await evaluate(live.vm, checked, {
-      signal: this.#deps.cutOff,
-      boot,
-    })
-    failpoint('cu-evaluated')
-    if (applied !== live.applied + 1) {
-      // It went ahead of the record: a result could not be stored, or an answer was lost.
-      throw new AoError('NOT_READY', 'the instance is not where it should be', { applied, nonce: assignment.nonce })
-    }
-    const result = { ...evaluation, process: this.process, nonce: assignment.nonce, stateRoot, stateNonce }
-    await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root })
-    live.at = assignment
-    if (assignment.nonce === 0) live.origin = assignment
-    live.root = stateRoot
-    live.applied = applied
-    live.unsaved.messages++
-    live.unsaved.ms += live.vm.usage.handledMs - before
-    this.#deps.room.resize(this, live.vm.usage.residentBytes)
-  }
-
-  /** What the Process is to boot from, at nonce 0. @throws AoError as `assigned`: until it can be read, nothing is said. */
-  async #bootItem({ route }: Live, { nonce }: Assignment): Promise<BootItem | undefined> {
-    const id = nonce === 0 ? onBootItem(route.item.tags) : undefined
-    return id && { id, data: (await this.#deps.assigned({ message: id, exclude: [] })).data }
+  #isSaveDue(live: Live): boolean {
+    return (
+      this.#saving === undefined && replayMs(live) >= this.#options.checkpointAfterMs && this.#deps.checkpoints.hasRoom
+    )
   }
 
   /** Beside the evaluation: nothing waits for it. */
-  #saveIfDue(live: Live): void {
-    if (this.#saving !== undefined || live.cron !== undefined || replayMs(live) < this.#options.checkpointAfterMs)
-      return
+  #save(live: Live): void {
     this.#saving = this.#deps.checkpoints.trySave(() => this.#checkpoint(live))
     if (this.#saving === undefined) return // others are being saved: the next message asks again
-    live.unsaved = { messages: 0, ms: 0 }
+    noteSaved(live)
     void this.#saving.then(() => {
       this.#saving = undefined
     })
@@ -290,23 +288,16 @@ export class Replica implements Sleeper {
     if (live === undefined) return
     this.#live = undefined // whoever comes now waits until this is over
     await this.#saving
-    if (live.cron === undefined && replayMs(live) >= this.#options.notWorthMs) {
+    if (replayMs(live) >= this.#options.notWorthMs) {
       await this.#deps.checkpoints.save(() => this.#checkpoint(live))
     }
     await this.#release(live)
   }
 
-  /** A dishonest SU could make one message count twice by giving it two nonces. */
-  async #assertFirstTime({ assignment: { message, nonce, scheduler } }: CheckedRow): Promise<void> {
-    const first = await this.#deps.results.nonceOf(this.process, message)
-    if (first === undefined || first >= nonce) return
-    throw new AoError('INVALID_ASSIGNMENT', 'the schedule is broken: one message has two nonces', {
-      process: this.process,
-      message,
-      first,
-      nonce,
-      scheduler,
-    })
+  #onLost(): void {
+    if (this.#live === undefined) return
+    this.#live.isLost = true
+    if (this.idle) this.#deps.lost(this.process)
   }
 
   async #drop(): Promise<void> {
@@ -322,16 +313,6 @@ export class Replica implements Sleeper {
 }
 
 const stopping = (process: ProcessId): AoError => new AoError('STOPPING', 'the Process is being closed', { process })
-
-/** Passes rows on; a gap longer than `ms` ends it with `DEADLINE`, so a silent SU holds nobody for ever. */
-async function* unlessStalled<T>(rows: AsyncIterable<T>, ms: number, signal: AbortSignal): AsyncIterable<T> {
-  const iterator = rows[Symbol.asyncIterator]()
-  for (;;) {
-    const next = await raceSignal(iterator.next(), { signal: withDeadline(ms, { signal }) })
-    if (next.done) return
-    yield next.value
-  }
-}
 
 const unknownNonce = (process: ProcessId, nonce: Nonce): AoError =>
   new AoError(

@@ -15,6 +15,8 @@ const [a, b, c] = [idOf('a'), idOf('b'), idOf('c')] as const
 const action = (process: ProcessId, nonce: number, name: string, more: Record<string, string> = {}) =>
   messageOf(process, nonce, { tags: { Action: name, ...more }, from: idOf('sender') })
 
+const count = (to: number): number[] => Array.from({ length: to }, (_, i) => i + 1)
+
 describe('the pool of workers', function () {
   this.timeout(60_000)
   const started: WorkerVmPool[] = []
@@ -190,23 +192,26 @@ describe('the pool of workers', function () {
   })
 
   it('refuses a call when too many wait', async () => {
-    const live = await spawn(await startPool({ maxQueued: 2, wallClockMs: 1500 }), a)
-    const calls = [1, 2, 3, 4].map(nonce => live.handle(action(a, nonce, nonce === 1 ? 'Spin' : 'Count')))
-    const [spin, , , refused] = await Promise.allSettled(calls)
-    assert.equal(refused?.status === 'rejected' && refused.reason.code, 'OVERLOADED')
-    assert.equal(spin?.status === 'rejected' && spin.reason.code, 'DEADLINE')
+    const pool = await startPool({ maxQueued: 2, wallClockMs: 1500 })
+    const [live, other] = [await spawn(pool, a), await spawn(pool, b)]
+    const calls = count(12).map(nonce => live.handle(action(a, nonce, nonce === 1 ? 'Spin' : 'Count')))
+    const refused = await Promise.allSettled([other.handle(action(b, 1, 'Count')), other.dryRun(action(b, 1, 'Count'))])
+    for (const call of refused) assert.equal(call.status === 'rejected' && call.reason.code, 'OVERLOADED')
+    // Behind a message that was taken none is refused, or it would be evaluated without the one before.
+    const codes = (await Promise.allSettled(calls)).map(call => call.status === 'rejected' && call.reason.code)
+    assert.deepEqual(codes, ['DEADLINE', ...count(11).map(() => 'NOT_READY')])
   })
 
   it('takes a waiting call back when its caller gives up', async () => {
     const live = await spawn(await startPool(), a)
     const gaveUp = new AbortController()
-    const first = live.handle(action(a, 1, 'Count'))
-    const second = live.handle(action(a, 2, 'Count'), { signal: gaveUp.signal })
-    const third = live.handle(action(a, 3, 'Count'))
+    const before = count(8).map(nonce => live.handle(action(a, nonce, 'Count'))) // the worker is given these at once
+    const waiting = live.handle(action(a, 9, 'Count'), { signal: gaveUp.signal })
+    const after = live.handle(action(a, 9, 'Count'))
     gaveUp.abort()
-    await assert.rejects(second, { code: 'ABORTED' })
-    assert.equal((await first).evaluation.output, 'count 2')
-    assert.equal((await third).evaluation.output, 'count 3')
+    await assert.rejects(waiting, { code: 'ABORTED' })
+    assert.equal((await before.at(-1))?.evaluation.output, 'count 9')
+    assert.equal((await after).evaluation.output, 'count 10')
   })
 
   it('refuses formats it does not know and bytes that are no module', async () => {

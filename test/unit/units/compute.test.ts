@@ -179,6 +179,17 @@ describe('units/compute', () => {
     assert.equal(bench.pool.setups.length, 2)
   })
 
+  it('opens what a lost worker held at once, before anybody asks', async () => {
+    await bench.arrange('recorder', to => messages(to, 3))
+    await bench.unit.result(bench.process, at(2))
+    bench.pool.loseAll()
+    await eventually('another instance at the same nonce', () => bench.pool.handled.length === 6)
+    assert.equal(bench.pool.setups.length, 2)
+    const { result } = await bench.unit.result(bench.process, at(3))
+    assert.equal((result.output as { count: number }).count, 4)
+    assert.equal(bench.pool.setups.length, 2)
+  })
+
   it('gives up after a few instances that die', async () => {
     await bench.arrange('recorder', to => messages(to, 1))
     const dead = () => new AoError('NOT_READY', 'the worker died')

@@ -44,12 +44,6 @@ describe('units/compute', () => {
         assert.ok(a?.message)
         return schedule(a.message, [await aMessage(anId<ProcessId>('other'))])
       },
-      'one message at two nonces': async ([a]) => {
-        assert.ok(a?.message)
-        const [message] = await messages(a.message, 1)
-        assert.ok(message)
-        return schedule(a.message, [message, message])
-      },
     }
     for (const [name, lie] of Object.entries(lies)) {
       it(`refuses ${name}`, async () => {
