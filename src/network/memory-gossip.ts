@@ -23,7 +23,10 @@ export class MemoryGossipHub {
   /** A new participant. @param name What judges of the others are told as `from`; one of a kind. */
   join(name: string): MemoryGossip {
     if (this.#members.has(name)) throw new TypeError(`${name} has joined already`)
-    const member = new MemoryGossip((topic, bytes) => this.#spread(name, topic, bytes))
+    const member = new MemoryGossip({
+      spread: (topic, bytes) => this.#spread(name, topic, bytes),
+      isHeard: topic => [...this.#members].some(([to, { judgeOf }]) => to !== name && judgeOf(topic) !== undefined),
+    })
     this.#members.set(name, member)
     return member
   }
@@ -68,19 +71,22 @@ export class MemoryGossipHub {
 
 /** One participant of a hub. Same promises as `Libp2pGossip`, delivered in order and without loss. */
 export class MemoryGossip implements Gossip {
-  readonly #spread: (topic: GossipTopic, bytes: Uint8Array) => void
+  readonly #hub: Hub
   readonly #judges = new Map<GossipTopic, Judge>()
 
-  constructor(spread: (topic: GossipTopic, bytes: Uint8Array) => void) {
-    this.#spread = spread
+  constructor(hub: Hub) {
+    this.#hub = hub
   }
 
   /** @throws AoError `TOO_LARGE` above 256 KiB. */
-  async publish(topic: GossipTopic, bytes: Uint8Array): Promise<void> {
-    if (bytes.length > maxBytes) {
-      throw new AoError('TOO_LARGE', 'too large for gossip', { bytes: bytes.length, limit: maxBytes })
-    }
-    this.#spread(topic, bytes)
+  async publish(topic: GossipTopic, ...items: readonly Uint8Array[]): Promise<void> {
+    const bytes = items.reduce((sum, { length }) => sum + length, 0)
+    if (bytes > maxBytes) throw new AoError('TOO_LARGE', 'too large for gossip', { bytes, limit: maxBytes })
+    for (const item of items) this.#hub.spread(topic, item)
+  }
+
+  isHeard(topic: GossipTopic): boolean {
+    return this.#hub.isHeard(topic)
   }
 
   subscribe(topic: GossipTopic, judge: Judge): () => void {
@@ -91,7 +97,10 @@ export class MemoryGossip implements Gossip {
     }
   }
 
-  judgeOf(topic: GossipTopic): Judge | undefined {
-    return this.#judges.get(topic)
-  }
+  readonly judgeOf = (topic: GossipTopic): Judge | undefined => this.#judges.get(topic)
+}
+
+interface Hub {
+  readonly spread: (topic: GossipTopic, bytes: Uint8Array) => void
+  readonly isHeard: (topic: GossipTopic) => boolean
 }

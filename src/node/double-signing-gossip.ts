@@ -20,14 +20,21 @@ export class DoubleSigningGossip implements Gossip {
     this.#spared = spared
   }
 
-  async publish(topic: GossipTopic, bytes: Uint8Array): Promise<void> {
-    await this.#inner.publish(topic, bytes)
-    if (topic !== 'assignments') return
+  async publish(topic: GossipTopic, ...items: readonly Uint8Array[]): Promise<void> {
+    await this.#inner.publish(topic, ...items)
+    if (topic === 'assignments') for (const item of items) await this.#contradict(item)
+  }
+
+  isHeard(topic: GossipTopic): boolean {
+    return this.#inner.isHeard(topic)
+  }
+
+  async #contradict(bytes: Uint8Array): Promise<void> {
     const assignment = parseAssignment(parseStoredItem(bytes))
     const isSpared = (assignment.process as Id) === this.#spared
     if (assignment.nonce === 0 || assignment.scheduler !== this.#signer.address || isSpared) return
     const other = { ...assignment, message: assignment.id as Id as MessageId }
-    await this.#inner.publish(topic, (await this.#signer.sign(draftAssignment(other))).raw)
+    await this.#inner.publish('assignments', (await this.#signer.sign(draftAssignment(other))).raw)
   }
 
   subscribe(topic: GossipTopic, judge: (bytes: Uint8Array, from: string) => Promise<Verdict>): () => void {

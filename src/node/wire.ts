@@ -11,6 +11,7 @@ import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
+import type { Assignment } from '../protocol/assignment.ts'
 import { paramsHash } from '../protocol/params.ts'
 import { maxWarm, type UnitRecord, warmPrefixLength } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
@@ -129,7 +130,8 @@ export function wireNode(input: WireInput): WiredNode {
   const assignments = new LevelAssignmentLog(store)
   const told = { log: assignments, gossip: schedulerGossip(gossip, signer, options) }
   const kept = { guard: new LevelSignGuard(store), floor: new LevelScheduleFloor(store) }
-  const scheduler = schedulerUnit({ ...shared, ...told, ...kept, session, peers: memory }, options)
+  const onOrdered = (newest: Assignment): void => compute?.onAssignment(newest)
+  const scheduler = schedulerUnit({ ...shared, ...told, ...kept, session, peers: memory, onOrdered }, options)
   const settler =
     scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
   const routes = new Routes({

@@ -23,7 +23,10 @@ export type Verdict = 'accept' | 'ignore' | 'reject'
 
 /** Signed facts spread to all; delivery is best effort, so nothing correct may depend on it. */
 export interface Gossip {
-  publish(topic: GossipTopic, bytes: Uint8Array): Promise<void>
-  /** One judge per topic: it sees each message once, before it is forwarded. Returns how to unsubscribe. */
+  /** Items of one call travel together. */
+  publish(topic: GossipTopic, ...items: readonly Uint8Array[]): Promise<void>
+  /** Whether any neighbour listens now. */
+  isHeard(topic: GossipTopic): boolean
+  /** One judge per topic: it sees each item of a message once, before that is forwarded. Returns how to unsubscribe. */
   subscribe(topic: GossipTopic, judge: (bytes: Uint8Array, from: string) => Promise<Verdict>): () => void
 }

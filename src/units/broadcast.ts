@@ -1,3 +1,4 @@
+import { sleep } from '../lib/abort.ts'
 import type { Counter, Telemetry } from '../lib/telemetry.ts'
 import type { Gossip, GossipTopic } from '../ports/peers.ts'
 import { failureFacts } from './failure.ts'
@@ -7,9 +8,16 @@ export interface BroadcastDeps {
   readonly telemetry: Telemetry
 }
 
+/** Most that travels in one message of gossip. */
+const together = { items: 64, bytes: 64 * 1024 } as const
+
+/** After a message so much time passes until the next, in milliseconds: what comes meanwhile travels together. */
+const pauseMs = 10
+
 /**
- * Publishes on one topic, in order and behind the caller's back. Best effort: over `maxUnsent` the oldest is dropped
- * and counted, and a failed publication is not tried again, because nothing correct depends on gossip.
+ * Publishes on one topic, in order and behind the caller's back. Best effort: what nobody listens to is dropped; over
+ * `maxUnsent` the oldest is, and counted; a failed publication is not tried again, because nothing correct depends on
+ * gossip.
  */
 export class Broadcast {
   readonly #deps: BroadcastDeps
@@ -29,12 +37,15 @@ export class Broadcast {
     )
   }
 
-  send(bytes: Uint8Array): void {
-    if (this.#unsent.length >= this.#maxUnsent) {
-      this.#unsent.shift()
-      this.#dropped.add()
+  send(...items: readonly Uint8Array[]): void {
+    // A message to nobody costs a signature of its own all the same.
+    if (this.#sending === undefined && !this.#deps.gossip.isHeard(this.#topic)) return
+    this.#unsent.push(...items)
+    const tooMany = this.#unsent.length - this.#maxUnsent
+    if (tooMany > 0) {
+      this.#unsent.splice(0, tooMany)
+      this.#dropped.add(tooMany)
     }
-    this.#unsent.push(bytes)
     this.#sending ??= this.#drain()
   }
 
@@ -45,14 +56,26 @@ export class Broadcast {
   }
 
   async #drain(): Promise<void> {
-    for (let next = this.#unsent.shift(); next !== undefined; next = this.#unsent.shift()) {
+    while (this.#unsent.length > 0) {
+      const items = this.#unsent.splice(0, this.#next())
       try {
-        await this.#deps.gossip.publish(this.#topic, next)
+        await this.#deps.gossip.publish(this.#topic, ...items)
       } catch (error) {
-        this.#dropped.add()
+        this.#dropped.add(items.length)
         this.#deps.telemetry.log.debug('not published', { topic: this.#topic, ...failureFacts(error) })
       }
+      await sleep(pauseMs)
     }
     this.#sending = undefined // same tick as the emptiness check
+  }
+
+  /** How many of those that wait go together. */
+  #next(): number {
+    let bytes = 0
+    const end = this.#unsent.findIndex((item, i) => {
+      bytes += item.length
+      return i > 0 && (i >= together.items || bytes > together.bytes)
+    })
+    return end < 0 ? this.#unsent.length : end
   }
 }

@@ -23,6 +23,7 @@ gossipSuite('over libp2p', async () => {
     return {
       own,
       publish: gossip.publish.bind(gossip),
+      isHeard: gossip.isHeard.bind(gossip),
       subscribe: (...[topic, judge]: Parameters<typeof gossip.subscribe>): (() => void) => {
         const stop = gossip.subscribe(topic, judge)
         own.set(topic, judge)

@@ -61,6 +61,16 @@ export function gossipSuite(name: string, open: () => Promise<GossipNetwork>): v
       assert.deepEqual(heardSorted(), gossipTopics.map(topic => `1:${topic}:same bytes`).sort())
     })
 
+    it('carries items together, each judged by itself', async () => {
+      assert.equal(member(0).isHeard('attestations'), false)
+      listen(1, 'attestations')
+      await network.ready(['attestations'])
+      assert.equal(member(0).isHeard('attestations'), true)
+      await member(0).publish('attestations', utf8('one'), utf8('two'), utf8('three'))
+      await eventually('all three', () => heard.length >= 3)
+      assert.deepEqual(heard, ['1:attestations:one', '1:attestations:two', '1:attestations:three'])
+    })
+
     it('publishes to nobody without complaint', async () => {
       await member(0).publish('evidence', utf8('anyone?'))
       assert.deepEqual(heard, [])

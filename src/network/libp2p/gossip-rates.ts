@@ -38,15 +38,18 @@ export class GossipRates {
     this.#own = each(ownFactor)
   }
 
-  /** Whether this node may publish one more: others would blame it for what is too much. */
-  mayPublish(topic: GossipTopic): boolean {
-    return this.#own.get(topic)?.take('') === true
+  /** Whether this node may publish so many items more: others would blame it for what is too much. */
+  mayPublish(topic: GossipTopic, items: number): boolean {
+    return this.#own.get(topic)?.take('', items) === true
   }
 
-  /** Whether to look at a message, or whose share is used up. */
-  judge(topic: GossipTopic, author: string, neighbour: string): 'fine' | 'author' | 'neighbour' {
-    if (this.#authors.get(topic)?.take(author) !== true) return 'author'
-    if (this.#neighbours.get(topic)?.take(neighbour) !== true) return 'neighbour'
+  /** Whether to look at a message of so many items, or whose share is used up. */
+  judge(
+    topic: GossipTopic,
+    { author, neighbour, items }: { readonly author: string; readonly neighbour: string; readonly items: number },
+  ): 'fine' | 'author' | 'neighbour' {
+    if (this.#authors.get(topic)?.take(author, items) !== true) return 'author'
+    if (this.#neighbours.get(topic)?.take(neighbour, items) !== true) return 'neighbour'
     return 'fine'
   }
 }

@@ -7,7 +7,7 @@ import { AoError } from '../../lib/errors.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { Gossip, GossipTopic, Verdict } from '../../ports/peers.ts'
 import { BlameLimiter } from './blame.ts'
-import { decodeEnvelope, encodeEnvelope } from './envelope.ts'
+import { decodeEnvelope, encodeEnvelope, maxGossipItems } from './envelope.ts'
 import { maxGossipBytes } from './gossip-options.ts'
 import { GossipRates } from './gossip-rates.ts'
 import { GossipStreamWatch } from './gossip-watch.ts'
@@ -68,23 +68,20 @@ export class Libp2pGossip implements Gossip, Component {
       'topic',
       'verdict',
     ])
-    this.#published = metrics.counter('aonet_network_gossip_published_total', 'Gossip messages published', ['topic'])
+    this.#published = metrics.counter('aonet_network_gossip_published_total', 'Gossip items published', ['topic'])
     metrics.gauge('aonet_network_gossip_judging', 'Gossip messages in judgement', () => this.#inFlight.size)
   }
 
   /**
    * Sends to every neighbour that listens; resolves also when there is none. Best effort.
    *
-   * @throws AoError `TOO_LARGE` above 256 KiB, `OVERLOADED` above what the others take of one author, `NOT_READY`
+   * @throws AoError `TOO_LARGE` above 256 KiB or 64 items, `OVERLOADED` above what the others take of one author, `NOT_READY`
    * before start and after stop.
    */
-  async publish(topic: GossipTopic, bytes: Uint8Array): Promise<void> {
-    if (bytes.length > maxGossipBytes) {
-      const hint = 'Send large messages to a unit directly; gossip carries notices only.'
-      throw new AoError('TOO_LARGE', 'too large for gossip', { bytes: bytes.length, limit: maxGossipBytes }, { hint })
-    }
+  async publish(topic: GossipTopic, ...items: readonly Uint8Array[]): Promise<void> {
+    assertFits(items)
     if (!this.#started) throw new AoError('NOT_READY', 'gossip is not running')
-    if (!this.#rates.mayPublish(topic)) {
+    if (!this.#rates.mayPublish(topic, items.length)) {
       throw new AoError(
         'OVERLOADED',
         'too much for this topic of gossip',
@@ -92,8 +89,8 @@ export class Libp2pGossip implements Gossip, Component {
         { hint: 'Publish less, or later.' },
       )
     }
-    await this.#deps.host.pubsub.publish(this.#name(topic), encodeEnvelope(bytes))
-    this.#published.add(1, { topic })
+    await this.#deps.host.pubsub.publish(this.#name(topic), encodeEnvelope(items))
+    this.#published.add(items.length, { topic })
   }
 
   subscribe(topic: GossipTopic, judge: Judge): () => void {
@@ -117,6 +114,10 @@ export class Libp2pGossip implements Gossip, Component {
     const { pubsub } = this.#deps.host
     const peers = pubsub.getSubscribers(this.#name(topic)).map(peer => peer.toString())
     return peers.filter(peer => pubsub.streamsOutbound.has(peer))
+  }
+
+  isHeard(topic: GossipTopic): boolean {
+    return this.subscribers(topic).length > 0
   }
 
   /** Tells of each neighbour that begins to listen to a topic. Returns how to stop. */
@@ -158,7 +159,8 @@ export class Libp2pGossip implements Gossip, Component {
   async #validate(topic: GossipTopic, from: PeerId, message: Message): Promise<TopicValidatorResult> {
     const judge = this.#judges.get(topic)
     if (judge === undefined || !this.#started) return TopicValidatorResult.Ignore
-    if (!this.#isWithinRates(topic, from.toString(), message)) {
+    const opened = openedEnvelope(message.data)
+    if (!this.#isWithinRates(topic, from.toString(), { message, items: opened.items.length || 1 })) {
       this.#received.add(1, { topic, verdict: 'too-many' })
       return TopicValidatorResult.Ignore
     }
@@ -166,7 +168,7 @@ export class Libp2pGossip implements Gossip, Component {
       this.#received.add(1, { topic, verdict: 'overloaded' })
       return TopicValidatorResult.Ignore
     }
-    const judging = this.#judge(topic, judge, message.data, from.toString())
+    const judging = this.#judgeAll(topic, { judge, from: from.toString() }, opened)
     this.#inFlight.add(judging)
     const verdict = await judging.finally(() => this.#inFlight.delete(judging))
     this.#received.add(1, { topic, verdict })
@@ -179,28 +181,50 @@ export class Libp2pGossip implements Gossip, Component {
   }
 
   /** Who publishes too much is blamed; who hands it over is not, unless it is the same. */
-  #isWithinRates(topic: GossipTopic, from: string, message: Message): boolean {
+  #isWithinRates(
+    topic: GossipTopic,
+    from: string,
+    what: { readonly message: Message; readonly items: number },
+  ): boolean {
+    const { message, items } = what
     const author = message.type === 'signed' ? message.from.toString() : from
-    const judged = this.#rates.judge(topic, author, from)
+    const judged = this.#rates.judge(topic, { author, neighbour: from, items })
     if (judged === 'author' && author === from) this.#deps.host.ledger.blame(from, 'gossip-rate')
     return judged === 'fine'
   }
 
-  async #judge(topic: GossipTopic, judge: Judge, data: Uint8Array, from: string): Promise<Verdict> {
-    try {
-      const bytes = decodeEnvelope(data)
-      if (bytes.length > maxGossipBytes) {
-        throw new AoError('TOO_LARGE', 'too large for gossip', { bytes: bytes.length, limit: maxGossipBytes })
-      }
-      return await raceSignal(judge(bytes, from), { signal: AbortSignal.timeout(this.#judgeTimeoutMs) })
-    } catch (error) {
-      const { code, message } = AoError.from(error)
-      const verdict = verdictOf(error)
-      // A judge that fails for no named reason is a bug of this node.
-      if (code === 'INTERNAL') this.#deps.log.error('gossip-judge-failed', { topic, error: String(error) })
-      else this.#deps.log.debug('gossip-not-accepted', { topic, from, verdict, code, reason: message })
-      return verdict
+  /** One bad item spoils the message, one that is good and new is worth forwarding it. */
+  async #judgeAll(topic: GossipTopic, how: Judging, { items, refusal }: Opened): Promise<Verdict> {
+    if (refusal !== undefined) return this.#notAccepted(topic, how.from, refusal)
+    const signal = AbortSignal.timeout(this.#judgeTimeoutMs)
+    let verdict: Verdict = 'ignore'
+    for (const item of items) {
+      const one = await this.#judge(topic, item, { ...how, signal })
+      if (one === 'reject') return one
+      if (one === 'accept') verdict = one
     }
+    return verdict
+  }
+
+  async #judge(
+    topic: GossipTopic,
+    item: Uint8Array,
+    { judge, from, signal }: Judging & { readonly signal: AbortSignal },
+  ): Promise<Verdict> {
+    try {
+      return await raceSignal(judge(item, from), { signal })
+    } catch (error) {
+      return this.#notAccepted(topic, from, error)
+    }
+  }
+
+  #notAccepted(topic: GossipTopic, from: string, error: unknown): Verdict {
+    const { code, message } = AoError.from(error)
+    const verdict = verdictOf(error)
+    // A judge that fails for no named reason is a bug of this node.
+    if (code === 'INTERNAL') this.#deps.log.error('gossip-judge-failed', { topic, error: String(error) })
+    else this.#deps.log.debug('gossip-not-accepted', { topic, from, verdict, code, reason: message })
+    return verdict
   }
 
   #subscribed({ peerId, subscriptions }: SubscriptionChange): void {
@@ -215,6 +239,35 @@ export class Libp2pGossip implements Gossip, Component {
     return topicName(this.#deps.host.networkHash, topic)
   }
 }
+
+interface Judging {
+  readonly judge: Judge
+  readonly from: string
+}
+interface Opened {
+  readonly items: readonly Uint8Array[]
+  readonly refusal?: unknown
+}
+
+function openedEnvelope(data: Uint8Array): Opened {
+  try {
+    const items = decodeEnvelope(data)
+    assertFits(items)
+    return { items }
+  } catch (refusal) {
+    return { items: [], refusal }
+  }
+}
+
+function assertFits(items: readonly Uint8Array[]): void {
+  const bytes = bytesOf(items)
+  if (bytes <= maxGossipBytes && items.length <= maxGossipItems) return
+  const facts = { items: items.length, bytes, limit: maxGossipBytes }
+  const hint = 'Send large messages to a unit directly; gossip carries notices only.'
+  throw new AoError('TOO_LARGE', 'too large for gossip', facts, { hint })
+}
+
+const bytesOf = (items: readonly Uint8Array[]): number => items.reduce((sum, { length }) => sum + length, 0)
 
 interface SubscriptionChange {
   readonly peerId: PeerId

@@ -10,7 +10,7 @@ export class Announcer {
   }
 
   announce(batch: readonly ScheduledMessage[]): void {
-    for (const { assignment } of batch) this.#broadcast.send(assignment.raw)
+    this.#broadcast.send(...batch.map(({ assignment }) => assignment.raw))
   }
 
   stop(): Promise<void> {

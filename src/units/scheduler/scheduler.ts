@@ -43,6 +43,8 @@ export interface SchedulerUnitDeps {
   /** Which start this is, and whom to ask whether it is the newest and only one of its key. */
   readonly session?: OwnSession | undefined
   readonly peers?: PeerMemory | undefined
+  /** Told of the newest durable Assignment of each Process of a batch: a CU in this program need not wait to be asked. */
+  readonly onOrdered?: ((newest: Assignment) => void) | undefined
 }
 
 export interface SchedulerUnitOptions {
@@ -275,7 +277,11 @@ export class SchedulerUnit implements Scheduler, Component {
   #spread(batch: readonly ScheduledMessage[]): void {
     failpoint('su-announcing')
     this.#announcer.announce(batch)
-    for (const process of new Set(batch.map(({ assignment }) => assignment.process))) this.#followers.ring(process)
+    const newest = new Map(batch.map(({ assignment }) => [assignment.process, assignment]))
+    for (const [process, assignment] of newest) {
+      this.#followers.ring(process)
+      this.#deps.onOrdered?.(assignment)
+    }
   }
 }
 

@@ -113,7 +113,7 @@ export class Watcher implements Component {
     const keyAt = (at: number): string => `${process} ${epoch} ${at} ${scheduler}`
     const key = keyAt(nonce)
     const before = this.#assignments.get(key)
-    if (before?.id === assignment.id) return 'accept'
+    if (before?.id === assignment.id) return 'ignore' // in other company it would go round again
     const fault = faultOf(assignment, at => this.#assignments.get(keyAt(at)))
     if (fault !== undefined) return this.#accuse(key, fault)
     if (before !== undefined) return 'ignore' // the same order in other words proves nothing, and is nothing new
@@ -131,7 +131,7 @@ export class Watcher implements Component {
     const place = `${process} ${epoch} ${nonce}`
     const key = `${place} ${compute}`
     const before = this.#attestations.get(key)
-    if (before?.id === attestation.id) return 'accept'
+    if (before?.id === attestation.id) return 'ignore'
     if (before !== undefined) return this.#accuse(key, findFault(before, attestation))
     this.#attestations.set(key, attestation)
     this.#compare(place, attestation)

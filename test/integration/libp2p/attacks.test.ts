@@ -52,7 +52,7 @@ describe('attacks on gossip', function () {
       const ready = (node: TestNode): boolean => node.gossip.subscribers(topic).length >= 2
       await eventually('all listen', () => nodes.every(ready), 10_000)
       const prerecorded = Array.from({ length: 4_000 }, () =>
-        encodeEnvelope(Buffer.concat([utf8(`flooder ${performance.now()} `), randomBytes(500)])),
+        encodeEnvelope([Buffer.concat([utf8(`flooder ${performance.now()} `), randomBytes(500)])]),
       )
       const say = (i: number): Promise<void> =>
         nth(1).gossip.publish(topic, Buffer.concat([utf8(`honest ${performance.now()} `), randomBytes(100 + i)]))
@@ -120,7 +120,7 @@ describe('attacks on gossip', function () {
       pubsub.subscribe(name)
       await eventually('it sees who listens', () => pubsub.getSubscribers(name).length > 0)
       for (let i = 0; i < 5; i++) {
-        await pubsub.publish(name, encodeEnvelope(utf8(`unsigned ${i} x`)))
+        await pubsub.publish(name, encodeEnvelope([utf8(`unsigned ${i} x`)]))
       }
       await nth(1).gossip.publish('messages', utf8('after 0 x'))
       await eventually('what came after is heard', () => heard.has('after at victim'))
@@ -152,7 +152,7 @@ describe('attacks on gossip', function () {
       (await later({ issuedAt: now + 500_000, expiresAt: now + 560_000 })).raw,
     ]
     const inject = (bytes: Uint8Array): Promise<unknown> =>
-      liar.host.pubsub.publish(topicName(network, 'unit-records'), encodeEnvelope(bytes)).catch(() => undefined)
+      liar.host.pubsub.publish(topicName(network, 'unit-records'), encodeEnvelope([bytes])).catch(() => undefined)
     for (const bytes of quiet) await inject(bytes)
     for (const bytes of bad) await inject(bytes)
     for (let i = 0; i < 30; i++) await inject(randomBytes(200))

@@ -94,7 +94,7 @@ describe('gossip along a line of three nodes', function () {
 
   it('rejects what is too large or no envelope, whoever made it', async () => {
     await assert.rejects(publish('a', 'x'.repeat(256 * 1024 + 1)), { code: 'TOO_LARGE' })
-    await inject('a', encodeEnvelope(Buffer.alloc(256 * 1024 + 1, 'y')))
+    await inject('a', encodeEnvelope([Buffer.alloc(256 * 1024 + 1, 'y')]))
     await inject('a', utf8('no envelope'))
     await eventually('the score fell', () => node('b').gossip.scoreOf(node('a').host.peerId) < -20)
     assert.deepEqual(heard, [])

@@ -14,17 +14,20 @@ describe('network/libp2p/envelope', () => {
   const item = utf8('signed bytes')
 
   it('gives back what was put in, in memory of its own', () => {
-    const wire = encodeEnvelope(item)
+    const wire = encodeEnvelope([item, utf8('another')])
     const out = decodeEnvelope(wire)
     wire.fill(0)
-    assert.deepEqual(Buffer.from(out), Buffer.from(item))
+    assert.deepEqual(
+      out.map(bytes => Buffer.from(bytes).toString()),
+      ['signed bytes', 'another'],
+    )
   })
 
-  it('has one form for each item, so that none travels under two ids', () => {
-    const wire = encodeEnvelope(item)
+  it('has one form for the same items, so that they do not travel under two ids', () => {
+    const wire = encodeEnvelope([item])
     const variants = {
       'an unknown field': concat(wire, Uint8Array.of(0x10, 1)),
-      'the field twice': concat(wire, wire),
+      'more items than one may hold': encodeEnvelope(Array.from({ length: 65 }, () => item)),
       'a length written longer than need be': concat(Uint8Array.of(10, 0x80 | item.length, 0), item),
       'cut short': wire.subarray(0, wire.length - 1),
       nothing: new Uint8Array(0),

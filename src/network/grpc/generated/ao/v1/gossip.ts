@@ -12,18 +12,18 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
  * an attestation, evidence or a submitted message.
  */
 export interface GossipEnvelope {
-  /** Signed ANS-104 bytes. */
-  item: Uint8Array;
+  /** Signed ANS-104 bytes, one or more that were published together. */
+  items: Uint8Array[];
 }
 
 function createBaseGossipEnvelope(): GossipEnvelope {
-  return { item: new Uint8Array(0) };
+  return { items: [] };
 }
 
 export const GossipEnvelope: MessageFns<GossipEnvelope> = {
   encode(message: GossipEnvelope, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.item.length !== 0) {
-      writer.uint32(10).bytes(message.item);
+    for (const v of message.items) {
+      writer.uint32(10).bytes(v!);
     }
     return writer;
   },
@@ -46,7 +46,7 @@ export const GossipEnvelope: MessageFns<GossipEnvelope> = {
               break;
             }
 
-            message.item = reader.bytes();
+            message.items.push(reader.bytes());
             continue;
           }
         }
@@ -62,13 +62,13 @@ export const GossipEnvelope: MessageFns<GossipEnvelope> = {
   },
 
   fromJSON(object: any): GossipEnvelope {
-    return { item: isSet(object.item) ? bytesFromBase64(object.item) : new Uint8Array(0) };
+    return { items: globalThis.Array.isArray(object?.items) ? object.items.map((e: any) => bytesFromBase64(e)) : [] };
   },
 
   toJSON(message: GossipEnvelope): unknown {
     const obj: any = {};
-    if (message.item.length !== 0) {
-      obj.item = base64FromBytes(message.item);
+    if (message.items?.length) {
+      obj.items = message.items.map((e) => base64FromBytes(e));
     }
     return obj;
   },
@@ -78,7 +78,7 @@ export const GossipEnvelope: MessageFns<GossipEnvelope> = {
   },
   fromPartial(object: DeepPartial<GossipEnvelope>): GossipEnvelope {
     const message = createBaseGossipEnvelope();
-    message.item = object.item ?? new Uint8Array(0);
+    message.items = object.items?.map((e) => e) || [];
     return message;
   },
 };
@@ -116,10 +116,6 @@ type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
 
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
