@@ -4,7 +4,10 @@ import type { FastifyInstance } from 'fastify'
 export function allowAllOrigins(server: FastifyInstance): void {
   server.addHook('onRequest', async (request, reply) => {
     reply.header('access-control-allow-origin', '*')
-    reply.header('access-control-expose-headers', 'Retry-After, Location')
+    reply.header(
+      'access-control-expose-headers',
+      'Retry-After, Location, Last-Timestamp, Last-Ordinate, Last-Block-Height',
+    )
     if (request.method !== 'OPTIONS') return
     const asked = request.headers['access-control-request-headers']
     return reply

@@ -1,3 +1,5 @@
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '../lib/clock.ts'
 import { AoError } from '../lib/errors.ts'
@@ -60,16 +62,30 @@ function registerAll(cu: FastifyInstance, { compute, address, clock }: CuRoutesD
     }
   })
 
+  cu.get('/state/:id', { config: { doc: docs.state } }, async (request, reply) => {
+    if (param(request, 'to') !== undefined) throw onlyNewest('a state')
+    const dump = await compute.memory(pathId<ProcessId>(request), whileWaiting(reply, evaluateMs))
+    reply
+      .type('application/octet-stream')
+      .header('last-timestamp', dump.timestamp)
+      .header('last-ordinate', dump.nonce)
+      .header('last-block-height', dump.blockHeight)
+    reply.raw.setTimeout(stallMs, () => reply.raw.destroy())
+    return reply.send(pipeline(Readable.from(dump.gzip), createGunzip(), () => undefined))
+  })
+
   cu.post('/dry-run', { config: { doc: docs.dryRun } }, async (request, reply) => {
     const { message, target } = parseDryRun(bodyOf(request))
     const process = idParam<ProcessId>(request, 'process-id') ?? parseId<ProcessId>(target, 'process-id')
-    if (param(request, 'to') !== undefined) throw onlyNewest()
+    if (param(request, 'to') !== undefined) throw onlyNewest('a dry-run')
     return resultToJson(await compute.dryRun(process, message, whileWaiting(reply, evaluateMs)))
   })
 }
 
 /** A long schedule may have to be replayed first. */
 const evaluateMs = 120_000
+/** A reader of a memory that takes nothing for so long is let go. */
+const stallMs = 30_000
 
 function placeParam(request: FastifyRequest, name: 'from' | 'to'): ResultPlace | undefined {
   const value = param(request, name)
@@ -83,12 +99,12 @@ function sortParam(request: FastifyRequest): Sort {
   throw new AoError('INVALID_ARGUMENT', 'sort is neither ASC nor DESC', { sort: sort.slice(0, 16) })
 }
 
-const onlyNewest = (): AoError =>
+const onlyNewest = (what: string): AoError =>
   new AoError(
     'UNSUPPORTED',
-    'a dry-run on an older state is not supported',
+    `${what} of an older time is not offered`,
     {},
-    { hint: 'Leave out the parameter to: it then runs on the newest state.' },
+    { hint: 'Leave out the parameter to: the newest is taken then.' },
   )
 
 const outboxMessage = object({ Target: text, Anchor: text, Tags: tagsSchema, Data: text })
@@ -148,6 +164,17 @@ const docs = {
       limit: { description: '500 unless told, 1000 at the most.', schema: { type: 'integer', minimum: 1 } },
     },
     answers: { 200: { description: 'A page', schema: resultsSchema } },
+  },
+  state: {
+    summary: 'The newest memory of a Process, for debugging. Nobody signs it.',
+    tag: 'CU',
+    answers: {
+      200: {
+        description: 'Where it stands is in the headers Last-Timestamp, Last-Ordinate and Last-Block-Height',
+        type: 'application/octet-stream',
+        schema: text,
+      },
+    },
   },
   dryRun: {
     summary: 'Evaluates a message on the newest state and keeps nothing of it.',

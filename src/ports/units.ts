@@ -104,6 +104,19 @@ export interface CronAt {
   readonly cron: CronPlace
 }
 
+/** The memory of a Process as one CU has it. No unit signs it. */
+export interface MemoryDump {
+  /** Of the last message that led to it. */
+  readonly nonce: Nonce
+  /** Of that message, or of the cron message after it; milliseconds since the Unix epoch. */
+  readonly timestamp: number
+  readonly blockHeight: number
+  /** Its length. */
+  readonly memoryBytes: number
+  /** Gzipped. To be read to its end, or left by the signal that it was asked with. */
+  readonly gzip: AsyncIterable<Uint8Array>
+}
+
 /** CU. Deterministic: equal schedule and Module give an equal `stateRoot` on every node. */
 export interface Compute {
   /** Evaluates up to there first. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` | `UNKNOWN_MODULE` */
@@ -112,6 +125,8 @@ export interface Compute {
   results(process: ProcessId, query: ResultsQuery, options?: AbortOptions): Promise<ResultsPage>
   /** Evaluates on the newest state and keeps nothing of it. */
   dryRun(process: ProcessId, message: DryRunMessage, options?: AbortOptions): Promise<Evaluation>
+  /** The newest memory. @throws AoError `OVERLOADED` if too many are being read. */
+  memory(process: ProcessId, options?: AbortOptions): Promise<MemoryDump>
 }
 
 /** What an MU was first told of a message's result. All that it pushes of that message is out of this outbox. */

@@ -291,6 +291,23 @@ function suite(layout: Layout): void {
       await assert.rejects(user.spawn('aos', boot('nonsense')), /On-Boot|spawn/i)
     })
 
+    it('shows the memory of a Process, and where it stands', async () => {
+      const user = await AoUser.of('0.0.98', { network, door: indirect })
+      const process = await user.spawn('aos')
+      const marked = `only here: ${process}`
+      await user.evaluate(process, `Marked = "${marked}"`)
+      const url = `${network.units(indirect).CU.httpUrl}/cu/state/${process}`
+      const answer = await fetch(url)
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers.get('last-ordinate'), '1')
+      assert.ok(Math.abs(Number(answer.headers.get('last-timestamp')) - Date.now()) < 60_000)
+      assert.ok(Number(answer.headers.get('last-block-height')) >= 1_500_000)
+      const memory = Buffer.from(await answer.arrayBuffer())
+      assert.equal(memory.length % 65_536, 0)
+      assert.ok(memory.includes(marked))
+      assert.equal((await fetch(`${url}?to=1`)).status, 501)
+    })
+
     it('spawns a Process from a Process, which is told of its child by its own reference', async () => {
       const user = await AoUser.of('0.0.98', { network, door: indirect })
       const parent = await user.spawn('aos')

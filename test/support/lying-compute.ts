@@ -19,5 +19,6 @@ export const lyingCompute = (
     return { result: { ...result, outbox }, attestation: (await signer.sign(draftAttestation(forged))).raw }
   },
   results: (process, query, options) => honest.results(process, query, options),
+  memory: (process, options) => honest.memory(process, options),
   dryRun: (process, message, options) => honest.dryRun(process, message, options),
 })

@@ -88,6 +88,7 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     return {
       result: async (process, at, options) => unit().result(process, at, options),
       results: async (process, query, options) => unit().results(process, query, options),
+      memory: async (process, options) => unit().memory(process, options),
       dryRun: async (process, message, options) => unit().dryRun(process, message, options),
     }
   }

@@ -34,7 +34,7 @@ export const absentScheduler: Scheduler = {
   process: noScheduler,
   read: () => nothingBut(noScheduler),
 }
-export const absentCompute: Compute = { result: noCompute, results: noCompute, dryRun: noCompute }
+export const absentCompute: Compute = { result: noCompute, results: noCompute, dryRun: noCompute, memory: noCompute }
 export const absentMessenger: Messenger = {
   submit: noMessenger,
   assign: noMessenger,

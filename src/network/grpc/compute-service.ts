@@ -22,6 +22,11 @@ export const computeService = (calls: CallRunner, compute: Compute): ComputeServ
     const evaluation = await compute.dryRun(processId(request.process), dryRunFromWire(request), options)
     return { result: evaluationToWire(evaluation) }
   }),
+  getMemory: calls.serverStream(async function* ({ process }, options) {
+    const { nonce, timestamp, blockHeight, memoryBytes, gzip } = await compute.memory(processId(process), options)
+    yield { part: { $case: 'head', value: { nonce, timestamp, blockHeight, memoryBytes } } }
+    for await (const value of gzip) yield { part: { $case: 'gzip', value } }
+  }),
 })
 
 const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')

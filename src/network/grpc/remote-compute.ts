@@ -2,12 +2,20 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { copyOf } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { StoredResult } from '../../ports/result-store.ts'
-import type { AttestedResult, Compute, CronAt, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
+import type {
+  AttestedResult,
+  Compute,
+  CronAt,
+  DryRunMessage,
+  MemoryDump,
+  ResultsPage,
+  ResultsQuery,
+} from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type Attestation, checkAttests, parseAttestation } from '../../protocol/attestation.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
 import { comparePlaces } from '../../protocol/cron.ts'
-import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import { type MessageId, type Nonce, type ProcessId, parseNonce } from '../../protocol/ids.ts'
 import type { Evaluation, Result } from '../../protocol/result.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
@@ -19,7 +27,7 @@ import {
   resultFromWire,
   resultsQueryToWire,
 } from './convert.ts'
-import { ComputeService, type ListResultsResponse } from './generated/ao/v1/compute.ts'
+import { ComputeService, type GetMemoryResponse, type ListResultsResponse } from './generated/ao/v1/compute.ts'
 
 export interface ComputeDeadlines {
   readonly resultMs: number
@@ -84,6 +92,18 @@ export class RemoteCompute implements Compute {
     return evaluationFromWire(answer.result)
   }
 
+  async memory(process: ProcessId, { signal }: AbortOptions = {}): Promise<MemoryDump> {
+    const options = { signal, idleMs: this.#deadlines.streamIdleMs }
+    const parts = streamCall(this.#pool, this.#peer, ComputeService.getMemory, { process }, options)
+    const { value } = await parts.next()
+    if (value?.part?.$case === 'head') {
+      const { nonce, ...head } = value.part.value
+      return { ...head, nonce: parseNonce(nonce), gzip: gzipOf(parts) }
+    }
+    await parts.return()
+    throw new AoError('INVALID_RECORD', "the node's answer is not a memory", { compute: this.#peer.address })
+  }
+
   async #row(process: ProcessId, row: ListResultsResponse): Promise<StoredResult> {
     const assignment: Assignment = await assignmentFromWire(row.assignment)
     const result = resultFromWire(row.result)
@@ -108,6 +128,10 @@ export class RemoteCompute implements Compute {
     const facts = { expected, got, compute: this.#peer.address }
     return new AoError('INVALID_RECORD', `the Compute Unit's answer does not fit: ${what}`, facts)
   }
+}
+
+async function* gzipOf(parts: AsyncIterable<GetMemoryResponse>): AsyncIterable<Uint8Array> {
+  for await (const { part } of parts) if (part?.$case === 'gzip') yield copyOf(part.value)
 }
 
 const isOf = (result: Result, at: CronAt): boolean => result.cron !== undefined && comparePlaces(result, at) === 0

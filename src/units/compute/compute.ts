@@ -10,7 +10,15 @@ import type { CheckpointStore } from '../../ports/checkpoint-store.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { AttestedResult, Compute, CronAt, DryRunMessage, ResultsPage, ResultsQuery } from '../../ports/units.ts'
+import type {
+  AttestedResult,
+  Compute,
+  CronAt,
+  DryRunMessage,
+  MemoryDump,
+  ResultsPage,
+  ResultsQuery,
+} from '../../ports/units.ts'
 import type { VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { parseCrons } from '../../protocol/cron.ts'
@@ -25,6 +33,7 @@ import { AssignedItems } from './assigned.ts'
 import { Attestor } from './attest.ts'
 import { Checkpoints, type CheckpointsOptions } from './checkpoint.ts'
 import { BlockTimes } from './cron-run.ts'
+import { Dumps } from './dumps.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
 import { toDryRunMessage } from './messages.ts'
 import { Modules } from './modules.ts'
@@ -60,6 +69,8 @@ export interface ComputeUnitOptions
   readonly maxReviving: number
   /** Attestations that gossip has not taken yet. */
   readonly maxUnsent: number
+  /** Memories that are being read. */
+  readonly maxDumps: number
   /** At a stop: how long messages that were begun may take to end, in milliseconds. */
   readonly stopMs: number
 }
@@ -71,6 +82,7 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxAhead: 16,
   maxReviving: 2,
   maxUnsent: 10_000,
+  maxDumps: 4,
   maxReopens: 3,
   readStallMs: 30_000,
   rowsAhead: 16,
@@ -115,12 +127,14 @@ export class ComputeUnit implements Compute, Component {
   readonly #stop = new AbortController()
   readonly #cutOff = new AbortController()
   readonly #reviving: Slots
+  readonly #dumps: Dumps
   #waiting = 0
   #ahead = 0
 
   constructor(deps: ComputeUnitDeps, options: ComputeUnitOptions = defaultComputeUnitOptions) {
     this.#deps = deps
     this.#options = options
+    this.#dumps = new Dumps(options.maxDumps)
     const { params, telemetry } = deps
     this.#reviving = new Slots(options.maxReviving)
     this.#broadcast = new Broadcast(deps, 'attestations', options.maxUnsent)
@@ -196,6 +210,16 @@ export class ComputeUnit implements Compute, Component {
       const { nonce } = await scheduler.assignment(process, 'newest', options)
       const messageAt = (last: Assignment) => toDryRunMessage(process, message, last)
       return this.#use(process, options, replica => replica.dryRun(nonce, messageAt, options))
+    })
+  }
+
+  async memory(process: ProcessId, options: AbortOptions = {}): Promise<MemoryDump> {
+    return this.#admitted(options, async () => {
+      const scheduler = await this.#deps.routes.scheduler(process, options)
+      const { nonce } = await scheduler.assignment(process, 'newest', options)
+      await this.#reachNow(process, options) // cron messages change it too
+      const take = () => this.#use(process, options, replica => replica.image(nonce, options))
+      return this.#dumps.open(take, options.signal)
     })
   }
 

@@ -5,7 +5,7 @@ import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ScheduleClock } from '../../ports/units.ts'
-import type { VmMessage } from '../../ports/vm.ts'
+import type { VmImage, VmMessage } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
 import type { NetworkParams } from '../../protocol/params.ts'
@@ -143,7 +143,22 @@ export class Replica implements Sleeper {
   }
 
   /** As `reach`, then evaluates without keeping anything. */
-  async dryRun(nonce: Nonce, messageAt: (last: Assignment) => VmMessage, options: AbortOptions): Promise<Evaluation> {
+  dryRun(nonce: Nonce, messageAt: (last: Assignment) => VmMessage, options: AbortOptions): Promise<Evaluation> {
+    return this.#look(nonce, options, (live, at) => live.vm.dryRun(messageAt(at), options))
+  }
+
+  /** As `reach`, then a copy of the state, and where it stands. */
+  image(nonce: Nonce, options: AbortOptions): Promise<{ readonly image: VmImage; readonly live: Live }> {
+    return this.#look(nonce, options, async live => {
+      const place = { ...live }
+      const image = await live.vm.snapshot(options)
+      if (image.applied !== place.applied) throw new AoError('NOT_READY', 'messages are under way')
+      return { image, live: place }
+    })
+  }
+
+  /** Reaches the nonce, and asks the live instance something that changes nothing. */
+  async #look<T>(nonce: Nonce, options: AbortOptions, ask: (live: Live, at: Assignment) => Promise<T>): Promise<T> {
     this.#dryRuns++
     try {
       for (let attempt = 0; ; attempt++) {
@@ -151,7 +166,7 @@ export class Replica implements Sleeper {
         const live = this.#live
         try {
           if (live?.at === undefined) throw new AoError('NOT_READY', 'the instance was evicted')
-          return await raceSignal(live.vm.dryRun(messageAt(live.at), options), options)
+          return await raceSignal(ask(live, live.at), options)
         } catch (error) {
           if (!hasCode(error, 'NOT_READY') || attempt >= this.#options.maxReopens) throw error
           if (this.#live === live && this.idle) await this.#drop()

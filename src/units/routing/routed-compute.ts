@@ -9,6 +9,7 @@ import type {
   CronAt,
   DryRunMessage,
   LocalUnits,
+  MemoryDump,
   RemoteUnits,
   ResultsPage,
   ResultsQuery,
@@ -67,6 +68,10 @@ export class RoutedCompute implements Compute {
 
   dryRun(process: ProcessId, message: DryRunMessage, options: AbortOptions = {}): Promise<Evaluation> {
     return this.#ask(process, options, ({ unit }) => unit.dryRun(process, message, options))
+  }
+
+  memory(process: ProcessId, options: AbortOptions = {}): Promise<MemoryDump> {
+    return this.#ask(process, options, ({ unit }) => unit.memory(process, options))
   }
 
   #ask<R>(process: ProcessId, { signal }: AbortOptions, call: (unit: Candidate<Compute>) => Promise<R>): Promise<R> {

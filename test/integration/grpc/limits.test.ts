@@ -47,6 +47,10 @@ class SilentCompute implements Compute {
     }
   }
 
+  memory(): Promise<never> {
+    return this.result(undefined, undefined)
+  }
+
   dryRun(): Promise<never> {
     return Promise.reject(new TypeError('a mistake of ours, with /secret/path'))
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { gunzipSync } from 'node:zlib'
 import { Client, Metadata } from '@grpc/grpc-js'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
@@ -98,6 +99,27 @@ describe('gRPC: every call between two nodes', () => {
     const { output, gasUsed } = await units.compute(node.record).dryRun(process, message)
     assert.deepEqual(output, { owner: 'me', from: null, id: null, anchor: null, tags: 1, data: 'hi' })
     assert.equal(gasUsed, 7n)
+  })
+
+  it('gives a memory in pieces, and ends early for who wants no more', async () => {
+    const { gzip, ...head } = await units.compute(node.record).memory(process)
+    const pieces: Uint8Array[] = []
+    for await (const piece of gzip) pieces.push(piece)
+    assert.ok(pieces.length > 1)
+    assert.equal(gunzipSync(Buffer.concat(pieces)).length, head.memoryBytes)
+    const newest = await units.scheduler(node.record).assignment(process, 'newest')
+    assert.deepEqual(head, {
+      ...{ nonce: newest.nonce, timestamp: newest.timestamp, blockHeight: newest.blockHeight, memoryBytes: 1 << 20 },
+    })
+    const leaving = new AbortController()
+    const left = await units.compute(node.record).memory(process, leaving)
+    leaving.abort()
+    await assert.rejects(
+      async () => {
+        for await (const _ of left.gzip);
+      },
+      { code: 'ABORTED' },
+    )
   })
 
   it('submits, cranks and follows', async () => {

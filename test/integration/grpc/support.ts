@@ -1,4 +1,6 @@
 import { EventEmitter, once } from 'node:events'
+import { Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
 import { type AbortOptions, raceSignal } from '../../../src/lib/abort.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry, type Telemetry } from '../../../src/lib/telemetry.ts'
@@ -13,6 +15,7 @@ import type {
   AttestedResult,
   Compute,
   CrankProgress,
+  MemoryDump,
   Messenger,
   ResultsPage,
   ResultsQuery,
@@ -167,6 +170,14 @@ export class SmallCompute implements Compute {
   async attest(result: Result, assignment: Assignment): Promise<Uint8Array> {
     const at = { assignment, module: someId<ModuleId>(1), meter: 'none-1', previousStateRoot: someId(0) }
     return (await this.#signer.sign(draftAttestation(attestationOf(result, at)))).raw
+  }
+
+  /** A memory of a megabyte whose bytes hardly repeat. */
+  async memory(process: ProcessId, options?: AbortOptions): Promise<MemoryDump> {
+    const { nonce, timestamp, blockHeight } = await this.#scheduler.assignment(process, 'newest', options)
+    const memory = Buffer.from(Array.from({ length: 1 << 20 }, (_, i) => (i * i * 31 + (i >> 8)) & 0xff))
+    const gzip = Readable.from([memory]).pipe(createGzip())
+    return { nonce, timestamp, blockHeight, memoryBytes: memory.length, gzip }
   }
 
   async dryRun(...[, message]: Parameters<Compute['dryRun']>): Promise<Awaited<ReturnType<Compute['dryRun']>>> {

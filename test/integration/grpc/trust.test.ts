@@ -163,6 +163,7 @@ describe('gRPC: whom a node believes', () => {
     let forge: (result: Result) => Partial<Result> = () => ({})
     const dishonest: Compute = {
       dryRun: honest.dryRun.bind(honest),
+      memory: honest.memory.bind(honest),
       results: honest.results.bind(honest),
       result: async (...at) => {
         const { result, attestation } = await honest.result(at[0], at[1] as Nonce)
@@ -199,6 +200,7 @@ describe('gRPC: whom a node believes', () => {
     let forge = (rows: Rows): Rows => rows
     const dishonest: Compute = {
       dryRun: honest.dryRun.bind(honest),
+      memory: honest.memory.bind(honest),
       result: honest.result.bind(honest),
       results: async (...at) => ({ rows: forge((await honest.results(...at)).rows), hasNext: false }),
     }
@@ -229,6 +231,7 @@ describe('gRPC: whom a node believes', () => {
     const honest = new SmallCompute(signer, scheduler)
     const stuck: Compute = {
       dryRun: honest.dryRun,
+      memory: honest.memory,
       results: honest.results,
       result: process => honest.result(process, 0 as Nonce),
     }

@@ -42,6 +42,7 @@ describe('http: the description of the API', () => {
       'GET /cu/cron/{id}',
       'GET /cu/result/{id}',
       'GET /cu/results/{id}',
+      'GET /cu/state/{id}',
       'GET /cu/stream/{id}',
       'GET /health',
       'GET /metrics',

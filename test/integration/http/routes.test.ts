@@ -318,8 +318,9 @@ describe('http faces of a unit in trouble', () => {
     ] as const
     for (const { code, status } of failures) {
       const bench = await HttpBench.start({
-        compute: ({ dryRun, results }) => ({
+        compute: ({ dryRun, results, memory }) => ({
           dryRun,
+          memory,
           results,
           result: () => Promise.reject(new AoError(code, 'busy')),
         }),
@@ -339,8 +340,9 @@ describe('http faces of a unit in trouble', () => {
     let reason: unknown
     const told = Promise.withResolvers<void>()
     const bench = await HttpBench.start({
-      compute: ({ dryRun, results }) => ({
+      compute: ({ dryRun, results, memory }) => ({
         dryRun,
+        memory,
         results,
         result: (_process, _at, { signal } = {}) =>
           new Promise((_resolve, reject) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { gunzipSync } from 'node:zlib'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
@@ -236,6 +237,23 @@ describe('units/compute', () => {
     bench.pool.evictAll()
     assert.equal(((await bench.unit.dryRun(bench.process, message)).output as { count: number }).count, 4)
     assert.equal((await bench.results.newest(bench.process))?.result.nonce, 2)
+  })
+
+  it('lends so many memories at a time, and takes each back when it is read or its reader goes', async () => {
+    await bench.arrange('recorder', to => messages(to, 2))
+    bench.unit = bench.aUnit({ maxDumps: 2 })
+    const leaving = new AbortController()
+    const dump = await bench.unit.memory(bench.process)
+    await bench.unit.memory(bench.process, leaving)
+    assert.deepEqual([dump.nonce, dump.timestamp], [2, bench.su.rows.at(-1)?.assignment.timestamp])
+    await assert.rejects(bench.unit.memory(bench.process), { code: 'OVERLOADED' })
+    leaving.abort()
+    await bench.unit.memory(bench.process)
+    await assert.rejects(bench.unit.memory(bench.process), { code: 'OVERLOADED' })
+    const pieces: Uint8Array[] = []
+    for await (const piece of dump.gzip) pieces.push(piece)
+    assert.equal(gunzipSync(Buffer.concat(pieces)).length, dump.memoryBytes)
+    await bench.unit.memory(bench.process)
   })
 
   it('brings a warm Process up to date when told of a new nonce, and no cold one', async () => {

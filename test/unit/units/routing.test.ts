@@ -167,6 +167,7 @@ describe('units/routing/routed-compute', () => {
       return { result: behaviour === 'lies' ? { ...result, output: 'false' } : result, attestation: raw }
     },
     results: fail('NOT_READY'),
+    memory: fail('NOT_READY'),
     dryRun: fail('NOT_READY'),
   })
   const join = (name: string, behaviour?: ErrorCode | 'lies'): void =>

@@ -92,6 +92,31 @@ export interface DryRunResponse {
   result: Uint8Array;
 }
 
+export interface GetMemoryRequest {
+  process: string;
+}
+
+export interface GetMemoryResponse {
+  part:
+    | //
+    /** Comes first. */
+    { $case: "head"; value: MemoryHead }
+    | //
+    /** The next bytes of the gzipped memory. */
+    { $case: "gzip"; value: Uint8Array }
+    | undefined;
+}
+
+export interface MemoryHead {
+  /** Of the last message that led to it. */
+  nonce: number;
+  /** Of that message, or of the cron message after it; milliseconds since the Unix epoch. */
+  timestamp: number;
+  blockHeight: number;
+  /** Length of the memory in bytes. */
+  memoryBytes: number;
+}
+
 function createBaseGetResultRequest(): GetResultRequest {
   return { process: "", at: undefined };
 }
@@ -1020,6 +1045,299 @@ export const DryRunResponse: MessageFns<DryRunResponse> = {
   },
 };
 
+function createBaseGetMemoryRequest(): GetMemoryRequest {
+  return { process: "" };
+}
+
+export const GetMemoryRequest: MessageFns<GetMemoryRequest> = {
+  encode(message: GetMemoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetMemoryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetMemoryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetMemoryRequest {
+    return { process: isSet(object.process) ? globalThis.String(object.process) : "" };
+  },
+
+  toJSON(message: GetMemoryRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetMemoryRequest>): GetMemoryRequest {
+    return GetMemoryRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetMemoryRequest>): GetMemoryRequest {
+    const message = createBaseGetMemoryRequest();
+    message.process = object.process ?? "";
+    return message;
+  },
+};
+
+function createBaseGetMemoryResponse(): GetMemoryResponse {
+  return { part: undefined };
+}
+
+export const GetMemoryResponse: MessageFns<GetMemoryResponse> = {
+  encode(message: GetMemoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "head":
+        MemoryHead.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "gzip":
+        writer.uint32(18).bytes(message.part.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetMemoryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetMemoryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "head", value: MemoryHead.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "gzip", value: reader.bytes() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetMemoryResponse {
+    return {
+      part: isSet(object.head)
+        ? { $case: "head", value: MemoryHead.fromJSON(object.head) }
+        : isSet(object.gzip)
+        ? { $case: "gzip", value: bytesFromBase64(object.gzip) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: GetMemoryResponse): unknown {
+    const obj: any = {};
+    if (message.part?.$case === "head") {
+      obj.head = MemoryHead.toJSON(message.part.value);
+    } else if (message.part?.$case === "gzip") {
+      obj.gzip = base64FromBytes(message.part.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetMemoryResponse>): GetMemoryResponse {
+    return GetMemoryResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetMemoryResponse>): GetMemoryResponse {
+    const message = createBaseGetMemoryResponse();
+    switch (object.part?.$case) {
+      case "head": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "head", value: MemoryHead.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "gzip": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "gzip", value: object.part.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseMemoryHead(): MemoryHead {
+  return { nonce: 0, timestamp: 0, blockHeight: 0, memoryBytes: 0 };
+}
+
+export const MemoryHead: MessageFns<MemoryHead> = {
+  encode(message: MemoryHead, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nonce !== 0) {
+      writer.uint32(8).uint64(message.nonce);
+    }
+    if (message.timestamp !== 0) {
+      writer.uint32(16).uint64(message.timestamp);
+    }
+    if (message.blockHeight !== 0) {
+      writer.uint32(24).uint64(message.blockHeight);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(32).uint64(message.memoryBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MemoryHead {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMemoryHead();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nonce = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.timestamp = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.blockHeight = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MemoryHead {
+    return {
+      nonce: isSet(object.nonce) ? globalThis.Number(object.nonce) : 0,
+      timestamp: isSet(object.timestamp) ? globalThis.Number(object.timestamp) : 0,
+      blockHeight: isSet(object.blockHeight)
+        ? globalThis.Number(object.blockHeight)
+        : isSet(object.block_height)
+        ? globalThis.Number(object.block_height)
+        : 0,
+      memoryBytes: isSet(object.memoryBytes)
+        ? globalThis.Number(object.memoryBytes)
+        : isSet(object.memory_bytes)
+        ? globalThis.Number(object.memory_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: MemoryHead): unknown {
+    const obj: any = {};
+    if (message.nonce !== 0) {
+      obj.nonce = Math.round(message.nonce);
+    }
+    if (message.timestamp !== 0) {
+      obj.timestamp = Math.round(message.timestamp);
+    }
+    if (message.blockHeight !== 0) {
+      obj.blockHeight = Math.round(message.blockHeight);
+    }
+    if (message.memoryBytes !== 0) {
+      obj.memoryBytes = Math.round(message.memoryBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MemoryHead>): MemoryHead {
+    return MemoryHead.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MemoryHead>): MemoryHead {
+    const message = createBaseMemoryHead();
+    message.nonce = object.nonce ?? 0;
+    message.timestamp = object.timestamp ?? 0;
+    message.blockHeight = object.blockHeight ?? 0;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    return message;
+  },
+};
+
 /** Evaluates the schedule of a Process. */
 export type ComputeService = typeof ComputeService;
 export const ComputeService = {
@@ -1053,6 +1371,16 @@ export const ComputeService = {
     responseSerialize: (value: DryRunResponse): Buffer => Buffer.from(DryRunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DryRunResponse => DryRunResponse.decode(value),
   },
+  /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
+  getMemory: {
+    path: "/ao.v1.Compute/GetMemory" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: GetMemoryRequest): Buffer => Buffer.from(GetMemoryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetMemoryRequest => GetMemoryRequest.decode(value),
+    responseSerialize: (value: GetMemoryResponse): Buffer => Buffer.from(GetMemoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetMemoryResponse => GetMemoryResponse.decode(value),
+  },
 } as const;
 
 export interface ComputeServer extends UntypedServiceImplementation {
@@ -1062,6 +1390,8 @@ export interface ComputeServer extends UntypedServiceImplementation {
   listResults: handleServerStreamingCall<ListResultsRequest, ListResultsResponse>;
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun: handleUnaryCall<DryRunRequest, DryRunResponse>;
+  /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
+  getMemory: handleServerStreamingCall<GetMemoryRequest, GetMemoryResponse>;
 }
 
 export interface ComputeClient extends Client {
@@ -1104,6 +1434,13 @@ export interface ComputeClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DryRunResponse) => void,
   ): ClientUnaryCall;
+  /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
+  getMemory(request: GetMemoryRequest, options?: Partial<CallOptions>): ClientReadableStream<GetMemoryResponse>;
+  getMemory(
+    request: GetMemoryRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<GetMemoryResponse>;
 }
 
 export const ComputeClient = makeGenericClientConstructor(ComputeService, "ao.v1.Compute") as unknown as {
