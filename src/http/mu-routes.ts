@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AoError } from '../lib/errors.ts'
-import type { AssignRequest, Messenger } from '../ports/units.ts'
+import type { AssignRequest, Messenger, Scheduler } from '../ports/units.ts'
 import { verifyDataItem } from '../protocol/data-item.ts'
 import type { ProcessId } from '../protocol/ids.ts'
 import { assignDocs, assignQuery } from './assign-query.ts'
+import { traceDocs, traces, tracesQuery, tracesSchema } from './mu-traces.ts'
 import { idSchema, itemSchema, object, type RouteDoc, text } from './openapi.ts'
 import { bodyOf, pathId, whileWaiting } from './request.ts'
 import type { Routes } from './server.ts'
@@ -11,6 +12,8 @@ import type { Routes } from './server.ts'
 export interface MuRoutesDeps {
   /** This node's, or one that passes on. */
   readonly messenger: Messenger
+  /** For any Process of the network. */
+  readonly scheduler: Scheduler
 }
 export interface ItemLimit {
   /** Largest signed item, in bytes. */
@@ -19,13 +22,15 @@ export interface ItemLimit {
 
 /** The MU as AO clients call it: `MU_URL` is the node's URL and `/mu`. Source of the paths: compat.md section C. */
 export const muRoutes =
-  ({ messenger }: MuRoutesDeps, { maxItemBytes }: ItemLimit): Routes =>
+  ({ messenger, scheduler }: MuRoutesDeps, { maxItemBytes }: ItemLimit): Routes =>
   server => {
     server.register(
       async mu => {
-        mu.get('/', { config: { doc: docs.name } }, (_request, reply) =>
-          reply.type('text/plain').send('ao messenger unit'),
-        )
+        mu.get('/', { config: { doc: docs.name } }, async (request, reply) => {
+          const query = tracesQuery(request)
+          if (query === undefined) return reply.type('text/plain').send('ao messenger unit')
+          return traces({ messenger, scheduler }, query, whileWaiting(reply, submitMs))
+        })
         // One byte over the limit comes in, so that the item's own check says what is too large.
         mu.post('/', { config: { doc: docs.submit }, bodyLimit: maxItemBytes + 1 }, async (request, reply) => {
           const assign = assignQuery(request)
@@ -81,9 +86,10 @@ const monitorBody = {
 }
 const docs = {
   name: {
-    summary: 'What this is.',
+    summary: 'What this is; with debug, how far messages are pushed.',
     tag: 'MU',
-    answers: { 200: { description: 'ao messenger unit', type: 'text/plain', schema: text } },
+    query: traceDocs,
+    answers: { 200: { description: 'With debug; else the text `ao messenger unit`', schema: tracesSchema } },
   },
   submit: {
     summary: 'Takes a signed Message or Process, has it ordered, and pushes what it sets off.',

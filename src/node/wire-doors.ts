@@ -121,7 +121,7 @@ export function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
       ...telemetry,
       routes: [
         opsRoutes({ notReady, status: way.status, metricsText: telemetry.metricsText }),
-        muRoutes(units, options),
+        muRoutes({ messenger: units.messenger, scheduler }, options),
         suRoutes({ scheduler, address: anyScheduler, head, clock }, options),
         cuRoutes({ compute: units.compute, address, clock }),
         liveRoutes({ scheduler, compute: units.compute }),

@@ -4,6 +4,7 @@ import { AoError } from '../../../src/lib/errors.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { ProcessId } from '../../../src/protocol/ids.ts'
 import { aMessage, anId, anItem, processIdOf } from '../../support/builders.ts'
+import { eventually } from '../../support/eventually.ts'
 import { HttpBench, refusal } from './http-bench.ts'
 
 interface Node {
@@ -40,6 +41,35 @@ describe('http faces of the units', () => {
   describe('/mu', () => {
     it('says what it is', async () => {
       assert.equal(await (await bench.get('/mu')).text(), 'ao messenger unit')
+    })
+
+    it('shows how far messages are pushed: those of a Process newest first, or one with all it set off', async () => {
+      type Traces = {
+        readonly pageInfo: { readonly hasNextPage: boolean }
+        readonly edges: readonly { readonly node: Record<string, unknown>; readonly cursor: string }[]
+      }
+      const quiet = await bench.net.spawn(bench.node, 'parrot', { name: 'quiet', data: 'quiet' })
+      const messages = await Promise.all([1, 2, 3].map(i => aMessage(quiet, { data: `traced ${i}` })))
+      for (const message of messages) await bench.post('/mu', message.raw)
+      const ask = (query: string) => bench.json<Traces>(`/mu?debug&process=${quiet.id}${query}`)
+      const ids = ({ edges }: Traces) => edges.map(({ node }) => node['messageId'])
+      const newest = messages.map(({ id }) => id).reverse()
+      const first = await ask('&page-size=2')
+      assert.deepEqual([ids(first), first.pageInfo.hasNextPage], [newest.slice(0, 2), true])
+      const second = await ask('&page-size=2&page=2')
+      assert.deepEqual([ids(second), second.pageInfo.hasNextPage], [[newest[2], quiet.id], false])
+      assert.deepEqual(ids(await ask('&page=9')), [])
+      const [one] = (await ask(`&message=${newest[0]}`)).edges
+      assert.deepEqual([one?.node['messageId'], one?.node['processId']], [newest[0], quiet.id])
+      await eventually('its end', async () => (await ask(`&spawn=${newest[0]}`)).edges[0]?.node['state'] === 'done')
+      const owner = messages[0]?.owner
+      assert.equal((await ask(`&wallet=${owner}`)).edges.length, messages.length + 1)
+      assert.deepEqual((await ask('&wallet=nobody')).edges, [])
+      for (const query of [`&message=${newest[0]}&spawn=${newest[0]}`, '&message=short']) {
+        assert.equal((await bench.get(`/mu?debug&process=${quiet.id}${query}`)).status, 400)
+      }
+      assert.equal((await bench.get('/mu?debug')).status, 400)
+      assert.equal((await bench.get(`/mu?debug&process=${quiet.id}&message=${anId()}`)).status, 404)
     })
 
     it('answers 202 with the id once a message is ordered, with and without a slash, the same for a repeat', async () => {
