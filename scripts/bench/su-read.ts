@@ -43,7 +43,7 @@ export default async function* suRead(): AsyncIterable<BenchLine> {
     const [ours, socket] = [await openDoor(signer, su.unit), await openDoor(signer, memory)]
     doors.push(ours, socket)
     const peer = (door: Door) => ({ address: signer.address, grpc: door.endpoint, certificate: door.certificate.der })
-    const request = { process, from: 0, to: undefined, follow: false }
+    const request = { process, from: 0, to: undefined, follow: false, kept: false }
     const unchecked = (door: Door) => () => streamCall(pool, peer(door), SchedulerService.readSchedule, request, {})
     const ways = {
       disk: () => su.log.read(process, range),

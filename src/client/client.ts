@@ -26,11 +26,11 @@ import {
   parseAddress,
 } from '../protocol/ids.ts'
 import type { Signer } from '../protocol/keys.ts'
-import { parseProcessSpec } from '../protocol/message.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { type Tag, tagsOf } from '../protocol/tags.ts'
 import type { UnitRecord, UnitRole } from '../protocol/unit-record.ts'
 import { Children } from './children.ts'
+import { isHosts } from './host-check.ts'
 
 export interface SpawnOptions {
   readonly module: ModuleId
@@ -147,10 +147,13 @@ export class Client {
     options: AbortOptions = {},
   ): AsyncIterable<ScheduledMessage> {
     const { scheduler: reader } = this.#node.units
-    const { scheduler } = parseProcessSpec((await reader.process(process, options)).tags)
+    const item = await reader.process(process, options)
     let previous: Assignment | undefined
     for await (const row of reader.read(process, { from: 0 as Nonce, to, follow }, options)) {
-      if (row.assignment.scheduler !== scheduler) throw notOfScheduler(process, row.assignment.scheduler)
+      const { scheduler, epoch } = row.assignment
+      // Within an epoch it is asked once: one hash chain holds the rest.
+      const isNew = scheduler !== previous?.scheduler || epoch !== previous.epoch
+      if (isNew && !(await isHosts(this.#node, row.assignment, item, options))) throw notOfScheduler(process, scheduler)
       checkFollows(process, previous, row.assignment)
       previous = row.assignment
       yield row
@@ -219,11 +222,11 @@ export class Client {
     return assignment
   }
 
-  /** A Process is ordered by the SU that its own signed item names, and by nobody else. */
+  /** A Process is ordered by the SU that its own signed item names, or by who took it over, and by nobody else. */
   async #assertScheduler(assignment: Assignment, sent: DataItem, options: AbortOptions): Promise<void> {
     const { process, scheduler } = assignment
     const item = (process as Id) === sent.id ? sent : await this.#node.units.scheduler.process(process, options)
-    if (parseProcessSpec(item.tags).scheduler === scheduler) return
+    if (await isHosts(this.#node, assignment, item, options)) return
     throw notOfScheduler(process, scheduler)
   }
 

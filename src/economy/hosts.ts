@@ -1,7 +1,7 @@
 import { sha256, toHex, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { nextLink } from '../protocol/hash-chain.ts'
-import type { Address, MessageId, ProcessId } from '../protocol/ids.ts'
+import type { Address, AssignmentId, MessageId, ProcessId } from '../protocol/ids.ts'
 import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
 import { lock, unlock } from './ledger.ts'
@@ -25,6 +25,8 @@ export interface BidProof {
   readonly fallbacks: readonly Address[]
   /** Assignments signed by the old SU, one after the other; the last one is where the log is to go on. */
   readonly chain: readonly SignedHead[]
+  /** Those between the first and the second of `chain`, by their ids alone: the links prove them. */
+  readonly between: readonly AssignmentId[]
 }
 export interface SignedHead extends LogHead {
   readonly scheduler: Address
@@ -79,9 +81,10 @@ export function unhost(
     bids: [],
     fallbacks: at.fallbacks ?? before.fallbacks,
     queue: at.queue === undefined ? [] : [at.queue],
-    past: [...before.past, { epoch: before.epoch, scheduler: at.scheduler, from: before.since, to: height }].slice(
-      -maxPast,
-    ),
+    past: [
+      ...before.past,
+      { epoch: before.epoch, scheduler: at.scheduler, from: before.since, to: height, last: undefined },
+    ].slice(-maxPast),
     winnerBond: undefined,
     bounty: before.bounty + (lost?.bond ?? 0n),
   })
@@ -148,6 +151,7 @@ export function closeBidding(state: EconomyState, process: ProcessId): boolean {
     epoch,
     scheduler: winner.bidder,
     phase: 'hosted',
+    past: row.past.map((past, i) => (i === row.past.length - 1 ? { ...past, last: row.head } : past)),
     since: height,
     fork: undefined,
     bids: [],
@@ -181,7 +185,7 @@ export function hostedSince(
 }
 
 /** The Assignment that the log is to go on from, if the proof is one of the selected branch. */
-function headOf(process: ProcessId, row: HostRow, { chain }: BidProof): LogHead {
+function headOf(process: ProcessId, row: HostRow, { chain, between }: BidProof): LogHead {
   const last = chain.at(-1)
   if (last === undefined)
     throw new AoError('INVALID_ARGUMENT', 'the bid shows no Assignment of the old SU', { process })
@@ -189,7 +193,7 @@ function headOf(process: ProcessId, row: HostRow, { chain }: BidProof): LogHead 
     if (link.scheduler !== row.scheduler || link.epoch !== row.epoch) {
       throw new AoError('INVALID_ARGUMENT', 'an Assignment is not of the old SU and epoch', { nonce: link.nonce })
     }
-    if (i > 0 && !follows(chain[i - 1], link)) {
+    if (i > 0 && !follows(chain[i - 1], link, i === 1 ? between : [])) {
       throw new AoError('INVALID_ARGUMENT', 'the Assignments do not follow each other', { nonce: link.nonce })
     }
   }
@@ -202,10 +206,12 @@ function headOf(process: ProcessId, row: HostRow, { chain }: BidProof): LogHead 
   return { nonce, assignment, hashChain }
 }
 
-const follows = (before: LogHead | undefined, next: LogHead): boolean =>
-  before !== undefined &&
-  next.nonce === before.nonce + 1 &&
-  next.hashChain === nextLink({ id: before.assignment, hashChain: before.hashChain })
+function follows(before: LogHead | undefined, next: LogHead, between: readonly AssignmentId[]): boolean {
+  if (before === undefined || next.nonce !== before.nonce + 1 + between.length) return false
+  let hashChain = nextLink({ id: before.assignment, hashChain: before.hashChain })
+  for (const id of between) hashChain = nextLink({ id, hashChain })
+  return next.hashChain === hashChain
+}
 
 /** The owner's fallbacks first, in their order; else the largest stake, then a hash that nobody chose. */
 function best(state: EconomyState, process: ProcessId, row: HostRow, bids: readonly HostBid[]): HostBid | undefined {

@@ -190,6 +190,8 @@ export interface PastHost {
   readonly scheduler: Address
   readonly from: number
   readonly to: number
+  /** Its last Assignment; undefined until the bidding is over. */
+  readonly last: LogHead | undefined
 }
 
 export interface YieldGrant {

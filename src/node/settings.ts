@@ -66,6 +66,11 @@ export const settings = {
     true,
     'bring what this node can prove against a unit before AO-Sec Origin; the bond is paid by the node’s own key',
   ),
+  takeOver: setting(
+    flag,
+    true,
+    'as a staked SU, bid for Processes whose SU was found guilty, and carry them on; the bond is paid by the stake’s owner',
+  ),
   fault: setting(
     z.enum(['', 'double-sign']),
     '',

@@ -10,6 +10,9 @@ import { DiskEvidenceFiles } from '../storage/disk-evidence-files.ts'
 import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
 import { EvidenceDesk, type EvidenceDeskDeps } from '../units/economy/evidence-desk.ts'
 import { EconomyFollower, type EconomyFollowerDeps } from '../units/economy/follower.ts'
+import { defaultLogCollectorOptions, LogCollector, type LogCollectorDeps } from '../units/economy/log-collector.ts'
+import { Orphans, type OrphansDeps } from '../units/economy/orphans.ts'
+import { defaultSuccessorOptions, Successor, type SuccessorDeps } from '../units/economy/successor.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
@@ -80,6 +83,7 @@ export const evidenceDesk = (
         : {
             origin: parseId<ProcessId>(options.origin, 'origin'),
             state: () => economy.state,
+            isPublished: async (id, abort) => (await deps.arweave.item(id, abort)) !== undefined,
             height: async abort => (await deps.arweave.head(abort)).height,
           },
   })
@@ -130,4 +134,32 @@ export function payerWallet({ roles, arweaveWallet }: NodeOptions) {
     { setting: 'arweaveWallet' },
     { hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.' },
   )
+}
+
+/** An SU of a network with an economy carries on Processes of others. */
+export const successor = (
+  deps: LogCollectorDeps & Pick<OrphansDeps, 'recall'> & Pick<SuccessorDeps, 'routes' | 'mail'>,
+  { economy, scheduler, options }: SuccessorParts,
+): Successor | undefined =>
+  economy === undefined || scheduler === undefined
+    ? undefined
+    : new Successor(
+        {
+          ...deps,
+          economy,
+          scheduler,
+          origin: parseId<ProcessId>(options.origin, 'origin'),
+          orphans: new Orphans(deps),
+          collector: new LogCollector(deps, {
+            ...defaultLogCollectorOptions,
+            settlementDepth: options.settleConfirmations,
+          }),
+          item: (id, abort) => deps.arweave.item(id, abort),
+        },
+        { ...defaultSuccessorOptions, bids: options.takeOver },
+      )
+interface SuccessorParts {
+  readonly economy: EconomyFollower | undefined
+  readonly scheduler: SchedulerUnit | undefined
+  readonly options: NodeOptions
 }

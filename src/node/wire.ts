@@ -26,9 +26,12 @@ import { LevelScheduleFloor } from '../storage/level-schedule-floor.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
+import type { EconomyFollower } from '../units/economy/follower.ts'
+import { OriginMail } from '../units/economy/origin-mail.ts'
 import { StakedDirectory } from '../units/economy/staked-directory.ts'
 import { GossipIntake } from '../units/routing/gossip-intake.ts'
 import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
+import { keptLog } from '../units/routing/kept-log.ts'
 import { Routes } from '../units/routing/route.ts'
 import { RoutedCompute } from '../units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../units/routing/routed-messenger.ts'
@@ -57,6 +60,7 @@ import {
   schedulerGossip,
   schedulerUnit,
   settlerUnit,
+  successor,
   vmPool,
 } from './wire-units.ts'
 
@@ -117,7 +121,7 @@ export function wireNode(input: WireInput): WiredNode {
   )
   const economy = economyFollower({ arweave, store: new LevelEconomyStore(store), telemetry }, options)
   const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
-  const remote = new GrpcUnits(telemetry, { identity: certificate })
+  const remote = new GrpcUnits(telemetry, { identity: certificate, wasHost: wasHost(economy) })
 
   const memory = peerMemory({
     directory,
@@ -131,7 +135,10 @@ export function wireNode(input: WireInput): WiredNode {
   const told = { log: assignments, gossip: schedulerGossip(gossip, signer, options) }
   const kept = { guard: new LevelSignGuard(store), floor: new LevelScheduleFloor(store) }
   const onOrdered = (newest: Assignment): void => compute?.onAssignment(newest)
-  const scheduler = schedulerUnit({ ...shared, ...told, ...kept, session, peers: memory, onOrdered }, options)
+  const scheduler = schedulerUnit(
+    { ...shared, ...told, ...kept, session, peers: memory, onOrdered, hosts: economy },
+    options,
+  )
   const settler =
     scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
   const routes = new Routes({
@@ -145,11 +152,13 @@ export function wireNode(input: WireInput): WiredNode {
   })
   const checkpoints = new LevelCheckpointStore(input.checkpoints)
   const results = new LevelResultStore(store)
-  const compute = pool && computeUnit({ ...shared, routes, results, checkpoints, pool, gossip, params }, options)
-  const routedScheduler = new RoutedScheduler({ routes, directory })
+  const compute =
+    pool && computeUnit({ ...shared, routes, results, checkpoints, pool, gossip, params, hosts: economy }, options)
+  const ownLog = keptLog({ log: assignments, results })
+  const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog })
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
   const queue = new LevelCrankQueue(store)
-  const behind = { routes, scheduler: routedScheduler, compute: routedCompute, directory, remote }
+  const behind = { routes, hosts: economy, scheduler: routedScheduler, compute: routedCompute, directory, remote }
   const messenger = messengerUnit({ ...shared, ...behind, queue, monitors: new LevelMonitorStore(store) }, options)
   const tracer = new UnitTracer({
     local: { address, messenger },
@@ -164,10 +173,11 @@ export function wireNode(input: WireInput): WiredNode {
     ...{ gossip, directory, address, clock, telemetry },
     ...{ scheduler: routedScheduler, messenger },
   })
-  const desk = evidenceDesk(
-    { ...shared, messenger: { submit: (...given) => units.messenger.submit(...given) } },
-    { economy, options },
-  )
+  const mail = new OriginMail({
+    ...shared,
+    messenger: { submit: (bytes, abort) => units.messenger.submit(bytes, abort) },
+  })
+  const desk = evidenceDesk({ ...shared, mail }, { economy, options })
   const watcher = new Watcher({
     gossip,
     directory,
@@ -180,6 +190,14 @@ export function wireNode(input: WireInput): WiredNode {
       submitter.onAssignment(assignment)
     },
   })
+
+  const heir = successor(
+    {
+      ...{ ...shared, address, directory, remote, routes, mail, kept: ownLog },
+      recall: (of, limit) => watcher.recall(of, limit),
+    },
+    { economy, scheduler, options },
+  )
 
   peers.onChange(found => scheduler?.onRecord(found))
 
@@ -252,6 +270,7 @@ export function wireNode(input: WireInput): WiredNode {
     intake,
     economy,
     desk,
+    heir,
     grpc,
     http,
     peers,
@@ -274,3 +293,11 @@ export function wireNode(input: WireInput): WiredNode {
     },
   }
 }
+
+/** Whether a signer was the host when it ordered this: then today's host may show it. */
+const wasHost =
+  (economy: EconomyFollower | undefined) =>
+  ({ process, epoch, scheduler }: Assignment): boolean =>
+    economy !== undefined &&
+    economy.newestEpoch(process) > 0 &&
+    economy.epochsOf(process, scheduler).some(past => past.epoch === epoch && past.scheduler === scheduler)

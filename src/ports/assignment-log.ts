@@ -6,6 +6,8 @@ import type { Origin } from '../protocol/origin.ts'
 /** A row, and under which origin it is found again: the log believes the caller that the signer may speak for it. */
 export interface LogEntry extends ScheduledMessage {
   readonly origin?: Origin | undefined
+  /** On Arweave already: it gets no place in `readAll`. */
+  readonly settled?: boolean | undefined
 }
 /** A message that may be in the log already, by its id or by its origin. */
 export interface Sought {
@@ -46,6 +48,6 @@ export interface AssignmentLog {
   readAll(after: number, limit: number): Promise<readonly { position: number; scheduled: ScheduledMessage }[]>
   /** The newest Assignment of each Process. */
   tails(): AsyncIterable<Assignment>
-  /** How many entries there are in all. */
+  /** How many entries have a place in `readAll`. */
   size(): Promise<number>
 }

@@ -8,6 +8,10 @@ export interface CrankJob extends CrankProgress {
   readonly root: MessageId
   /** It is of a cron message after `nonce`; `message` and `root` are then made of its place. */
   readonly cron?: CronPlace | undefined
+  /** Of the host that ordered it; absent: 0. */
+  readonly epoch?: number | undefined
+  /** Only where a job is added: the signed bytes, kept beside it for as long as it is. */
+  readonly item?: Uint8Array | undefined
   /** Milliseconds since the Unix epoch; not before then. */
   readonly dueAt: number
 }
@@ -44,6 +48,10 @@ export interface CrankQueue {
    */
   write(change: CrankChange, options?: CrankWriteOptions): Promise<readonly CrankJob[]>
   get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined>
+  /** Its message's signed bytes, if they were kept. */
+  item(process: ProcessId, message: MessageId): Promise<Uint8Array | undefined>
+  /** All jobs of messages of a Process, as far as they are kept. */
+  ofProcess(process: ProcessId): Promise<readonly CrankJob[]>
   /** Jobs that are neither done nor failed, earliest `dueAt` first, at most `limit`. */
   open(limit: number): Promise<readonly CrankJob[]>
   /** All jobs that a root set off, as far as they are kept. */

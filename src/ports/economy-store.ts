@@ -1,3 +1,4 @@
+import type { LogHead } from '../economy/rows.ts'
 import type { Id, MessageId } from '../protocol/ids.ts'
 
 /** Where the order of AO-Sec Origin stands, apart from its last Assignment. */
@@ -6,6 +7,8 @@ export interface OrderSnapshot {
   readonly epoch: number
   /** Height at which its turn began. */
   readonly since: number
+  /** The last Assignment of each earlier SU; null if it had none. */
+  readonly ends: readonly (LogHead | null)[]
   /** Messages by nonce, of the newest nonces. */
   readonly assigned: readonly (readonly [nonce: number, message: MessageId, epoch: number])[]
   /** Items without an Assignment, and the heights at which they were published. */

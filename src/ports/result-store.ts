@@ -1,5 +1,6 @@
-import type { Assignment } from '../protocol/assignment.ts'
+import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
 import type { CronPlace } from '../protocol/cron.ts'
+import type { DataItem } from '../protocol/data-item.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Origin } from '../protocol/origin.ts'
 import type { Result } from '../protocol/result.ts'
@@ -10,6 +11,8 @@ export interface StoredResult {
   readonly result: Result
   /** Signed bytes. */
   readonly attestation: Uint8Array
+  /** The item as it was ordered, to be shown by `scheduled`; `get` does not give it back. */
+  readonly message?: DataItem | undefined
 }
 
 export interface RowNames {
@@ -50,4 +53,11 @@ export interface ResultStore {
    * @throws AoError `EQUIVOCATION` if the stored row says something else; `LOG_WRITE_FAILED` if the disk refuses.
    */
   put(row: StoredResult, names?: RowNames): Promise<void>
+  /** The schedule as it was evaluated: ascending, without crons, both ends inclusive. */
+  scheduled(process: ProcessId, range: { from: Nonce; to?: Nonce | undefined }): AsyncIterable<ScheduledMessage>
+  /**
+   * Forgets all rows after a nonce, for good: what the schedule had there counts no more. All or nothing; resolves when
+   * on disk.
+   */
+  forgetAfter(process: ProcessId, nonce: Nonce): Promise<void>
 }

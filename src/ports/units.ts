@@ -14,6 +14,8 @@ export interface NonceRange {
   readonly to?: Nonce | undefined
   /** Go on after the newest, as more are assigned, until the signal fires. */
   readonly follow?: boolean | undefined
+  /** What the asked node itself has, from its SU or its CU, whoever hosts the Process. */
+  readonly kept?: boolean | undefined
 }
 
 /** What is asked of an SU: an item that is on Arweave already is to be ordered in a Process. */

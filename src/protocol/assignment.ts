@@ -65,14 +65,16 @@ export function planAssignment(
     now: number
     block: BlockAnchor
     exclude?: readonly string[] | undefined
+    /** Of this host's turn; default: as before. */
+    epoch?: number | undefined
   },
 ): AssignmentPlan {
-  const { process, message, now, block, exclude = [] } = next
+  const { process, message, now, block, exclude = [], epoch = 0 } = next
   const keepBlock = previous !== undefined && previous.blockHeight > block.height
   return {
     process,
     message,
-    epoch: previous?.epoch ?? 0,
+    epoch: Math.max(epoch, previous?.epoch ?? 0),
     nonce: nextNonce(previous?.nonce),
     timestamp: Math.max(now, previous?.timestamp ?? 0),
     blockHeight: keepBlock ? previous.blockHeight : block.height,

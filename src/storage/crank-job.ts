@@ -6,7 +6,8 @@ import { decoding } from './decoding.ts'
 /** Still to be pushed. */
 export const isOpenJob = (job: CrankJob): boolean => job.state !== 'done' && job.state !== 'failed'
 
-export const encodeJob = (job: CrankJob): Uint8Array => utf8(JSON.stringify(job))
+/** Without the message's bytes, which have a row of their own. */
+export const encodeJob = ({ item: _, ...job }: CrankJob): Uint8Array => utf8(JSON.stringify(job))
 
 /** Reads what `encodeJob` wrote; what JSON leaves out comes back as undefined. Jobs of earlier versions lack `at`. */
 export const decodeJob = (bytes: Uint8Array): CrankJob =>

@@ -148,10 +148,11 @@ export class LevelAssignmentLog implements AssignmentLog {
     checkAppend(batch, await this.#factsFor(batch, lookedUp))
     failpoint('log-checked')
     const ops: WriteOp[] = []
-    for (const [i, entry] of batch.entries()) addOps(ops, entry, size + i + 1)
+    let position = size
+    for (const entry of batch) addOps(ops, entry, entry.settled === true ? undefined : ++position)
     await this.#store.write(ops, { sync: !guarded })
     failpoint('log-written')
-    this.#size = size + batch.length
+    this.#size = position
     this.#appends++
     for (const { assignment, message } of batch) {
       this.#tails.set(assignment.process, assignment)
@@ -202,15 +203,15 @@ const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.
 const originKey = (process: ProcessId, origin: Origin): Uint8Array => nonces.key(idPart(process), sha256(utf8(origin)))
 
 /** The ids are read once for all of an entry's keys. */
-function addOps(ops: WriteOp[], { assignment, message, origin }: LogEntry, position: number): void {
+function addOps(ops: WriteOp[], { assignment, message, origin }: LogEntry, position: number | undefined): void {
   const { process, nonce } = assignment
   const [of, at] = [idPart(process), u64(nonce)]
   ops.push(
     put(rows.key(of, at), joinParts(assignment.raw, message?.raw ?? none)),
     put(nonces.key(of, idPart(assignment.message)), at),
     put(nonces.key(of, idPart(assignment.id)), at),
-    put(positions.key(u64(position)), Buffer.concat([of, at])),
   )
+  if (position !== undefined) ops.push(put(positions.key(u64(position)), Buffer.concat([of, at])))
   if (origin !== undefined) ops.push(put(nonces.key(of, sha256(utf8(origin))), at))
 }
 

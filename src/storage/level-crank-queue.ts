@@ -8,6 +8,8 @@ import { del, present, put, type Store, type WriteOp } from './store.ts'
 
 /** (process, message) → the job as JSON. */
 const jobs = new KeySpace('crank')
+/** (process, message) → the message's signed bytes. */
+const items = new KeySpace('crank-item')
 /** (dueAt, process, message) of open jobs. */
 const due = new KeySpace('crank-due')
 /** (at, process, message) of ended jobs. */
@@ -42,6 +44,16 @@ export class LevelCrankQueue implements CrankQueue {
   async get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined> {
     const value = await this.#store.get(jobKey({ process, message }))
     return value === undefined ? undefined : decodeJob(value)
+  }
+
+  async item(process: ProcessId, message: MessageId): Promise<Uint8Array | undefined> {
+    return this.#store.get(items.key(...nameParts({ process, message })))
+  }
+
+  async ofProcess(process: ProcessId): Promise<readonly CrankJob[]> {
+    const found: CrankJob[] = []
+    for await (const [, value] of this.#store.entries(jobs.range(idPart(process)))) found.push(decodeJob(value))
+    return found
   }
 
   async open(limit: number): Promise<readonly CrankJob[]> {
@@ -94,6 +106,7 @@ export class LevelCrankQueue implements CrankQueue {
       const before = now.get(nameOf(job))
       if (i < toAdd && before !== undefined) continue
       if (i < toAdd) added.push(job)
+      if (i < toAdd && job.item !== undefined) ops.push(put(items.key(...nameParts(job)), job.item))
       if (before !== undefined) {
         ops.push(...withoutIndex(before))
         change[kindOf(before)]--
@@ -112,7 +125,7 @@ export class LevelCrankQueue implements CrankQueue {
     const values = await this.#store.getMany(found.map(jobKey))
     const gone = values.map(decodeMaybe).filter(job => job !== undefined && !isOpenJob(job)) as CrankJob[]
     await this.#apply(
-      gone.flatMap(job => [...withoutIndex(job), del(jobKey(job))]),
+      gone.flatMap(job => [...withoutIndex(job), del(jobKey(job)), del(items.key(...nameParts(job)))]),
       { open: 0, ended: -gone.length },
       { sync: false }, // what comes back is forgotten again
     )

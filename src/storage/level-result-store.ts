@@ -2,13 +2,15 @@ import { LRUCache } from 'lru-cache'
 import { sha256, utf8 } from '../lib/bytes.ts'
 import { failpoint } from '../lib/failpoint.ts'
 import type { ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
+import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
+import { parseStoredItem } from '../protocol/data-item.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
-import type { Origin } from '../protocol/origin.ts'
+import { claimedOrigin, type Origin } from '../protocol/origin.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
 import { assertSameRow, decodeRow, encodeRow } from './result-row.ts'
-import { firstEntry, present, put, type Store } from './store.ts'
+import { del, firstEntry, present, put, type Store, type WriteOp } from './store.ts'
 
 /** (process, nonce) → assignment bytes, attestation bytes, canonical Result. */
 const rows = new KeySpace('result')
@@ -16,6 +18,9 @@ const rows = new KeySpace('result')
 const nonces = new KeySpace('result-nonce')
 /** (process, nonce) of each Result without error: a page of those must not wade through the others. */
 const good = new KeySpace('result-good')
+
+/** (process, nonce) → bytes of the item as it was ordered; absent for what is on Arweave already. */
+const items = new KeySpace('result-item')
 
 /** Rows fetched at once while a range is read. */
 const chunk = 32
@@ -91,11 +96,47 @@ export class LevelResultStore implements ResultStore {
       await this.#store.write([
         put(key, bytes),
         ...(isRepeat ? await this.#unknown(names) : names).map(name => put(name, u64(nonce))),
+        ...(cron === undefined && row.message !== undefined ? [put(itemKey(process, nonce), row.message.raw)] : []),
         ...(row.result.error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
       ])
       failpoint('result-written')
       this.#newest.set(process, Math.max(newest, nonce))
-      this.#remember(row, bytes.length)
+      const { message: _, ...kept } = row
+      this.#remember(kept, bytes.length)
+    })
+  }
+
+  async *scheduled(
+    process: ProcessId,
+    { from, to }: { from: Nonce; to?: Nonce | undefined },
+  ): AsyncIterable<ScheduledMessage> {
+    const { lt: end } = rows.range(idPart(process))
+    const lt = to === undefined ? end : justAfter(rowKey(process, to))
+    for await (const [key, value] of this.#store.entries({ gte: rowKey(process, from), lt })) {
+      if (rows.part(key, 0, key.length).length > messagePlaceBytes) continue
+      const { assignment } = decodeRow(value)
+      const item = await this.#store.get(itemKey(process, assignment.nonce))
+      yield { assignment, message: item === undefined ? undefined : parseStoredItem(item) }
+    }
+  }
+
+  forgetAfter(process: ProcessId, nonce: Nonce): Promise<void> {
+    return this.#lock.run([process], async () => {
+      const after = rowKey(process, (nonce + 1) as Nonce)
+      const ops: WriteOp[] = []
+      for await (const [key, value] of this.#store.entries({ gte: after, lt: rows.range(idPart(process)).lt })) {
+        const { assignment, result } = decodeRow(value)
+        this.#recent.delete(nameOf(process, result.nonce, result.cron))
+        ops.push(del(key), del(goodKey(process, result)))
+        if (result.cron !== undefined) continue
+        const item = await this.#store.get(itemKey(process, result.nonce))
+        const origin = item === undefined ? undefined : claimedOrigin(parseStoredItem(item))
+        const names = nameKeys(process, assignment.message, origin)
+        const places = await this.#store.getMany(names) // what stood before already keeps its first place
+        ops.push(...names.filter((_, i) => isAfter(places[i], nonce)).map(del), del(itemKey(process, result.nonce)))
+      }
+      await this.#store.write(ops)
+      this.#newest.delete(process)
     })
   }
 
@@ -127,6 +168,8 @@ export class LevelResultStore implements ResultStore {
 
 const nameOf = (process: ProcessId, nonce: Nonce, cron?: CronPlace): string =>
   cron === undefined ? `${process} ${nonce}` : `${process} ${nonce} ${cronText(cron)}`
+const isAfter = (place: Uint8Array | undefined, nonce: Nonce): boolean => place !== undefined && fromU64(place) > nonce
+const itemKey = (process: ProcessId, nonce: Nonce): Uint8Array => items.key(idPart(process), u64(nonce))
 const rowKey = (process: ProcessId, nonce: Nonce, cron?: CronPlace): Uint8Array =>
   rows.key(idPart(process), u64(nonce), ...cronPart(cron))
 function goodKey(process: ProcessId, at: Nonce | ResultAt): Uint8Array {

@@ -45,7 +45,7 @@ export class MemoryAssignmentLog implements AssignmentLog {
       tail: process => this.#processes.get(process)?.entries.at(-1)?.assignment.nonce,
       nonceOf: (process, message) => this.#processes.get(process)?.nonces.get(message),
     })
-    for (const { origin, ...scheduled } of batch) {
+    for (const { origin, settled, ...scheduled } of batch) {
       const { id, process, message, nonce } = scheduled.assignment
       const log: ProcessLog = this.#processes.get(process) ?? { entries: [], nonces: new Map() }
       this.#processes.set(process, log)
@@ -53,7 +53,7 @@ export class MemoryAssignmentLog implements AssignmentLog {
       log.nonces.set(message, nonce)
       if (origin !== undefined) log.nonces.set(origin, nonce)
       log.nonces.set(id as Id as MessageId, nonce)
-      this.#order.push(scheduled)
+      if (settled !== true) this.#order.push(scheduled)
     }
   }
 

@@ -5,6 +5,7 @@ import { isOpenJob } from './crank-job.ts'
 /** A CrankQueue that forgets everything at the end of the program. */
 export class MemoryCrankQueue implements CrankQueue {
   readonly #jobs = new Map<string, CrankJob>()
+  readonly #items = new Map<string, Uint8Array>()
 
   async write(
     { add = [], update = [] }: CrankChange,
@@ -13,6 +14,7 @@ export class MemoryCrankQueue implements CrankQueue {
     const added = add.filter(job => {
       const isNew = !this.#jobs.has(keyOf(job.process, job.message))
       if (isNew) this.#set(job)
+      if (isNew && job.item !== undefined) this.#items.set(keyOf(job.process, job.message), job.item)
       return isNew
     })
     for (const job of update) this.#set(job)
@@ -22,6 +24,14 @@ export class MemoryCrankQueue implements CrankQueue {
 
   async get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined> {
     return this.#jobs.get(keyOf(process, message))
+  }
+
+  async item(process: ProcessId, message: MessageId): Promise<Uint8Array | undefined> {
+    return this.#items.get(keyOf(process, message))
+  }
+
+  async ofProcess(process: ProcessId): Promise<readonly CrankJob[]> {
+    return [...this.#jobs.values()].filter(job => job.process === process)
   }
 
   async open(limit: number): Promise<readonly CrankJob[]> {
@@ -51,11 +61,14 @@ export class MemoryCrankQueue implements CrankQueue {
     const ended = [...this.#jobs.values()].filter(job => !isOpenJob(job)).sort((a, b) => a.at - b.at)
     const tooMany = ended.length - keepAtMost
     const gone = ended.filter((job, i) => i < tooMany || job.at < endedBefore).slice(0, limit)
-    for (const job of gone) this.#jobs.delete(keyOf(job.process, job.message))
+    for (const { process, message } of gone) {
+      this.#jobs.delete(keyOf(process, message))
+      this.#items.delete(keyOf(process, message))
+    }
     return gone.length
   }
 
-  #set(job: CrankJob): void {
+  #set({ item: _, ...job }: CrankJob): void {
     this.#jobs.set(keyOf(job.process, job.message), job)
   }
 }

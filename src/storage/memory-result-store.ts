@@ -1,4 +1,5 @@
 import type { ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
+import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, comparePlaces, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import type { Origin } from '../protocol/origin.ts'
@@ -45,6 +46,23 @@ export class MemoryResultStore implements ResultStore {
     for (const key of namesOf(process, row.assignment.message, origin)) {
       if (!this.#nonces.has(key)) this.#nonces.set(key, nonce)
     }
+  }
+
+  async *scheduled(
+    process: ProcessId,
+    { from, to = Number.POSITIVE_INFINITY as Nonce }: { from: Nonce; to?: Nonce | undefined },
+  ): AsyncIterable<ScheduledMessage> {
+    for (const { result, assignment, message } of this.#of(process)) {
+      if (result.cron === undefined && result.nonce >= from && result.nonce <= to) yield { assignment, message }
+    }
+  }
+
+  async forgetAfter(process: ProcessId, nonce: Nonce): Promise<void> {
+    for (const { result } of this.#of(process)) {
+      if (result.nonce <= nonce) continue
+      this.#rows.delete(rowName(process, result))
+    }
+    for (const [name, at] of this.#nonces) if (name.startsWith(`${process} `) && at > nonce) this.#nonces.delete(name)
   }
 
   #of(process: ProcessId): StoredResult[] {

@@ -49,6 +49,18 @@ export function assignmentLogSuite(
       assert.equal((await log.process(process))?.id, process)
     })
 
+    it('keeps what is settled already apart from what is to be settled', async () => {
+      await log.append(entries.slice(0, 6).map((entry, i) => ({ ...entry, settled: i < 4 })))
+      await log.append(entries.slice(6))
+      const places = await log.readAll(0, 100)
+      assert.deepEqual(
+        places.map(({ position, scheduled }) => [position, scheduled.assignment.nonce]),
+        entries.slice(4).map(({ assignment }, i) => [i + 1, assignment.nonce]),
+      )
+      assert.equal(await log.size(), entries.length - 4)
+      assert.deepEqual((await collect(log.read(process, { from: 0 as Nonce }))).length, entries.length)
+    })
+
     it('reads ranges in order with both ends inclusive, and up to the tail without an end', async () => {
       await log.append(entries)
       const range = async (from: number, to?: number): Promise<number[]> =>

@@ -55,6 +55,24 @@ export function crankQueueSuite(
       assert.equal(await queue.size(), 1)
     })
 
+    it('keeps the bytes of a message beside its job, and forgets them with it', async () => {
+      const bytes = Uint8Array.of(1, 2, 3)
+      const [first, second] = [{ ...aJob('a'), item: bytes }, aJob('b')]
+      await queue.write({ add: [first, second] })
+      await queue.write({ update: [{ ...aJob('a'), state: 'done', at: 1 }] })
+      assert.deepEqual(Buffer.from((await queue.item(first.process, first.message)) ?? []), Buffer.from(bytes))
+      assert.equal(await queue.item(second.process, second.message), undefined)
+      assert.deepEqual(
+        (await queue.ofProcess(first.process)).map(({ message }) => message).sort(),
+        [first, second]
+          .filter(job => job.process === first.process)
+          .map(({ message }) => message)
+          .sort(),
+      )
+      await queue.purge({ endedBefore: 10, keepAtMost: 100, limit: 100 })
+      assert.equal(await queue.item(first.process, first.message), undefined)
+    })
+
     it('lists open jobs only, earliest first, at most the limit', async () => {
       await queue.write({
         add: [aJob('late', { dueAt: 300 }), aJob('soon', { dueAt: 5 }), aJob('mid', { dueAt: 256 }), aJob('over')],

@@ -10,7 +10,14 @@ export function economyStoreSuite(
   describe(`EconomyStore ${name}`, () => {
     const snapshot = (last: number): EconomySnapshot => ({
       last: Uint8Array.of(last, 0, 255),
-      order: { epoch: 1, since: 7, assigned: [[3, anId('m'), 1]], waiting: [[anId('w'), 9]], held: ['AA'] },
+      order: {
+        epoch: 1,
+        since: 7,
+        assigned: [[3, anId('m'), 1]],
+        waiting: [[anId('w'), 9]],
+        ends: [null],
+        held: ['AA'],
+      },
       bundles: [anId('b')],
       lines: ['["balances","ü","#5"]', ''],
     })

@@ -70,6 +70,33 @@ export function resultStoreSuite(
       assert.equal((await store.newest(process))?.result.nonce, 2)
     })
 
+    it('shows the schedule as it was evaluated, and forgets what comes after a nonce, for good', async () => {
+      const item = await aProcess()
+      const entries = await schedule(item, await messages(item, 4))
+      for (const { assignment, message } of entries) await store.put({ ...(await aRow(assignment, 'ok')), message })
+      const shown = async (from: number, to?: number): Promise<readonly (readonly [string, string | undefined])[]> => {
+        const found: (readonly [string, string | undefined])[] = []
+        const range = { from: from as Nonce, to: to as Nonce | undefined }
+        for await (const { assignment, message } of store.scheduled(processIdOf(item), range)) {
+          found.push([assignment.id, message?.id])
+        }
+        return found
+      }
+      const all = entries.map(({ assignment, message }) => [assignment.id, message?.id] as const)
+      assert.deepEqual(await shown(0), all)
+      assert.deepEqual(await shown(1, 3), all.slice(1, 4))
+
+      await store.forgetAfter(processIdOf(item), 2 as Nonce)
+      assert.deepEqual(await shown(0), all.slice(0, 3))
+      assert.equal((await store.newest(processIdOf(item)))?.result.nonce, 2)
+      for (const { assignment } of entries.slice(3)) {
+        assert.equal(await store.get(processIdOf(item), assignment.nonce), undefined)
+        assert.equal(await store.nonceOf(processIdOf(item), assignment.message), undefined)
+        await store.put(await aRow(assignment, 'otherwise')) // another result may stand there now
+      }
+      assert.equal((await store.newest(processIdOf(item)))?.result.nonce, 4)
+    })
+
     it('reads the Results that have no error, in either direction, between bounds', async () => {
       const entries = await schedule(await aProcess(), await messages(process, 4))
       for (const [i, { assignment }] of entries.entries()) {

@@ -134,7 +134,7 @@ export class Economy {
     const row = this.state.hosts.get(process)
     const scheduler = row?.scheduler ?? firstScheduler
     const chain = chainOf(process, scheduler, row?.epoch ?? 0, nonce)
-    const proof = { firstScheduler: scheduler, fallbacks: [], chain }
+    const proof = { firstScheduler: scheduler, fallbacks: [], between: [], chain }
     this.apply({ type: 'bid', process, bidder: operators[bidder % 3] as Address, account: 'bob', proof })
   }
 }

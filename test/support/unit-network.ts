@@ -3,6 +3,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { type Component, ComponentList } from '../../src/lib/component.ts'
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from '../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../src/network/memory-gossip.ts'
+import type { HostTable } from '../../src/ports/hosts.ts'
 import type { Compute, Messenger, Scheduler } from '../../src/ports/units.ts'
 import type { Assignment } from '../../src/protocol/assignment.ts'
 import type { DataItem } from '../../src/protocol/data-item.ts'
@@ -30,6 +31,7 @@ import {
 } from '../../src/units/messenger/messenger.ts'
 import { defaultGossipIntakeOptions, GossipIntake } from '../../src/units/routing/gossip-intake.ts'
 import { defaultGossipSubmitterOptions, GossipSubmitter } from '../../src/units/routing/gossip-submitter.ts'
+import { keptLog } from '../../src/units/routing/kept-log.ts'
 import { defaultRoutesOptions, Routes } from '../../src/units/routing/route.ts'
 import { RoutedCompute } from '../../src/units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../../src/units/routing/routed-messenger.ts'
@@ -69,7 +71,13 @@ export interface NodeOptions {
 }
 
 /** Quick retries: tests wait for facts, not for pauses meant for a real network. */
-const quick: Partial<MessengerUnitOptions> = { pollMs: 2, retryMs: 1, maxRetryMs: 4, maxRetryAgeMs: 200 }
+const quick: Partial<MessengerUnitOptions> = {
+  pollMs: 2,
+  retryMs: 1,
+  maxRetryMs: 4,
+  maxRetryAgeMs: 200,
+  revivalEveryMs: 10,
+}
 
 /** A network of real units in one program: memory for disks, gossip and Arweave, function calls for gRPC. */
 export class UnitNetwork {
@@ -79,8 +87,12 @@ export class UnitNetwork {
   readonly #scripts: Readonly<Record<string, Script>>
   readonly nodes: UnitNode[] = []
 
-  constructor(scripts: Readonly<Record<string, Script>>) {
+  /** Who hosts what, for all of them; without one the `Scheduler` tags decide. */
+  readonly hosts: HostTable | undefined
+
+  constructor(scripts: Readonly<Record<string, Script>>, hosts?: HostTable) {
     this.#scripts = scripts
+    this.hosts = hosts
   }
 
   async node(name: string, roles: readonly UnitRole[], options: NodeOptions = {}): Promise<UnitNode> {
@@ -134,6 +146,7 @@ export class UnitNode implements Component {
   readonly pool: ScriptPool
   readonly events: { readonly level: 'warn' | 'error'; readonly event: string; readonly facts: object }[] = []
   readonly scheduler: Scheduler
+  readonly kept: ReturnType<typeof keptLog>
   readonly compute: Compute
   readonly messenger: Messenger
   readonly settler: Settler
@@ -143,7 +156,7 @@ export class UnitNode implements Component {
   readonly #net: UnitNetwork
   readonly #parts: ComponentList
   readonly #join: () => void
-  readonly #su: SchedulerUnit | undefined
+  readonly su: SchedulerUnit | undefined
 
   constructor(
     net: UnitNetwork,
@@ -159,9 +172,9 @@ export class UnitNode implements Component {
     this.disk = options.disk ?? newDisk()
     const telemetry: Telemetry = { ...silentTelemetry, log: this.#logger() }
     const gossip = net.hub.join(`${name} ${gossipNames++}`)
-    const common = { signer, arweave, gossip, directory, remote, clock: systemClock, telemetry }
+    const common = { signer, arweave, gossip, directory, remote, clock: systemClock, telemetry, hosts: net.hosts }
 
-    this.#su = roles.includes('SU')
+    this.su = roles.includes('SU')
       ? new SchedulerUnit(
           { ...common, log: this.disk.log, guard: this.disk.guard, floor: this.disk.floor },
           { ...defaultSchedulerUnitOptions, headPollMs: 20 },
@@ -169,7 +182,7 @@ export class UnitNode implements Component {
       : undefined
     const address = signer.address
     const routes = new Routes(
-      { ...common, local: { address, scheduler: this.#su }, store: this.disk.routes },
+      { ...common, local: { address, scheduler: this.su }, store: this.disk.routes },
       { ...defaultRoutesOptions, maxCached: 1_000, schedulerTimeoutMs: 50 },
     )
     const cu = roles.includes('CU')
@@ -181,7 +194,8 @@ export class UnitNode implements Component {
           defaultComputeUnitOptions,
         )
       : undefined
-    this.scheduler = new RoutedScheduler({ routes, directory })
+    this.kept = keptLog({ log: this.disk.log, results: this.disk.results })
+    this.scheduler = new RoutedScheduler({ routes, directory, kept: this.kept })
     this.compute = new RoutedCompute({ ...common, local: { address, compute: cu } }, { avoidMs: 50 })
     const muDeps = {
       ...{ ...common, routes, queue: this.disk.queue, monitors: this.disk.monitors },
@@ -209,14 +223,14 @@ export class UnitNode implements Component {
       byGossip.onAssignment(assignment)
     }
     this.watcher = new Watcher({ ...common, onAssignment }, { ...defaultWatcherOptions, maxRemembered: 1_000 })
-    const parts = [this.watcher, this.intake, this.#su, cu, this.mu, roles.includes('SU') ? this.settler : undefined]
+    const parts = [this.watcher, this.intake, this.su, cu, this.mu, roles.includes('SU') ? this.settler : undefined]
     this.#parts = new ComponentList(
       name,
       parts.filter(part => part !== undefined),
     )
     this.#join = () =>
       net.network.join(aRecord(address, roles, [scriptFormat]), {
-        scheduler: this.#su,
+        scheduler: this.su ?? this.scheduler,
         compute: cu,
         messenger: this.mu,
       })
@@ -225,7 +239,7 @@ export class UnitNode implements Component {
   async start(): Promise<void> {
     await this.#parts.start()
     this.#join()
-    const su = this.#su
+    const su = this.su
     if (su === undefined) return
     const probe = await aProcess({ scheduler: this.address, tags: [{ name: 'Name', value: `probe of ${this.name}` }] })
     await eventually('the first block', () => su.schedule(probe).catch(() => undefined))

@@ -3,7 +3,7 @@ import type { EvidenceVerdict } from '../../economy/events.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { type Evidence, type EvidenceKind, evidenceDigest, judgeEvidence } from '../../protocol/evidence.ts'
-import { type Address, type ProcessId, parseId } from '../../protocol/ids.ts'
+import { type Address, type AssignmentId, type ProcessId, parseId } from '../../protocol/ids.ts'
 import { verifyPurely } from '../../protocol/pure-signatures.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import type { Action, Call } from './action.ts'
@@ -23,8 +23,10 @@ export const faultActions: Readonly<Record<string, Action>> = {
   },
 }
 
-/** Assignments that a bid may show from the fork on. */
+/** Items of a bid: the Process, and Assignments of its old SU. */
 const maxBidItems = 65
+/** Assignments that a bid names by their ids alone: each costs the gas of a hash. */
+const maxBetween = 4096
 
 function commit(call: Call): void {
   const commitment = need(call.request, 'Digest')
@@ -101,10 +103,14 @@ function respond(call: Call): void {
   call.reply('Respond-Notice', { Challenge: id })
 }
 
-/** Data: the Process item, then Assignments of the old SU in a row, the last being where the log is to go on. */
+/**
+ * Data: the Process item, then Assignments of the old SU in a row, the last being where the log is to go on. After a
+ * full stop the ids of those between the first two may follow, 43 characters each.
+ */
 function hostBid(call: Call): void {
   const { request, state } = call
-  const [first, ...rest] = itemsOf(request.data, maxBidItems)
+  const [items = '', ids = ''] = request.data.split('.')
+  const [first, ...rest] = itemsOf(items, maxBidItems)
   if (first === undefined) throw new AoError('INVALID_ARGUMENT', 'the bid shows no Process item')
   const { process, spec, fallbacks } = processItem(first)
   const chain = rest.map(assignmentOf).map(one => {
@@ -114,9 +120,15 @@ function hostBid(call: Call): void {
   })
   const bidder = request.from as Address
   const account = state.operators.get(`SU ${bidder}`)?.owner ?? bidder
-  const proof = { firstScheduler: spec.scheduler, fallbacks, chain }
+  const proof = { firstScheduler: spec.scheduler, fallbacks, chain, between: betweenOf(ids) }
   call.apply({ type: 'bid', process, bidder, account, proof })
   call.reply('Bid-Notice', { Process: process })
+}
+
+function betweenOf(text: string): readonly AssignmentId[] {
+  const ids = text.match(/.{1,43}/gs) ?? []
+  if (ids.length > maxBetween) throw new AoError('TOO_LARGE', 'the bid names too many Assignments', { maxBetween })
+  return ids.map(id => parseId<AssignmentId>(id, 'Assignment'))
 }
 
 const assignmentOf = (bytes: Uint8Array): Assignment => parseAssignment(signedItem(bytes))

@@ -3,6 +3,7 @@ import type { Component } from '../../lib/component.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Recalled } from '../../ports/session.ts'
 import type { Compute, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
 import type { Address } from '../../protocol/ids.ts'
 import { ChannelPool, type Peer, type PoolOptions } from './channel-pool.ts'
 import { recallUnit } from './recall.ts'
@@ -17,6 +18,8 @@ export type Deadlines = SchedulerDeadlines & ComputeDeadlines & MessengerDeadlin
 export interface GrpcUnitsOptions extends Partial<PoolOptions> {
   /** Milliseconds; what is left out has a default. */
   readonly deadlines?: Partial<Deadlines> | undefined
+  /** Whether a signer hosted a Process when it ordered this; without it only who answers counts. */
+  readonly wasHost?: ((assignment: Assignment) => boolean) | undefined
 }
 
 export const defaultDeadlines: Deadlines = {
@@ -49,10 +52,12 @@ export class GrpcUnits implements RemoteUnits, Component {
   readonly #pool: ChannelPool
   readonly #streams: SubmitStreams
   readonly #deadlines: Deadlines
+  readonly #wasHost: GrpcUnitsOptions['wasHost']
 
-  constructor({ metrics }: Telemetry, { deadlines, ...pool }: GrpcUnitsOptions = {}) {
+  constructor({ metrics }: Telemetry, { deadlines, wasHost, ...pool }: GrpcUnitsOptions = {}) {
     this.#pool = new ChannelPool({ ...defaultPool, ...pool })
     this.#streams = new SubmitStreams(this.#pool, defaultSubmitStreams)
+    this.#wasHost = wasHost
     this.#deadlines = { ...defaultDeadlines, ...deadlines }
     metrics.gauge('aonet_network_grpc_channels', 'gRPC channels open to other nodes', () => this.#pool.size)
   }
@@ -65,7 +70,11 @@ export class GrpcUnits implements RemoteUnits, Component {
   }
 
   scheduler(record: Peer): Scheduler {
-    return new RemoteScheduler({ pool: this.#pool, streams: this.#streams }, record, this.#deadlines)
+    return new RemoteScheduler(
+      { pool: this.#pool, streams: this.#streams, wasHost: this.#wasHost },
+      record,
+      this.#deadlines,
+    )
   }
 
   compute(record: Peer): Compute {

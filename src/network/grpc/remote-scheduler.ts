@@ -30,9 +30,19 @@ export class RemoteScheduler implements Scheduler {
   readonly #streams: Pick<SubmitStreams, 'submit'>
   readonly #peer: Peer
   readonly #deadlines: SchedulerDeadlines
+  readonly #wasHost: (assignment: Assignment) => boolean
 
   constructor(
-    { pool, streams }: { readonly pool: Carrier; readonly streams: Pick<SubmitStreams, 'submit'> },
+    {
+      pool,
+      streams,
+      wasHost = () => false,
+    }: {
+      readonly pool: Carrier
+      readonly streams: Pick<SubmitStreams, 'submit'>
+      /** Whether the signer hosted the Process when it was ordered: then the host of today may show it. */
+      readonly wasHost?: ((assignment: Assignment) => boolean) | undefined
+    },
     peer: Peer,
     deadlines: SchedulerDeadlines,
   ) {
@@ -40,6 +50,7 @@ export class RemoteScheduler implements Scheduler {
     this.#streams = streams
     this.#peer = peer
     this.#deadlines = deadlines
+    this.#wasHost = wasHost
   }
 
   /** @throws AoError `INVALID_ASSIGNMENT` if the answer is not this unit's Assignment of this message. */
@@ -91,9 +102,9 @@ export class RemoteScheduler implements Scheduler {
 
   /** Signatures, Process and the pairing of message and Assignment are checked; who signed and the links are not. */
   async *read(process: ProcessId, range: NonceRange, { signal }: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
-    const { from, to, follow = false } = range
+    const { from, to, follow = false, kept = false } = range
     const idleMs = follow ? undefined : this.#deadlines.streamIdleMs
-    const request = { process, from, to, follow }
+    const request = { process, from, to, follow, kept }
     const rows = streamCall(this.#pool, this.#peer, SchedulerService.readSchedule, request, { signal, idleMs })
     for await (const row of rows) {
       const scheduled = await scheduledFromWire(row)
@@ -134,7 +145,8 @@ export class RemoteScheduler implements Scheduler {
   async #assignment(bytes: Uint8Array, process: ProcessId): Promise<Assignment> {
     const assignment = await assignmentFromWire(bytes)
     const { address, forwards } = this.#peer
-    if (forwards !== true && assignment.scheduler !== address) {
+    const isHost = assignment.scheduler === address || this.#wasHost(assignment)
+    if (forwards !== true && !isHost) {
       throw this.#dishonest('another signer', address, assignment.scheduler)
     }
     if (assignment.process !== process) throw this.#dishonest('another Process', process, assignment.process)

@@ -52,8 +52,8 @@ export function schedulerService(
       const item = await scheduler.process(processId(process), options)
       return { item: item.raw }
     }),
-    readSchedule: calls.serverStream(async function* ({ process, from, to, follow }, options) {
-      const range = { from: parseNonce(from), to: to === undefined ? undefined : parseNonce(to), follow }
+    readSchedule: calls.serverStream(async function* ({ process, from, to, follow, kept }, options) {
+      const range = { from: parseNonce(from), to: to === undefined ? undefined : parseNonce(to), follow, kept }
       for await (const row of scheduler.read(processId(process), range, options)) yield scheduledToWire(row)
     }),
   }

@@ -7,6 +7,7 @@ import type { Assignment } from '../../protocol/assignment.ts'
 import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
 import { cronText } from '../../protocol/cron.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, MessageId, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
 import { outboxRoot, outputHash, type Result } from '../../protocol/result.ts'
@@ -28,6 +29,8 @@ export interface Evaluated {
   readonly previousStateRoot: Id
   /** Of a message that is not a cron's. */
   readonly names?: RowNames | undefined
+  /** As it was ordered; absent for what is on Arweave already, and for cron messages. */
+  readonly message?: DataItem | undefined
 }
 
 /**
@@ -56,12 +59,12 @@ export class Attestor {
    */
   async record(evaluated: Evaluated): Promise<void> {
     const { signer, results, broadcast, meter } = this.#deps
-    const { result, assignment } = evaluated
+    const { result, assignment, message } = evaluated
     const stored = await results.get(result.process, result.nonce, result.cron)
     if (stored !== undefined) return this.#assertSame(stored, evaluated)
     const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
     failpoint('cu-signed')
-    await results.put({ assignment, result, attestation: signed.raw }, evaluated.names)
+    await results.put({ assignment, result, attestation: signed.raw, message }, evaluated.names)
     failpoint('cu-recorded')
     this.#recorded++
     broadcast.send(signed.raw)

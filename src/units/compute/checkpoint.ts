@@ -163,6 +163,14 @@ export class Checkpoints implements Component {
     this.#totals = await this.#deps.store.totals()
   }
 
+  /** Removes those after a nonce: the schedule goes on otherwise from there. */
+  async removeAfter(process: ProcessId, nonce: Nonce): Promise<void> {
+    const after = (await this.#nonces(process)).filter(one => one > nonce)
+    if (after.length === 0) return
+    await this.#deps.store.remove(process, after)
+    this.#totals = await this.#deps.store.totals()
+  }
+
   /** None if the disk does not tell: a replay needs no checkpoint. */
   async #nonces(process: ProcessId): Promise<readonly Nonce[]> {
     try {

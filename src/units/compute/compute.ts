@@ -7,6 +7,7 @@ import { failpoint } from '../../lib/failpoint.ts'
 import { Slots } from '../../lib/slots.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { CheckpointStore } from '../../ports/checkpoint-store.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
@@ -35,6 +36,7 @@ import { Checkpoints, type CheckpointsOptions } from './checkpoint.ts'
 import { BlockTimes } from './cron-run.ts'
 import { Dumps } from './dumps.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
+import { FollowedHosts } from './followed-hosts.ts'
 import { toDryRunMessage } from './messages.ts'
 import { Modules } from './modules.ts'
 import { PublishedCheckpoints, type PublishedOptions } from './published.ts'
@@ -50,6 +52,8 @@ export interface ComputeUnitDeps {
   readonly arweave: ArweaveClient
   readonly gossip: Gossip
   readonly params: NetworkParams
+  /** Absent: the `Scheduler` tag of a Process decides for ever. */
+  readonly hosts?: HostTable | undefined
   readonly clock: Clock
   readonly telemetry: Telemetry
 }
@@ -128,6 +132,7 @@ export class ComputeUnit implements Compute, Component {
   readonly #cutOff = new AbortController()
   readonly #reviving: Slots
   readonly #dumps: Dumps
+  readonly #followed: FollowedHosts
   #waiting = 0
   #ahead = 0
 
@@ -159,12 +164,16 @@ export class ComputeUnit implements Compute, Component {
       attestor: this.#attestor,
       checkpoints: this.#checkpoints,
       lost: (process: ProcessId) => this.#revive(process),
+      isFollowed: (process: ProcessId) => this.#followed.isFollowed(process),
     }
     this.#fleet = new Fleet(
       process => new Replica(process, { ...shared, room: this.#fleet }, options),
       telemetry,
       options,
     )
+    const rewind = (process: ProcessId, to: Nonce): Promise<void> =>
+      this.#fleet.use(process, replica => replica.rewind(to))
+    this.#followed = new FollowedHosts({ ...deps, rewind })
     const { metrics } = telemetry
     metrics.gauge('aonet_compute_waiting_callers', 'Callers that wait for an evaluation', () => this.#waiting)
   }
@@ -193,6 +202,7 @@ export class ComputeUnit implements Compute, Component {
   ): Promise<AttestedResult> {
     return this.#admitted(options, async () => {
       failpoint('cu-asked')
+      await this.#followed.follow(process, options)
       if (typeof at === 'object') return this.#cronResult(process, at, options)
       const nonce = typeof at === 'number' ? at : await this.#nonceOf(process, at, options)
       const stored = await this.#deps.results.get(process, nonce)
@@ -233,6 +243,7 @@ export class ComputeUnit implements Compute, Component {
     const reachNow = (wait: AbortOptions): Promise<void> => this.#reachNow(process, wait)
     const deps = { results: this.#deps.results, newest, reach, reachNow }
     return this.#admitted(options, async () => {
+      await this.#followed.follow(process, options)
       const page = await resultsPage(deps, { process, query }, { ...this.#options, ...options })
       if (page.rows.length > 0 || page.hasNext) await this.#assertReaches(process, query)
       return page
@@ -260,15 +271,17 @@ export class ComputeUnit implements Compute, Component {
   }
 
   /** Told of a new Assignment: a Process that is warm here is brought up to date before anybody asks. */
-  onAssignment({ process, nonce, scheduler }: Assignment): void {
+  onAssignment(assignment: Assignment): void {
+    const { process, nonce } = assignment
     const replica = this.#fleet.peek(process)
     if (replica?.warmAt === undefined || nonce <= replica.warmAt || this.#ahead >= this.#options.maxAhead) return
     this.#ahead++
     this.#deps.routes
       .process(process)
-      .then(({ spec }) =>
-        spec.scheduler === scheduler ? this.#fleet.use(process, warm => warm.reach(nonce)) : undefined,
-      )
+      .then(({ spec }) => {
+        const host = this.#deps.hosts?.hostOf(process, spec.scheduler)?.scheduler ?? spec.scheduler
+        return host === assignment.scheduler ? this.#use(process, {}, warm => warm.reach(nonce)) : undefined
+      })
       .catch(error => this.#deps.telemetry.log.debug('not brought up to date', { process, ...failureFacts(error) }))
       .finally(() => this.#ahead--)
   }
@@ -360,6 +373,7 @@ export class ComputeUnit implements Compute, Component {
   /** Only a Process that exists may push another out. */
   async #use<T>(process: ProcessId, options: AbortOptions, work: (replica: Replica) => Promise<T>): Promise<T> {
     await this.#deps.routes.process(process, options)
+    await this.#followed.follow(process, options)
     return this.#fleet.use(process, work)
   }
 }

@@ -1,9 +1,11 @@
 import { throwIfAborted } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { BootItem, Step } from '../../ports/vm.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { onBootItem } from '../../protocol/on-boot.ts'
 import type { SeenItem } from '../assigned-item.ts'
@@ -15,6 +17,7 @@ import { type CheckedRow, checkScheduled } from './schedule-check.ts'
 
 export interface FlowDeps extends CronDeps {
   readonly results: ResultStore
+  readonly hosts?: HostTable | undefined
   /** The item that an Assignment without a message names. */
   readonly assigned: (named: Pick<Assignment, 'message' | 'exclude'>) => Promise<SeenItem>
   /** Called for each message once its Result is recorded. */
@@ -31,6 +34,8 @@ export interface FlowOptions {
 
 interface UnderWay {
   readonly checked: CheckedRow
+  /** As it was ordered; none for what is on Arweave already. */
+  readonly item: DataItem | undefined
   readonly standing: Standing
   /** None for a repeat. */
   readonly step: Promise<Step> | undefined
@@ -69,9 +74,10 @@ export class Flow {
 
   /** Resolves when it is given. @throws what checking it threw, or recording one before. */
   async take(row: ScheduledMessage): Promise<void> {
-    const { assigned: load, stopped, cutOff } = this.#deps
+    const { assigned: load, hosts, stopped, cutOff } = this.#deps
     const { scheduler } = this.#live.route.spec
-    const checked = await checkScheduled(this.#process, row, { scheduler, previous: this.#at, load })
+    const judge = hosts && ((assignment: Assignment) => hosts.judge(assignment, scheduler))
+    const checked = await checkScheduled(this.#process, row, { scheduler, judge, previous: this.#at, load })
     failpoint('cu-checked')
     const standing = await this.#standings.of(checked)
     failpoint('cu-first-time')
@@ -84,7 +90,7 @@ export class Flow {
     const options = { signal: cutOff, boot }
     const step = standing.first === undefined ? evaluate(this.#live.vm, checked, options) : undefined
     this.#at = checked.assignment
-    this.#add({ checked, standing, step, bytes })
+    this.#add({ checked, item: row.message, standing, step, bytes })
   }
 
   /** Resolves when all are recorded. @throws what recording threw. */
@@ -134,7 +140,7 @@ export class Flow {
       })
   }
 
-  async #record({ checked: { assignment }, checked, standing, step }: UnderWay): Promise<void> {
+  async #record({ checked: { assignment }, checked, item, standing, step }: UnderWay): Promise<void> {
     const live = this.#live
     const { evaluation, ...after } = step === undefined ? this.#nothing(assignment, standing) : await step
     if (this.#failure !== undefined) return
@@ -148,7 +154,7 @@ export class Flow {
     const result = { ...evaluation, process: this.#process, nonce, stateRoot, stateNonce }
     const { module } = live.route.spec
     const names = { origin: standing.origin, isRepeat: standing.first !== undefined }
-    await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root, names })
+    await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root, names, message: item })
     this.#standings.stored(checked, standing)
     live.at = assignment
     live.cron = undefined

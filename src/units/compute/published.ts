@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
@@ -24,6 +25,7 @@ import { packMemory, unpackMemory } from './full-memory.ts'
 export interface PublishedDeps {
   readonly signer: Signer
   readonly arweave: ArweaveClient
+  readonly hosts?: HostTable | undefined
   readonly clock: Clock
   /** The gas rules of the network. */
   readonly meter: string
@@ -155,7 +157,8 @@ export class PublishedCheckpoints {
     const fits =
       assignment.id === said.assignment &&
       assignment.hashChain === said.hashChain &&
-      assignment.scheduler === route.spec.scheduler &&
+      (this.#deps.hosts?.judge(assignment, route.spec.scheduler) === 'stands' ||
+        assignment.scheduler === route.spec.scheduler) &&
       assignment.process === process &&
       assignment.nonce === said.nonce
     if (!fits) throw unfit('the scheduler shows another Assignment there')

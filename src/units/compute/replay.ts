@@ -3,6 +3,7 @@ import { AoError, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { ResultStore } from '../../ports/result-store.ts'
 import type { ScheduleClock } from '../../ports/units.ts'
 import type { VmImage, VmMessage } from '../../ports/vm.ts'
@@ -30,6 +31,9 @@ export interface ReplicaDeps extends LiveDeps {
   readonly assigned: (named: Pick<Assignment, 'message' | 'exclude'>) => Promise<SeenItem>
   readonly blockTimes: BlockTimes
   readonly params: NetworkParams
+  readonly hosts?: HostTable | undefined
+  /** Whether the newest host of a Process has been followed: what it does not take over is forgotten. */
+  readonly isFollowed: (process: ProcessId) => boolean
   readonly telemetry: Telemetry
   readonly room: Room
   /** Fires when the unit can wait no longer for messages that were begun. */
@@ -186,6 +190,19 @@ export class Replica implements Sleeper {
     return this.#sleeping
   }
 
+  /** Forgets what was evaluated after a nonce: the schedule goes on otherwise from there. */
+  rewind(to: Nonce): Promise<void> {
+    const before = Promise.all([this.#sleeping, this.#running])
+    const rewound = before.then(() => this.#forgetAfter(to))
+    const settled = rewound
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#sleeping === settled) this.#sleeping = undefined
+      })
+    this.#sleeping = settled // whoever comes now waits until this is over
+    return rewound
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     await this.#running
@@ -219,6 +236,7 @@ export class Replica implements Sleeper {
     if (live.at !== undefined) this.#goals.reach(live.at.nonce) // a checkpoint may be all that was asked for
     if (goal <= (live.at?.nonce ?? -1)) return
     const scheduler = await this.#deps.routes.scheduler(this.process)
+    if (!this.#deps.isFollowed(this.process)) throw hostChanged(this.process)
     const reading = new AbortController()
     const signal = AbortSignal.any([this.#deps.stopped, reading.signal])
     const rows = scheduler.read(this.process, { from: nextNonce(live.at?.nonce), to: goal }, { signal })
@@ -315,6 +333,15 @@ export class Replica implements Sleeper {
     if (this.idle) this.#deps.lost(this.process)
   }
 
+  async #forgetAfter(nonce: Nonce): Promise<void> {
+    if ((this.warmAt ?? -1) > nonce) await this.#drop()
+    await this.#saving
+    await this.#deps.checkpoints.removeAfter(this.process, nonce)
+    await this.#deps.results.forgetAfter(this.process, nonce)
+    this.#broken = undefined
+    this.#deps.telemetry.log.warn('rewound', { process: this.process, to: nonce })
+  }
+
   async #drop(): Promise<void> {
     const live = this.#live
     this.#live = undefined
@@ -328,6 +355,9 @@ export class Replica implements Sleeper {
 }
 
 const stopping = (process: ProcessId): AoError => new AoError('STOPPING', 'the Process is being closed', { process })
+
+const hostChanged = (process: ProcessId): AoError =>
+  new AoError('UNKNOWN_MESSAGE', 'the Process has just got another host', { process }, { hint: 'Ask again.' })
 
 const unknownNonce = (process: ProcessId, nonce: Nonce): AoError =>
   new AoError(

@@ -1,3 +1,4 @@
+import type { PlaceVerdict } from '../../economy/host-epochs.ts'
 import { AoError } from '../../lib/errors.ts'
 import { type Assignment, checkFollows, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
@@ -21,10 +22,14 @@ export async function checkScheduled(
   row: ScheduledMessage,
   {
     scheduler,
+    judge,
     previous,
     load,
   }: {
+    /** The `Scheduler` tag of the Process. */
     readonly scheduler: Address
+    /** What the host table says of an Assignment; without one the tag decides. */
+    readonly judge?: ((assignment: Assignment) => PlaceVerdict) | undefined
     readonly previous: Assignment | undefined
     readonly load: (assignment: Assignment) => Promise<SeenItem>
   },
@@ -37,7 +42,9 @@ export async function checkScheduled(
       { process, nonce: assignment.nonce, id: assignment.id, scheduler },
       { hint: 'The scheduler of this Process is not honest or lost its log; keep the item as evidence.' },
     )
-  if (assignment.scheduler !== scheduler) throw broken('the Assignment is signed by another than the scheduler')
+  const verdict = judge?.(assignment) ?? (assignment.scheduler === scheduler ? 'stands' : 'void')
+  if (verdict === 'unknown') throw notHeardOf(assignment)
+  if (verdict === 'void') throw broken('the Assignment is signed by another than the scheduler of that place')
   checkFollows(process, previous, assignment)
   if (row.message === undefined) {
     if (assignment.nonce === 0) throw broken('the Process item is missing')
@@ -51,3 +58,11 @@ export async function checkScheduled(
   if (!isProcessItem && message.target !== process) throw broken('the message is for another Process')
   return { assignment, message }
 }
+
+const notHeardOf = ({ process, nonce, epoch }: Assignment): AoError =>
+  new AoError(
+    'UNKNOWN_MESSAGE',
+    'the schedule goes on under a scheduler that this node has not heard of yet',
+    { process, nonce, epoch },
+    { hint: 'Try again in a few seconds: AO-Sec Origin is read from Arweave.' },
+  )

@@ -2,25 +2,23 @@ import { commitmentOf } from '../../economy/commits.ts'
 import type { EconomyState } from '../../economy/state.ts'
 import type { AbortOptions } from '../../lib/abort.ts'
 import { sha256, toBase64Url, utf8 } from '../../lib/bytes.ts'
-import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { EvidenceFiles } from '../../ports/evidence-files.ts'
-import type { Messenger } from '../../ports/units.ts'
 import { packBundle } from '../../protocol/bundle.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
 import { draftEvidence, type Evidence, evidenceDigest } from '../../protocol/evidence.ts'
 import type { Id, ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
-import { type Tag, tagsOf } from '../../protocol/tags.ts'
+import { tagsOf } from '../../protocol/tags.ts'
 import { failureFacts } from '../failure.ts'
 import { Loop } from '../loop.ts'
+import type { OriginMail } from './origin-mail.ts'
 
 export interface EvidenceDeskDeps {
   readonly signer: Signer
   readonly files: EvidenceFiles
-  readonly messenger: Pick<Messenger, 'submit'>
-  readonly clock: Clock
+  readonly mail: OriginMail
   readonly telemetry: Telemetry
   /** AO-Sec Origin and the economy as this node has replayed it; absent where nobody is to be told. */
   readonly court?: Court | undefined
@@ -28,6 +26,8 @@ export interface EvidenceDeskDeps {
 export interface Court {
   readonly origin: ProcessId
   state(): EconomyState | undefined
+  /** Whether an Assignment lies on Arweave: of two for one place that one counts. */
+  isPublished(id: Id, options: AbortOptions): Promise<boolean>
   /** Height of the newest block. */
   height(options: AbortOptions): Promise<number>
 }
@@ -39,8 +39,10 @@ export interface EvidenceDeskOptions {
 export const defaultEvidenceDeskOptions: EvidenceDeskOptions = { pollMs: 2000, maxOpen: 100 }
 
 /** One piece of evidence on its way to a verdict, and how far it came: what was sent at which height. */
+/** `first`: of two Assignments the one that was seen before the other. */
+type Filed = Evidence & { readonly first?: string | undefined }
 interface Case {
-  readonly evidence: Evidence
+  readonly evidence: Filed
   readonly digest: Id
   committedAt?: number
   submittedAt?: number
@@ -88,7 +90,7 @@ export class EvidenceDesk implements Component {
   }
 
   /** Signs the evidence, writes its file, and opens the case. */
-  async file(evidence: Evidence): Promise<void> {
+  async file(evidence: Filed): Promise<void> {
     const digest = evidenceDigest(evidence)
     try {
       const item = await this.#deps.signer.sign(draftEvidence(evidence))
@@ -120,10 +122,10 @@ export class EvidenceDesk implements Component {
     const lot = (sha256(utf8(`${this.#deps.signer.address} ${due}`))[0] ?? 0) % maxLot
     if ((await court.height(options)) < due + lot) return
     this.#reminded = due
-    await this.#send(court.origin, tagsOf(['Action', 'Execute-Slash']), ' ', options)
+    await this.#deps.mail.send(court.origin, tagsOf(['Action', 'Execute-Slash']), ' ', options)
   }
 
-  #open(evidence: Evidence): void {
+  #open(evidence: Filed): void {
     const digest = evidenceDigest(evidence)
     if (this.#deps.court === undefined || this.#cases.size >= this.#options.maxOpen || this.#cases.has(digest)) return
     this.#cases.set(digest, { evidence, digest })
@@ -145,7 +147,7 @@ export class EvidenceDesk implements Component {
     if (committed === undefined) {
       if (lately(one.committedAt) || lately(one.submittedAt)) return
       one.committedAt = height
-      await this.#send(origin, tagsOf(['Action', 'Commit-Evidence'], ['Digest', commitment]), ' ', options)
+      await this.#deps.mail.send(origin, tagsOf(['Action', 'Commit-Evidence'], ['Digest', commitment]), ' ', options)
     } else if (!lately(one.submittedAt)) {
       one.submittedAt = height
       const { kind, unit, process, proof } = evidence
@@ -155,27 +157,24 @@ export class EvidenceDesk implements Component {
         ['Unit', unit],
         ['Process', process],
         ['Salt', salt],
+        ['Selected', await this.#selected(evidence, options)],
       )
-      await this.#send(origin, tags, toBase64Url(packBundle(proof.map(parseStoredItem))), options)
+      await this.#deps.mail.send(origin, tags, toBase64Url(packBundle(proof.map(parseStoredItem))), options)
     }
+  }
+
+  /** Which of two Assignments for one place is to count: the one that was published, else the one that was seen first. */
+  async #selected({ kind, proof, first }: Filed, options: AbortOptions): Promise<string | undefined> {
+    if (kind !== 'F1') return undefined
+    for (const { id } of proof.map(parseStoredItem)) {
+      if (await this.#deps.court?.isPublished(id, options).catch(() => false)) return id
+    }
+    return first
   }
 
   /** Nobody else can work it out, and after a restart it is the same: the id of an item that is never published. */
   async #saltOf(digest: Id): Promise<string> {
     const draft = { tags: tagsOf(['Type', 'Evidence-Salt'], ['Digest', digest]), data: new Uint8Array(0) }
     return (await this.#deps.signer.sign(draft)).id
-  }
-
-  async #send(origin: ProcessId, tags: readonly Tag[], data: string, options: AbortOptions): Promise<void> {
-    const { signer, messenger, telemetry } = this.#deps
-    const ao = tagsOf(['Data-Protocol', 'ao'], ['Variant', 'ao.TN.1'], ['Type', 'Message'])
-    try {
-      // Signatures are deterministic: without an anchor of its own, a second try would be the same item.
-      const anchor = toBase64Url(utf8(`${this.#deps.clock.now()}`.padStart(24, '0'))).slice(0, 32)
-      const item = await signer.sign({ target: origin, anchor, tags: [...tags, ...ao], data: utf8(data) })
-      await messenger.submit(item.raw, options)
-    } catch (error) {
-      telemetry.log.warn('evidence not sent', failureFacts(error))
-    }
   }
 }

@@ -1,3 +1,4 @@
+import { epochsOf, type HostEpoch, judgePlace, type PlaceVerdict } from '../../economy/host-epochs.ts'
 import { hostOf } from '../../economy/hosts.ts'
 import { totalSupply } from '../../economy/ledger.ts'
 import { type Standing, standingOf } from '../../economy/operators.ts'
@@ -9,9 +10,9 @@ import type { Json } from '../../lib/json.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import { Origin } from '../../modules/ao-sec-origin/origin.ts'
 import type { EconomyStore } from '../../ports/economy-store.ts'
+import type { Hosting, HostTable } from '../../ports/hosts.ts'
 import type { ArweaveClient, BundleIndex } from '../../ports/settlement.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
-import { unpackBundle } from '../../protocol/bundle.ts'
 import { type DataItem, parseStoredItem, verifyDataItem } from '../../protocol/data-item.ts'
 import type { EconomyParams } from '../../protocol/economy-params.ts'
 import type { Address, Id, MessageId, ProcessId } from '../../protocol/ids.ts'
@@ -21,6 +22,7 @@ import type { UnitRole } from '../../protocol/unit-record.ts'
 import { toVmMessage } from '../compute/messages.ts'
 import { Loop } from '../loop.ts'
 import { OriginOrder } from './origin-order.ts'
+import { readableItems } from './readable-items.ts'
 
 export interface EconomyFollowerDeps {
   readonly origin: ProcessId
@@ -43,7 +45,7 @@ interface SettledBundle {
  * Replays AO-Sec Origin natively from what stands on Arweave, so that a node trusts neither its SU nor any CU about
  * stakes, slashes and who hosts what.
  */
-export class EconomyFollower implements Component {
+export class EconomyFollower implements Component, HostTable {
   readonly name = 'economy'
   readonly #deps: EconomyFollowerDeps
   readonly #loop: Loop
@@ -80,9 +82,36 @@ export class EconomyFollower implements Component {
     return this.state === undefined ? 'unstaked' : standingOf(this.state, role, unit)
   }
 
-  /** Who hosts a Process whose `Scheduler` tag is `first`; undefined while nobody does. */
-  hostOf(process: ProcessId, first: Address): { readonly scheduler: Address; readonly epoch: number } | undefined {
+  /** AO-Sec Origin itself has its host by its own order, all others by its table. */
+  hostOf(process: ProcessId, first: Address): Hosting | undefined {
+    if (process === this.#deps.origin) return this.#order?.epochs.at(-1) ?? { scheduler: first, epoch: 0 }
     return this.state === undefined ? { scheduler: first, epoch: 0 } : hostOf(this.state, process, first)
+  }
+
+  epochsOf(process: ProcessId, first: Address): readonly HostEpoch[] {
+    const order = process === this.#deps.origin ? this.#order : undefined
+    return order?.epochs ?? epochsOf(this.state?.hosts.get(process), first)
+  }
+
+  newestEpoch(process: ProcessId): number {
+    if (process === this.#deps.origin) return this.#order?.epoch ?? 0
+    return this.state?.hosts.get(process)?.epoch ?? 0
+  }
+
+  rehosted(): readonly ProcessId[] {
+    const own = (this.#order?.epoch ?? 0) > 0 ? [this.#deps.origin] : []
+    const rows = this.state === undefined ? [] : [...this.state.hosts.entries()]
+    const others = rows.filter(([, row]) => row.phase === 'hosted' && row.epoch > 0).map(([id]) => id as ProcessId)
+    return [...own, ...others]
+  }
+
+  judge(assignment: Assignment, first: Address): PlaceVerdict {
+    return judgePlace(this.epochsOf(assignment.process, first), assignment)
+  }
+
+  /** Items on Arweave for AO-Sec Origin that nobody has ordered. */
+  get waiting(): readonly MessageId[] {
+    return this.#order?.waiting ?? []
   }
 
   status(): { readonly [key: string]: Json } {
@@ -151,10 +180,13 @@ export class EconomyFollower implements Component {
     if (bytes === undefined) return false
     const items = await readableItems(bytes)
     const messages = new Map(items.map(item => [item.id, item]))
-    const accepted = items.flatMap(item => order.take({ height, item }))
-    for (const assignment of accepted) {
-      const message = messages.get(assignment.message) ?? (await this.#message(assignment.message, options))
-      this.#replay(assignment, message)
+    for (const item of items) {
+      for (const assignment of order.take({ height, item })) {
+        const message = messages.get(assignment.message) ?? (await this.#message(assignment.message, options))
+        this.#replay(assignment, message)
+      }
+      // Whoever was convicted by what it ordered itself orders nothing more.
+      if (order.scheduler !== undefined && this.standing('SU', order.scheduler) === 'tombstoned') order.handOver(height)
     }
     return true
   }
@@ -215,20 +247,3 @@ export class EconomyFollower implements Component {
 
 const paramsOf = (process: DataItem): EconomyParams =>
   JSON.parse(new TextDecoder().decode(process.data)) as EconomyParams
-
-/** Items whose signature is good, in the order of the bundle. What is broken is nothing, for everybody alike. */
-async function readableItems(bytes: Uint8Array): Promise<readonly DataItem[]> {
-  const items: DataItem[] = []
-  let entries: ReturnType<typeof unpackBundle>
-  try {
-    entries = unpackBundle(bytes)
-  } catch {
-    return []
-  }
-  for (const entry of entries) {
-    try {
-      items.push(await verifyDataItem(entry.bytes))
-    } catch {}
-  }
-  return items
-}

@@ -1,3 +1,5 @@
+import type { HostEpoch } from '../../economy/host-epochs.ts'
+import type { LogHead } from '../../economy/rows.ts'
 import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { OrderSnapshot } from '../../ports/economy-store.ts'
@@ -37,6 +39,8 @@ export class OriginOrder {
   readonly #rules: OrderRules
   #previous: Assignment | undefined
   #epoch: number
+  /** Where each earlier SU ended. */
+  readonly #ends: (LogHead | null)[]
   /** Height at which the present SU's turn began. */
   #since = 0
   readonly #assigned = new Map<number, { readonly message: MessageId; readonly epoch: number }>()
@@ -50,6 +54,7 @@ export class OriginOrder {
     this.#previous = last?.assignment
     this.#epoch = last?.epoch ?? 0
     this.#since = last?.since ?? 0
+    this.#ends = [...(last?.ends ?? [])]
     for (const [nonce, message, epoch] of last?.assigned ?? []) this.#remember(nonce, message, epoch)
     for (const [message, height] of last?.waiting ?? []) this.#waiting.set(message, height)
     for (const raw of last?.held ?? []) {
@@ -62,6 +67,7 @@ export class OriginOrder {
     return {
       epoch: this.#epoch,
       since: this.#since,
+      ends: [...this.#ends],
       assigned: [...this.#assigned].map(([nonce, { message, epoch }]) => [nonce, message, epoch] as const),
       waiting: [...this.#waiting],
       held: [...this.#held.values()].map(({ raw }) => toBase64Url(raw)),
@@ -75,6 +81,18 @@ export class OriginOrder {
 
   get scheduler(): Address | undefined {
     return this.#rules.schedulers[this.#epoch]
+  }
+
+  /** All turns so far, the present one last. */
+  get epochs(): readonly HostEpoch[] {
+    return this.#rules.schedulers
+      .slice(0, this.#epoch + 1)
+      .map((scheduler, epoch) => ({ epoch, scheduler, last: this.#ends[epoch] ?? undefined }))
+  }
+
+  /** Items addressed to the Process that lie on Arweave without an Assignment, the oldest first. */
+  get waiting(): readonly MessageId[] {
+    return [...this.#waiting.keys()]
   }
 
   /** Takes what was published next. @returns the Assignments that count from now on, in order. */
@@ -93,7 +111,7 @@ export class OriginOrder {
   /** Everything up to and with this height has been given. */
   closeHeight(height: number): void {
     const oldest = Math.min(...this.#waiting.values(), Number.POSITIVE_INFINITY)
-    if (height - Math.max(oldest, this.#since) > this.#rules.takeoverBlocks) this.#handOver(height)
+    if (height - Math.max(oldest, this.#since) > this.#rules.takeoverBlocks) this.handOver(height)
   }
 
   #takeAssignment(height: number, item: DataItem): readonly Assignment[] {
@@ -107,7 +125,7 @@ export class OriginOrder {
     if (process !== this.#rules.process || scheduler !== this.scheduler || epoch !== this.#epoch) return []
     const counted = this.#assigned.get(nonce)
     if (counted !== undefined) {
-      if (counted.epoch === epoch && counted.message !== assignment.message) this.#handOver(height)
+      if (counted.epoch === epoch && counted.message !== assignment.message) this.handOver(height)
       return []
     }
     if (!this.#held.has(nonce) && this.#held.size < maxHeld) this.#held.set(nonce, assignment)
@@ -148,8 +166,12 @@ export class OriginOrder {
     }
   }
 
-  #handOver(height: number): void {
+  /** The next SU in the list goes on after the last Assignment that counted. */
+  handOver(height: number): void {
     if (this.#epoch + 1 >= this.#rules.schedulers.length) return // nobody left: the last one stays
+    const { nonce, id: assignment, hashChain } = this.#previous ?? {}
+    const hasLast = nonce !== undefined && assignment !== undefined && hashChain !== undefined
+    this.#ends.push(hasLast ? { nonce, assignment, hashChain } : null)
     this.#epoch++
     this.#since = height
     this.#held.clear()

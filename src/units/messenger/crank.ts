@@ -3,10 +3,11 @@ import type { Clock } from '../../lib/clock.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { Compute, CrankPart, CronAt, PinnedResult } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
 import { parseStoredItem } from '../../protocol/data-item.ts'
-import type { Nonce } from '../../protocol/ids.ts'
+import type { MessageId, Nonce } from '../../protocol/ids.ts'
 import { type Outbox, outboxSize } from '../../protocol/result.ts'
 import { failureFacts, reasonOf } from '../failure.ts'
 import { type Delivered, Delivery, type DeliveryOptions } from './delivery.ts'
@@ -19,6 +20,7 @@ export interface CrankDeps {
   readonly queue: Pick<CrankQueue, 'get'> & { readonly write: (change: CrankChange) => Promise<void> }
   readonly budget: Pick<RootBudget, 'isSpent'>
   readonly compute: Compute
+  readonly hosts?: Pick<HostTable, 'newestEpoch'> | undefined
   readonly pusher: Pick<Pusher, 'push'>
   readonly clock: Clock
   readonly telemetry: Telemetry
@@ -76,8 +78,14 @@ export class Crank {
 
   async #ask(job: CrankJob, options: AbortOptions): Promise<Answer> {
     const signal = withDeadline(this.#options.resultTimeoutMs, options)
-    const { result, attestation } = await this.#deps.compute.result(job.process, placeOf(job), { signal })
+    const { result, attestation } = await this.#deps.compute.result(job.process, this.#placeOf(job), { signal })
     return { outbox: result.outbox, pin: pinOf(parseAttestation(parseStoredItem(attestation))) }
+  }
+
+  /** A nonce of an earlier host may be another message's by now: then the message is asked for by its id. */
+  #placeOf({ process, message, nonce, cron, epoch = 0 }: CrankJob): Nonce | CronAt | MessageId {
+    if (cron !== undefined) return { nonce, cron }
+    return (this.#deps.hosts?.newestEpoch(process) ?? 0) === epoch ? nonce : message
   }
 
   /** Why nothing of the outbox may be pushed, ever. */
@@ -161,8 +169,6 @@ export class Crank {
     return this.#deps.queue.write({ add, update: [job], sync: false })
   }
 }
-
-const placeOf = ({ nonce, cron }: CrankJob): Nonce | CronAt => (cron === undefined ? nonce : { nonce, cron })
 
 const contradiction = (first: PinnedResult, now: PinnedResult): string =>
   `the results contradict: the CU ${first.compute} signed the outbox ${first.outboxRoot}, and the CU ${now.compute} the outbox ${now.outboxRoot}. Nothing more is pushed; compare the two with \`aonet trace\``

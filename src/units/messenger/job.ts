@@ -7,12 +7,23 @@ import { cronText } from '../../protocol/cron.ts'
 import { idFromBytes, type MessageId } from '../../protocol/ids.ts'
 import type { Outbox, Result } from '../../protocol/result.ts'
 
+/** A message with its place. `item`: its signed bytes, where they are at hand. */
+export type Ordered = Pick<Assignment, 'process' | 'message' | 'nonce'> & {
+  readonly epoch?: number | undefined
+  readonly item?: Uint8Array | undefined
+}
+
+/** Larger messages are not kept to be ordered again: they are asked for among peers and on Arweave. */
+const maxKeptItem = 64 * 1024
+
 /** A message that is ordered and whose outbox nobody has asked for yet. */
 export const newJob = (
-  { process, message, nonce }: Pick<Assignment, 'process' | 'message' | 'nonce'>,
+  { process, message, nonce, epoch, item }: Ordered,
   { root, depth, now }: { readonly root: MessageId; readonly depth: number; readonly now: number },
 ): CrankJob => ({
   ...{ process, message, nonce, root, depth, dueAt: now, at: now },
+  ...(epoch === undefined || epoch === 0 ? {} : { epoch }),
+  ...(item === undefined || item.length > maxKeptItem ? {} : { item }),
   ...{ state: 'queued', attempts: 0, parts: [], reason: undefined, result: undefined },
 })
 

@@ -6,6 +6,7 @@ import { failpoint } from '../../lib/failpoint.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { MonitorStore } from '../../ports/monitor-store.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
@@ -29,10 +30,11 @@ import { Crank, type CrankRunOptions } from './crank.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { Feed } from './feed.ts'
 import { type FollowDeps, followAll, followOwn } from './follow.ts'
-import { hasFailed, isEnded, newJob, reopened } from './job.ts'
+import { hasFailed, isEnded, newJob, type Ordered, reopened } from './job.ts'
 import { Monitors, type MonitorsOptions } from './monitors.ts'
 import { Purge, type PurgeOptions } from './purge.ts'
 import { Pusher, type PusherOptions } from './pusher.ts'
+import { Revival, type RevivalOptions } from './revival.ts'
 import { RootBudget } from './root-budget.ts'
 import { verifyAtDoor } from './verify.ts'
 
@@ -42,6 +44,7 @@ export interface MessengerUnitDeps {
   readonly queue: CrankQueue
   readonly monitors: MonitorStore
   readonly routes: Pick<Routes, 'process'>
+  readonly hosts?: HostTable | undefined
   /** Routed: any Process of the network. */
   readonly scheduler: Scheduler
   /** Routed: any Process of the network. */
@@ -60,7 +63,8 @@ export interface MessengerUnitOptions
     PusherOptions,
     DrainOptions,
     PurgeOptions,
-    MonitorsOptions {
+    MonitorsOptions,
+    RevivalOptions {
   readonly maxItemBytes: number
   /** Open crank jobs, above which no new message is taken. What a taken message sets off is always queued. */
   readonly maxOpenJobs: number
@@ -90,6 +94,7 @@ export const defaultMessengerUnitOptions: MessengerUnitOptions = {
   maxMonitors: 10_000,
   monitorEveryMs: 5_000,
   monitorTimeoutMs: 60_000,
+  revivalEveryMs: 1_000,
 }
 
 /**
@@ -106,6 +111,7 @@ export class MessengerUnit implements Messenger, Component {
   readonly #drain: Drain
   readonly #purge: Purge
   readonly #monitors: Monitors
+  readonly #revival: Revival
   readonly #budget: RootBudget
   readonly #follow: FollowDeps
   readonly #open: Gauge
@@ -134,6 +140,11 @@ export class MessengerUnit implements Messenger, Component {
     this.#purge = new Purge(deps, options)
     const enqueue = (add: readonly CrankJob[]): Promise<void> => this.#write({ add })
     this.#monitors = new Monitors({ ...deps, store: deps.monitors, enqueue }, options)
+    const reopen = async (jobs: readonly CrankJob[]): Promise<void> => {
+      await this.#write({ update: jobs })
+      this.#drain.offer(jobs)
+    }
+    this.#revival = new Revival({ ...deps, reopen }, options)
     const assertLiving = (): void => this.#assertLiving()
     this.#follow = { ...deps, address: deps.signer.address, feed: new Feed(options.maxFollowers), assertLiving }
     this.#open = deps.telemetry.metrics.gauge('aonet_messenger_open_jobs', 'Crank jobs neither done nor failed')
@@ -145,10 +156,12 @@ export class MessengerUnit implements Messenger, Component {
     failpoint('mu-started')
     await this.#purge.start()
     await this.#monitors.start()
+    await this.#revival.start()
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#revival.stop()
     await this.#monitors.stop()
     await this.#purge.stop()
     await this.#drain.stop()
@@ -167,7 +180,7 @@ export class MessengerUnit implements Messenger, Component {
     failpoint('mu-admitted')
     const assignment = await this.#deps.scheduler.schedule(item, options)
     failpoint('mu-ordered')
-    await this.#enqueue(assignment, assignment.message)
+    await this.#enqueue({ ...assignment, item: item.raw }, assignment.message)
     if ((assignment.process as Id) === item.id && item.target !== undefined) await this.#tellTarget(item, options)
     failpoint('mu-answering')
     return assignment
@@ -242,7 +255,7 @@ export class MessengerUnit implements Messenger, Component {
     this.#drain.offer([again])
   }
 
-  async #enqueue(assignment: Assignment, root: MessageId, depth = 0): Promise<void> {
+  async #enqueue(assignment: Ordered, root: MessageId, depth = 0): Promise<void> {
     const now = this.#deps.clock.now()
     await this.#write({ add: [newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now })] })
     this.#measure()

@@ -14,6 +14,7 @@ import { tagValue } from '../../protocol/tags.ts'
 import { type Candidate, firstAnswer } from '../routing/failover.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
 import { alsoAssignedTo, assignToAll } from './assign-part.ts'
+import type { Ordered } from './job.ts'
 import { draftPushed, draftSpawn, draftSpawned, type PushedFrom } from './push.ts'
 import { twinOf } from './twin.ts'
 
@@ -33,7 +34,7 @@ export interface PusherOptions {
 /** What became of a part, and the messages it put into schedules. */
 export interface PushOutcome {
   readonly part: CrankPart
-  readonly next?: readonly Pick<Assignment, 'process' | 'message' | 'nonce'>[]
+  readonly next?: readonly Ordered[]
 }
 
 /**
@@ -80,8 +81,8 @@ export class Pusher {
       message,
       scheduled,
       ...options
-    }: AbortOptions & { readonly message: OutboxMessage; readonly scheduled: readonly Assignment[] },
-  ): Promise<{ readonly next: readonly Assignment[]; readonly reason: string | undefined }> {
+    }: AbortOptions & { readonly message: OutboxMessage; readonly scheduled: readonly Ordered[] },
+  ): Promise<{ readonly next: readonly Ordered[]; readonly reason: string | undefined }> {
     const processes = alsoAssignedTo(message.tags)
     if (processes.length === 0) return { next: scheduled, reason: undefined }
     const { arweave, scheduler } = this.#deps
@@ -115,7 +116,11 @@ export class Pusher {
     }
     const { assignment, item: ordered } = await this.#schedule(item, options)
     failpoint('push-ordered')
-    const also = await this.#alsoAssign(ordered, { message, scheduled: [assignment], ...options })
+    const also = await this.#alsoAssign(ordered, {
+      message,
+      scheduled: [{ ...assignment, item: ordered.raw }],
+      ...options,
+    })
     const { message: id, nonce } = assignment
     return { part: { ...part, message: id, nonce, reason: also.reason }, next: also.next }
   }
@@ -143,7 +148,10 @@ export class Pusher {
     // Another MU may have been first. The parent knows its child alone: ours is never cranked.
     const known = tagValue(news.tags, 'Process')
     const child = known === born.process || !isId(known) ? born : firstborn(known as ProcessId)
-    return { part: { ...part, target: child.process, message: child.message, nonce: child.nonce }, next: [child, told] }
+    return {
+      part: { ...part, target: child.process, message: child.message, nonce: child.nonce },
+      next: [child, { ...told, item: news.raw }],
+    }
   }
 
   /** Another MU may have pushed the same part before: then the SU answers with the Assignment that one got. */

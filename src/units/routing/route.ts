@@ -3,6 +3,7 @@ import { type AbortOptions, raceSignal, throwIfAborted, withDeadline } from '../
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { RouteStore } from '../../ports/route-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
@@ -29,11 +30,6 @@ export interface RoutesDeps {
   /** AO-Sec Origin's host table, asked before the `Scheduler` tag; undefined: the tag alone decides. */
   readonly hosts?: HostTable | undefined
 }
-export interface HostTable {
-  /** Undefined while nobody hosts the Process. @param first its `Scheduler` tag. */
-  hostOf(process: ProcessId, first: Address): { readonly scheduler: Address } | undefined
-}
-
 export interface RoutesOptions {
   /** Routes kept in memory; all met are on disk. */
   readonly maxCached: number
@@ -95,7 +91,13 @@ export class Routes {
    */
   async scheduler(id: ProcessId, options: AbortOptions = {}): Promise<Scheduler> {
     const { spec } = await this.process(id, options)
-    return this.schedulerAt(this.#deps.hosts?.hostOf(id, spec.scheduler)?.scheduler ?? spec.scheduler, options)
+    return this.schedulerAt(this.readerOf(id, spec), options)
+  }
+
+  /** Who shows the schedule: the host, or, while nobody hosts the Process, who did last. */
+  readerOf(id: ProcessId, { scheduler }: ProcessSpec): Address {
+    const { hosts } = this.#deps
+    return hosts?.hostOf(id, scheduler)?.scheduler ?? hosts?.epochsOf(id, scheduler).at(-1)?.scheduler ?? scheduler
   }
 
   /**

@@ -11,9 +11,11 @@ import type { Routes } from './route.ts'
 export interface RoutedSchedulerDeps {
   readonly routes: Routes
   readonly directory: PeerDirectory
+  /** What this node itself has of a schedule. */
+  readonly kept?: ((process: ProcessId, range: NonceRange) => AsyncIterable<ScheduledMessage>) | undefined
 }
 
-/** Schedules any Process of the network, at whichever SU its `Scheduler` tag names. There is no second one to ask. */
+/** Schedules any Process of the network, at whichever SU hosts it. There is no second one to ask. */
 export class RoutedScheduler implements Scheduler {
   readonly #deps: RoutedSchedulerDeps
 
@@ -41,8 +43,9 @@ export class RoutedScheduler implements Scheduler {
 
   async clock(process: ProcessId, options: AbortOptions = {}): Promise<ScheduleClock> {
     const { spec } = await this.#deps.routes.process(process, options)
-    const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
-    return this.#reported(spec.scheduler, scheduler.clock(process, options), options)
+    const host = this.#deps.routes.readerOf(process, spec)
+    const scheduler = await this.#deps.routes.schedulerAt(host, options)
+    return this.#reported(host, scheduler.clock(process, options), options)
   }
 
   async assignment(
@@ -51,8 +54,9 @@ export class RoutedScheduler implements Scheduler {
     options: AbortOptions = {},
   ): Promise<Assignment> {
     const { spec } = await this.#deps.routes.process(process, options)
-    const scheduler = await this.#deps.routes.schedulerAt(spec.scheduler, options)
-    return this.#reported(spec.scheduler, scheduler.assignment(process, at, options), options)
+    const host = this.#deps.routes.readerOf(process, spec)
+    const scheduler = await this.#deps.routes.schedulerAt(host, options)
+    return this.#reported(host, scheduler.assignment(process, at, options), options)
   }
 
   async process(process: ProcessId, options: AbortOptions = {}): Promise<DataItem> {
@@ -60,6 +64,10 @@ export class RoutedScheduler implements Scheduler {
   }
 
   async *read(process: ProcessId, range: NonceRange, options: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
+    if (range.kept === true) {
+      yield* this.#deps.kept?.(process, range) ?? []
+      return
+    }
     const scheduler = await this.#deps.routes.scheduler(process, options)
     yield* scheduler.read(process, range, options)
   }

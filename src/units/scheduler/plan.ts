@@ -36,6 +36,8 @@ export interface PlanDeps {
   readonly guard: SignGuard
   readonly now: () => number
   readonly block: BlockAnchor
+  /** Which turn of hosting a Process this is; default: as in the log. */
+  readonly epochOf?: ((process: ProcessId) => number) | undefined
   /** The batch before, if it may not be in the log yet. */
   readonly ahead?: Ahead | undefined
 }
@@ -61,15 +63,20 @@ export async function planBatch(batch: readonly Request[], deps: PlanDeps): Prom
 async function planProcess(
   process: ProcessId,
   requests: readonly Request[],
-  { log, guard, now, block, ahead }: PlanDeps,
+  { log, guard, now, block, ahead, epochOf }: PlanDeps,
 ): Promise<readonly Planned[]> {
   const tail = ahead?.tailOf(process) ?? (await log.tail(process))
   const floor = await guard.floor(process)
   failpoint('su-floor-known')
-  if (floor !== undefined && floor.nonce > (tail?.nonce ?? -1)) {
+  if (
+    floor !== undefined &&
+    floor.epoch >= (epochOf?.(process) ?? tail?.epoch ?? 0) &&
+    floor.nonce > (tail?.nonce ?? -1)
+  ) {
     for (const { reject } of requests) reject(behindFloor(floor, tail))
     return []
   }
+  const epoch = epochOf?.(process)
   const byName = new Map<string, Planned>()
   const planned: Planned[] = []
   let previous = tail === undefined ? undefined : (tail as SignPromise['plan'])
@@ -80,7 +87,7 @@ async function planProcess(
       twin.waiting.push(request)
       continue
     }
-    previous = planAssignment(previous, { process, message: id, now: now(), block, exclude })
+    previous = planAssignment(previous, { process, message: id, now: now(), block, exclude, epoch })
     const entry: Planned = { promise: { plan: previous, message, origin }, waiting: [request] }
     planned.push(entry)
     byName.set(id, entry)

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { LogHead } from '../../economy/rows.ts'
 import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
@@ -7,6 +8,7 @@ import { failpoint } from '../../lib/failpoint.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
+import type { HostTable } from '../../ports/hosts.ts'
 import type { Gossip } from '../../ports/peers.ts'
 import type { ScheduleFloorStore } from '../../ports/schedule-floor.ts'
 import type { OwnSession, PeerMemory } from '../../ports/session.ts'
@@ -24,6 +26,7 @@ import { Bells } from '../bell.ts'
 import { Announcer } from './announce.ts'
 import { assertAssignable, assertCanBegin, settlementDepthOf } from './assignable.ts'
 import { ChainHead } from './chain-head.ts'
+import { OwnTurn } from './own-turn.ts'
 import { PromisedClock } from './promised-clock.ts'
 import { stopping } from './refusals.ts'
 import { Sequencer } from './sequencer.ts'
@@ -45,6 +48,8 @@ export interface SchedulerUnitDeps {
   readonly peers?: PeerMemory | undefined
   /** Told of the newest durable Assignment of each Process of a batch: a CU in this program need not wait to be asked. */
   readonly onOrdered?: ((newest: Assignment) => void) | undefined
+  /** Absent: whoever has a Process in its log hosts it. */
+  readonly hosts?: HostTable | undefined
 }
 
 export interface SchedulerUnitOptions {
@@ -76,14 +81,25 @@ export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
   headPollMs: 5_000,
 }
 
+/** A row of a log that another scheduler began. */
+export interface AdoptedRow extends ScheduledMessage {
+  /** It is on Arweave for good: nobody need bring it there again. */
+  readonly settled: boolean
+}
+
+/** Rows of one disk write. */
+const adoptedAtOnce = 256
+
 /** What is asked of a Process at every message for it. */
 interface Hosted {
+  /** Its `Scheduler` tag. */
+  readonly first: Address
   readonly authorities: readonly Address[]
   /** Confirmations that a transaction of Arweave itself needs before it is assigned. */
   readonly settlementDepth: number
 }
 
-/** The SU: orders the messages of the Processes whose `Scheduler` tag is its address, and of no other. */
+/** The SU: orders the messages of the Processes whose host it is, by their `Scheduler` tag or by the host table. */
 export class SchedulerUnit implements Scheduler, Component {
   readonly name = 'scheduler unit'
   readonly #deps: SchedulerUnitDeps
@@ -93,6 +109,7 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #sequencer: Sequencer
   readonly #announcer: Announcer
   readonly #clock: PromisedClock
+  readonly #turn: OwnTurn
   readonly #flights = new SingleFlight<string, Assignment>()
   readonly #known = new LRUCache<ProcessId, Hosted>({ max: 10_000 })
   readonly #followers: Bells<ProcessId>
@@ -104,6 +121,7 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#head = new ChainHead(deps, { pollMs: options.headPollMs })
     this.#announcer = new Announcer(deps, options.maxUnsent)
     this.#followers = new Bells(options.maxFollowers)
+    this.#turn = new OwnTurn({ ...deps, address: deps.signer.address })
     this.#twins = new TwinWatch({ ...deps, address: deps.signer.address })
     this.#clock = new PromisedClock(deps.clock, deps.floor)
     const block = (): BlockAnchor => {
@@ -111,7 +129,10 @@ export class SchedulerUnit implements Scheduler, Component {
       return this.#clock.highest(this.#head.current())
     }
     const onDurable = (batch: readonly ScheduledMessage[]): void => this.#spread(batch)
-    this.#sequencer = new Sequencer({ ...deps, clock: this.#clock, block, onDurable }, options)
+    this.#sequencer = new Sequencer(
+      { ...deps, clock: this.#clock, block, onDurable, epochOf: process => this.#turn.epochOf(process) },
+      options,
+    )
     deps.telemetry.metrics.gauge(
       'aonet_scheduler_followers',
       'Readers that follow a schedule',
@@ -157,7 +178,8 @@ export class SchedulerUnit implements Scheduler, Component {
     throwIfAborted(signal)
     if (this.#stopping) throw stopping()
     const { process, item, exclude } = request
-    const { settlementDepth } = await this.#hosted(process)
+    const { settlementDepth, first } = await this.#hosted(process)
+    await this.#turn.assert(process, first)
     const known = await this.#deps.log.find(process, item)
     if (known !== undefined) return known
     await assertAssignable(request, { arweave: this.#deps.arweave, settlementDepth, signal })
@@ -166,7 +188,7 @@ export class SchedulerUnit implements Scheduler, Component {
   }
 
   async clock(process: ProcessId): Promise<ScheduleClock> {
-    await this.#hosted(process)
+    await this.#turn.assert(process, (await this.#hosted(process)).first)
     this.#twins.assertAlone()
     const { timestamp, block } = await this.#clock.promise(this.#head.current())
     await this.#sequencer.settled(process) // what was stamped before the promise is in the log now
@@ -227,6 +249,40 @@ export class SchedulerUnit implements Scheduler, Component {
     }
   }
 
+  /** The newest Assignment in this scheduler's own log, whoever signed it. */
+  tail(process: ProcessId): Promise<Assignment | undefined> {
+    return this.#deps.log.tail(process)
+  }
+
+  /** Whether this scheduler's own log has that Assignment there. */
+  async holds(process: ProcessId, { nonce, assignment }: LogHead): Promise<boolean> {
+    return (await this.#deps.log.at(process, nonce as Nonce))?.id === assignment
+  }
+
+  /**
+   * Takes over the log of a Process up to where this scheduler's turn begins. Rows that are here already are left alone.
+   *
+   * @throws AoError `EQUIVOCATION` if this log has another row there, `NONCE_GAP` if one is left out, `LOG_WRITE_FAILED`.
+   */
+  async adopt(process: ProcessId, rows: readonly AdoptedRow[]): Promise<void> {
+    const { log } = this.#deps
+    const [first] = rows
+    if (first?.message === undefined) throw new AoError('NONCE_GAP', 'the log does not begin at nonce 0', { process })
+    const { authorities } = parseProcessSpec(first.message.tags)
+    const tail = (await log.tail(process))?.nonce ?? -1
+    for (const { assignment } of rows.slice(0, tail + 1)) {
+      const own = await log.at(process, assignment.nonce)
+      if (own?.id !== assignment.id)
+        throw new AoError('EQUIVOCATION', 'this log has another Assignment there', { process, nonce: assignment.nonce })
+    }
+    const entries = rows.slice(tail + 1).map(row => ({
+      ...row,
+      origin: row.message === undefined || row.assignment.nonce === 0 ? undefined : originOf(row.message, authorities),
+    }))
+    for (let i = 0; i < entries.length; i += adoptedAtOnce) await log.append(entries.slice(i, i + adoptedAtOnce))
+    this.#followers.ring(process)
+  }
+
   /** To be told of the Assignments that gossip brings: another node with this key would be among them. */
   onAssignment(assignment: Assignment): void {
     this.#twins.onAssignment(assignment)
@@ -246,7 +302,11 @@ export class SchedulerUnit implements Scheduler, Component {
     }
     const ao = parseAoItem(message)
     const { process } = ao
-    if (ao.type === 'Message') return { process, origin: originOf(message, (await this.#hosted(process)).authorities) }
+    if (ao.type === 'Message') {
+      const { authorities, first } = await this.#hosted(process)
+      await this.#turn.assert(process, first)
+      return { process, origin: originOf(message, authorities) }
+    }
     const { scheduler } = ao.spec
     const asked = this.#deps.signer.address
     if (scheduler === asked) {
@@ -266,8 +326,10 @@ export class SchedulerUnit implements Scheduler, Component {
     if (known !== undefined) return known
     const item = await this.#deps.log.process(process)
     if (item === undefined) throw unknownProcess(process)
+    const { scheduler: first, authorities } = parseProcessSpec(item.tags)
     const hosted = {
-      authorities: parseProcessSpec(item.tags).authorities,
+      first,
+      authorities,
       settlementDepth: settlementDepthOf(item.tags),
     }
     this.#known.set(process, hosted)

@@ -24,6 +24,8 @@ export interface SequencerDeps {
   readonly clock: Clock
   /** The block to stamp; asked once for each batch. @throws AoError `NOT_READY` */
   readonly block: () => BlockAnchor
+  /** Which turn of hosting a Process this is; default: as in the log. */
+  readonly epochOf?: ((process: ProcessId) => number) | undefined
   /** Hears of each batch once it is durable. */
   readonly onDurable: (batch: readonly ScheduledMessage[]) => void
   readonly telemetry: Telemetry
@@ -161,9 +163,9 @@ export class Sequencer {
 
   async #order(batch: readonly Request[]): Promise<void> {
     if (batch.length === 0) return
-    const { log, guard, clock, block, signer } = this.#deps
+    const { log, guard, clock, block, signer, epochOf } = this.#deps
     const ahead = this.#flight
-    const planned = await planBatch(batch, { log, guard, now: () => clock.now(), block: block(), ahead })
+    const planned = await planBatch(batch, { log, guard, now: () => clock.now(), block: block(), ahead, epochOf })
     if (planned.length === 0) return
     failpoint('su-planned')
     this.#batches.observe(planned.length)

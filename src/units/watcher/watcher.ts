@@ -19,7 +19,8 @@ export interface WatcherDeps {
   readonly telemetry: Telemetry
   /** Told of each new Assignment that was judged good: the CU brings warm Processes up to date by it. */
   readonly onAssignment?: ((assignment: Assignment) => void) | undefined
-  readonly onEvidence?: ((evidence: Evidence) => void) | undefined
+  /** `first`: of two Assignments for one place the one that was seen before the other. */
+  readonly onEvidence?: ((evidence: Evidence & { readonly first?: string | undefined }) => void) | undefined
 }
 export interface WatcherOptions {
   /** Statements remembered, of each kind. */
@@ -115,7 +116,7 @@ export class Watcher implements Component {
     const before = this.#assignments.get(key)
     if (before?.id === assignment.id) return 'ignore' // in other company it would go round again
     const fault = faultOf(assignment, at => this.#assignments.get(keyAt(at)))
-    if (fault !== undefined) return this.#accuse(key, fault)
+    if (fault !== undefined) return this.#accuse(key, fault, before?.id)
     if (before !== undefined) return 'ignore' // the same order in other words proves nothing, and is nothing new
     this.#assignments.set(key, assignment)
     const own = `${scheduler} ${process}`
@@ -157,13 +158,13 @@ export class Watcher implements Component {
   }
 
   /** The first contradiction is spread on, so that everybody sees it, and told; more of the same add nothing. */
-  #accuse(key: string, evidence: Evidence | undefined): Verdict {
+  #accuse(key: string, evidence: Evidence | undefined, first?: string): Verdict {
     if (evidence === undefined || this.#accused.has(key)) return 'ignore'
     this.#accused.set(key, true)
     this.#evidence.push(evidence)
     if (this.#evidence.length > this.#options.maxEvidence) this.#evidence.shift()
     this.#deps.telemetry.log.error('equivocation', { unit: evidence.unit, kind: evidence.kind, about: key })
-    this.#deps.onEvidence?.(evidence)
+    this.#deps.onEvidence?.({ ...evidence, first })
     return 'accept'
   }
 

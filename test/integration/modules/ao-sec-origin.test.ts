@@ -174,12 +174,15 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
     assert.equal(standingOf(state(), 'SU', su), 'tombstoned')
 
     // Its Process goes to whoever bids, from the last Assignment of the branch that counts.
-    const bid = dataOf(victim.raw, at(2).raw, at(3).raw, at(4).raw)
+    const bid = `${dataOf(victim.raw, at(2).raw, at(4).raw)}.${at(3).id}`
     assert.deepEqual(
       await sent('su2', 'Host-Bid', {}, dataOf(victim.raw, second.raw)),
       ['Host-Bid-Error'],
       'the other branch',
     )
+    const gap = dataOf(victim.raw, at(2).raw, at(4).raw)
+    assert.deepEqual(await sent('su2', 'Host-Bid', {}, gap), ['Host-Bid-Error'], 'a link is missing')
+    assert.deepEqual(await sent('su2', 'Host-Bid', {}, `${gap}.${at(2).id}`), ['Host-Bid-Error'], 'another link')
     assert.deepEqual(await sent('su2', 'Host-Bid', {}, bid), ['Bid-Notice'])
     mail.height += Math.max(originParams.biddingBlocks, originParams.slashDelayBlocks)
     assert.deepEqual(await sent('anyone', 'Execute-Slash'), [

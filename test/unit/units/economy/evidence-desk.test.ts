@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { MemoryArweave } from '../../../../src/arweave/memory-arweave.ts'
 import { oneAo } from '../../../../src/economy/quantity.ts'
 import { silentTelemetry } from '../../../../src/lib/telemetry.ts'
 import { Origin } from '../../../../src/modules/ao-sec-origin/origin.ts'
@@ -8,6 +9,7 @@ import { type Evidence, evidenceDigest, findFault } from '../../../../src/protoc
 import type { Id, MessageId } from '../../../../src/protocol/ids.ts'
 import { DiskEvidenceFiles } from '../../../../src/storage/disk-evidence-files.ts'
 import { EvidenceDesk } from '../../../../src/units/economy/evidence-desk.ts'
+import { OriginMail } from '../../../../src/units/economy/origin-mail.ts'
 import { anId, aProcess, schedule, testSigner, withTempDir } from '../../../support/builders.ts'
 import { TestClock } from '../../../support/eventually.ts'
 import { OriginMessages, originEnvironment, originId, originParams } from '../../../support/origin.ts'
@@ -49,13 +51,20 @@ describe('units/economy: the evidence desk', () => {
         this.act('reporter', fields['Action'] ?? '', fields, Buffer.from(data).toString())
         return undefined as never
       }
-      const court = { origin: originId, state: () => this.process.state, height: async () => this.mail.height }
+      const court = {
+        origin: originId,
+        state: () => this.process.state,
+        height: async () => this.mail.height,
+        isPublished: async () => false,
+      }
       const files = new DiskEvidenceFiles(directory)
       return new EvidenceDesk({
         signer: reporter,
-        clock: this.clock,
         files,
-        messenger: { submit },
+        mail: new OriginMail({
+          ...{ signer: reporter, clock: this.clock, messenger: { submit }, arweave: new MemoryArweave() },
+          telemetry: silentTelemetry,
+        }),
         telemetry: silentTelemetry,
         court,
       })

@@ -112,6 +112,8 @@ export interface ReadScheduleRequest {
   /** Inclusive; absent for everything up to the newest. */
   to?: number | undefined;
   follow: boolean;
+  /** What the node asked has itself of the schedule, as its SU wrote it or its CU evaluated it; nobody else is asked. */
+  kept: boolean;
 }
 
 export interface ReadScheduleResponse {
@@ -1232,7 +1234,7 @@ export const GetProcessResponse: MessageFns<GetProcessResponse> = {
 };
 
 function createBaseReadScheduleRequest(): ReadScheduleRequest {
-  return { process: "", from: 0, to: undefined, follow: false };
+  return { process: "", from: 0, to: undefined, follow: false, kept: false };
 }
 
 export const ReadScheduleRequest: MessageFns<ReadScheduleRequest> = {
@@ -1248,6 +1250,9 @@ export const ReadScheduleRequest: MessageFns<ReadScheduleRequest> = {
     }
     if (message.follow !== false) {
       writer.uint32(32).bool(message.follow);
+    }
+    if (message.kept !== false) {
+      writer.uint32(40).bool(message.kept);
     }
     return writer;
   },
@@ -1297,6 +1302,14 @@ export const ReadScheduleRequest: MessageFns<ReadScheduleRequest> = {
             message.follow = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.kept = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1315,6 +1328,7 @@ export const ReadScheduleRequest: MessageFns<ReadScheduleRequest> = {
       from: isSet(object.from) ? globalThis.Number(object.from) : 0,
       to: isSet(object.to) ? globalThis.Number(object.to) : undefined,
       follow: isSet(object.follow) ? globalThis.Boolean(object.follow) : false,
+      kept: isSet(object.kept) ? globalThis.Boolean(object.kept) : false,
     };
   },
 
@@ -1332,6 +1346,9 @@ export const ReadScheduleRequest: MessageFns<ReadScheduleRequest> = {
     if (message.follow !== false) {
       obj.follow = message.follow;
     }
+    if (message.kept !== false) {
+      obj.kept = message.kept;
+    }
     return obj;
   },
 
@@ -1344,6 +1361,7 @@ export const ReadScheduleRequest: MessageFns<ReadScheduleRequest> = {
     message.from = object.from ?? 0;
     message.to = object.to ?? undefined;
     message.follow = object.follow ?? false;
+    message.kept = object.kept ?? false;
     return message;
   },
 };
