@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { AoError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
@@ -67,7 +68,17 @@ export class EventStreams {
       if (!gone.signal.aborted) raw.write(`event: end\ndata: ${JSON.stringify(httpFailure(error).body)}\n\n`)
     } finally {
       clearInterval(alive)
-      raw.end()
+      await closed(raw, stallMs)
     }
   }
+}
+
+/** Ends a response, and its connection if the reader does not take the rest in time. */
+async function closed(raw: ServerResponse, stallMs: number): Promise<void> {
+  if (raw.closed) return
+  const late = setTimeout(() => raw.destroy(), stallMs)
+  const gone = once(raw, 'close')
+  raw.end()
+  await gone
+  clearTimeout(late)
 }

@@ -30,6 +30,7 @@ import { OwnTurn } from './own-turn.ts'
 import { PromisedClock } from './promised-clock.ts'
 import { stopping } from './refusals.ts'
 import { Sequencer } from './sequencer.ts'
+import { ShownProcesses } from './shown.ts'
 import { TwinWatch } from './twin-watch.ts'
 
 export interface SchedulerUnitDeps {
@@ -108,6 +109,7 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #twins: TwinWatch
   readonly #sequencer: Sequencer
   readonly #announcer: Announcer
+  readonly #shown: ShownProcesses
   readonly #clock: PromisedClock
   readonly #turn: OwnTurn
   readonly #flights = new SingleFlight<string, Assignment>()
@@ -120,6 +122,7 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#options = options
     this.#head = new ChainHead(deps, { pollMs: options.headPollMs })
     this.#announcer = new Announcer(deps, options.maxUnsent)
+    this.#shown = new ShownProcesses(deps)
     this.#followers = new Bells(options.maxFollowers)
     this.#turn = new OwnTurn({ ...deps, address: deps.signer.address })
     this.#twins = new TwinWatch({ ...deps, address: deps.signer.address })
@@ -155,6 +158,7 @@ export class SchedulerUnit implements Scheduler, Component {
     await this.#sequencer.stop()
     this.#followers.ringAll()
     await this.#announcer.stop()
+    await this.#shown.stop()
     await this.#head.stop()
     await this.#twins.stop()
   }
@@ -339,6 +343,7 @@ export class SchedulerUnit implements Scheduler, Component {
   #spread(batch: readonly ScheduledMessage[]): void {
     failpoint('su-announcing')
     this.#announcer.announce(batch)
+    this.#shown.show(batch)
     const newest = new Map(batch.map(({ assignment }) => [assignment.process, assignment]))
     for (const [process, assignment] of newest) {
       this.#followers.ring(process)

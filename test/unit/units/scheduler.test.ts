@@ -20,16 +20,18 @@ describe('units/scheduler', () => {
   let log: MemoryAssignmentLog
   let guard: MemorySignGuard
   let hub: MemoryGossipHub
+  let arweave: MemoryArweave
   let item: DataItem
   let process: ProcessId
 
   const start = async (options: Partial<SchedulerUnitOptions> = {}): Promise<SchedulerUnit> => {
     const clock = new TestClock()
     const signer = testSigner('su')
+    arweave = new MemoryArweave({ clock })
     const started = new SchedulerUnit(
       {
         ...{ signer, log, guard, floor: new MemoryScheduleFloor(), clock, telemetry: silentTelemetry },
-        ...{ arweave: new MemoryArweave({ clock }), gossip: hub.join('su') },
+        ...{ arweave, gossip: hub.join('su') },
       },
       { ...defaultSchedulerUnitOptions, headPollMs: 1, ...options },
     )
@@ -63,6 +65,16 @@ describe('units/scheduler', () => {
     assert.equal(assignment.nonce, 1)
     assert.equal(assignment.scheduler, testSigner('su').address)
     assert.equal((await unit.process(process)).id, item.id)
+  })
+
+  it('shows a new Process on Arweave before anything is settled, its messages not', async () => {
+    const message = await aMessage(item)
+    await unit.schedule(message)
+    await eventually('the Process on Arweave', () => arweave.item(item.id))
+    const late = await aProcess({ data: 'after it' })
+    arweave.upload = () => Promise.reject(new Error('no uploader'))
+    assert.equal((await unit.schedule(late)).nonce, 0)
+    assert.equal(await arweave.item(message.id), undefined)
   })
 
   it('gives the same message the same Assignment, one after the other and at once', async () => {
