@@ -1,12 +1,12 @@
-// How long a new node needs until it knows 24 units, from its start with one bootstrap address: dial, handshake,
-// exchange of records and 24 signatures verified. `ratioToLimit` compares the median with 5 s.
+// How long a new node needs until it knows 50 units, from its start with one bootstrap address: dial, handshake,
+// exchange of records and 50 signatures verified. `ratioToLimit` compares the median with 5 s.
 import { memory } from '@libp2p/memory'
 import { TestNode } from '../../test/integration/libp2p/test-node.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import type { BenchLine } from './main.ts'
 import { median } from './measure.ts'
 
-const units = 24
+const units = 50
 const rounds = 3
 const limitMs = 5_000
 
@@ -18,7 +18,7 @@ export default async function* discover(): AsyncIterable<BenchLine> {
       bootstrap,
       transports: [memory()],
       directory: { targetConnections: 4 },
-      dht: false, // 25 of them in one process would measure each other's upkeep
+      dht: false, // 51 of them in one process would measure each other's upkeep
     }
     const node = new TestNode(name, options)
     nodes.push(node)

@@ -56,9 +56,14 @@ export interface Scheduler {
    */
   clock(process: ProcessId, options?: AbortOptions): Promise<ScheduleClock>
   /** The Process item itself. @throws AoError `UNKNOWN_PROCESS` */
-  process(process: ProcessId, options?: AbortOptions): Promise<DataItem>
+  process(process: ProcessId, options?: ProcessLookup): Promise<DataItem>
   /** In order and without gaps. @throws AoError `UNKNOWN_PROCESS` */
   read(process: ProcessId, range: NonceRange, options?: AbortOptions): AsyncIterable<ScheduledMessage>
+}
+
+export interface ProcessLookup extends AbortOptions {
+  /** Answer from what the node holds itself, and ask no other: two that both look must not wait for each other. */
+  readonly here?: boolean | undefined
 }
 
 /** A message for a dry-run: nobody signs it, so it says itself who it is from. */

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, ProcessLookup, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import { type Id, type MessageId, type Nonce, type ProcessId, parseNonce } from '../../protocol/ids.ts'
@@ -92,8 +92,8 @@ export class RemoteScheduler implements Scheduler {
   }
 
   /** @throws AoError `INVALID_DATA_ITEM` if the answer is another item. */
-  async process(process: ProcessId, { signal }: AbortOptions = {}): Promise<DataItem> {
-    const answer = await this.#ask(SchedulerService.getProcess, { process }, signal, this.#deadlines.lookupMs)
+  async process(process: ProcessId, { signal, here = false }: ProcessLookup = {}): Promise<DataItem> {
+    const answer = await this.#ask(SchedulerService.getProcess, { process, here }, signal, this.#deadlines.lookupMs)
     const item = await itemFromWire(answer.item)
     if ((item.id as Id) === (process as Id)) return item
     const facts = { expected: process, got: item.id, scheduler: this.#peer.address }

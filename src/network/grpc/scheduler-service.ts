@@ -48,8 +48,8 @@ export function schedulerService(
       return { assignment: assignment.raw }
     }),
     getClock: calls.unary(async ({ process }, options) => scheduler.clock(processId(process), options)),
-    getProcess: calls.unary(async ({ process }, options) => {
-      const item = await scheduler.process(processId(process), options)
+    getProcess: calls.unary(async ({ process, here }, { signal }) => {
+      const item = await scheduler.process(processId(process), { signal, here })
       return { item: item.raw }
     }),
     readSchedule: calls.serverStream(async function* ({ process, from, to, follow, kept }, options) {

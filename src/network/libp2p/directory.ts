@@ -3,6 +3,7 @@ import type { Stream } from '@libp2p/interface'
 import { type AbortOptions, throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
+import { Slots } from '../../lib/slots.ts'
 import type { Counter } from '../../lib/telemetry.ts'
 import type { PeerDirectory, Verdict } from '../../ports/peers.ts'
 import type { Address } from '../../protocol/ids.ts'
@@ -11,8 +12,9 @@ import { Connector } from './connector.ts'
 import { DhtRecords } from './dht-records.ts'
 import type { Libp2pDirectoryDeps, Libp2pDirectoryOptions } from './directory-options.ts'
 import { GossipSelfTest } from './gossip-self-test.ts'
+import { RecordAsker } from './record-asker.ts'
 import { RecordBook } from './record-book.ts'
-import { readRecords, sendRecords } from './record-exchange.ts'
+import { readRecords, sendNoRecords, sendRecords } from './record-exchange.ts'
 import { SavedRecords } from './saved-records.ts'
 import { verdictOf } from './verdict.ts'
 
@@ -20,9 +22,11 @@ import { verdictOf } from './verdict.ts'
 const exchangeMs = 10_000
 const quietMs = 1_000
 const connectMs = 1_000
-const askAgainMs = 1_500
-/** Exchanges served or asked for at once; above it a peer is left to gossip. */
-const maxExchanges = 8
+/** Peers answered at once, and waiting for it; above it a peer is told nothing and asks again. */
+const maxServed = 8
+const maxServedWaiting = 64
+/** A record that so many neighbours were sent has found its way: further ones learn of it when they meet this node. */
+const enoughHearers = 3
 /** Records verified before other work gets its turn. */
 const verifyBatch = 16
 
@@ -44,13 +48,15 @@ export class Libp2pDirectory implements PeerDirectory, Component {
   readonly #judged: Counter
   /** Records that gossip has carried through here: the first time an exchanged record comes by gossip, it goes on. */
   readonly #spread = new WeakSet<UnitRecord>()
-  readonly #exchanges = new Set<Promise<void>>()
-  readonly #asking = new Set<string>()
-  readonly #askingAgain = new Map<string, NodeJS.Timeout>()
+  readonly #asker: RecordAsker
+  readonly #serving = new Slots(maxServed)
+  readonly #served = new Set<Promise<void>>()
   #stops: (() => void)[] = []
   #stopping = new AbortController()
   #started = false
   #publishedAt = 0
+  /** How many neighbours were there to hear the last publication. */
+  #hearers = 0
   #signed: Uint8Array = new Uint8Array(0)
   #publishing: Promise<void> = Promise.resolve()
   #soon: NodeJS.Timeout | undefined
@@ -69,7 +75,9 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     const dial = (peer: string, addresses: readonly string[]): Promise<void> => host.dial(peer, addresses)
     // Asked past the bound on exchanges: attackers who keep those busy must not hide a unit that somebody waits for.
     const reach = (peer: string, addresses: readonly string[]): Promise<void> =>
-      dial(peer, addresses).then(() => this.#ask(peer))
+      dial(peer, addresses).then(async () => void (await this.#ask(peer)))
+    const isConnected = (peer: string): boolean => host.peers.has(peer)
+    this.#asker = new RecordAsker({ log, isConnected, ask: (peer, options) => this.#ask(peer, options) })
     const { saved: store } = deps
     this.#saved = store && new SavedRecords({ log, clock, store, network: host.networkHash, reach })
     const connected = (): ReadonlySet<string> => host.peers
@@ -139,6 +147,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     throwIfAborted(signal)
     const { host, gossip } = this.#deps
     this.#stopping = new AbortController()
+    this.#asker.start()
     await this.#sign()
     await this.#saved?.load()
     this.#started = true
@@ -158,7 +167,7 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       () => clearInterval(connect),
       () => host.serveRecords(),
       gossip.subscribe('unit-records', bytes => this.#judgeGossip(bytes)),
-      gossip.onSubscriber(topic => topic === 'unit-records' && this.#publishSoon()),
+      gossip.onSubscriber(topic => topic === 'unit-records' && this.#hearers < enoughHearers && this.#publishSoon()),
       host.onPeer({ joined: peer => this.#joined(peer), left: peer => this.#book.lost(peer) }),
     ]
     this.selfTest.start()
@@ -172,14 +181,13 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     if (!this.#started) return
     this.#started = false
     clearTimeout(this.#soon)
-    for (const timer of this.#askingAgain.values()) clearTimeout(timer)
-    this.#askingAgain.clear()
     this.#soon = undefined
     for (const stop of this.#stops) stop()
     this.#stops = []
     this.#stopping.abort(new AoError('STOPPING', 'the directory is shutting down'))
     await this.selfTest.stop()
-    await Promise.allSettled([...this.#exchanges, this.#publishing, this.#connector.settled(), this.#dht.stop()])
+    const parts = [this.#asker.stop(), this.#connector.settled(), this.#dht.stop()]
+    await Promise.allSettled([...this.#served, this.#publishing, ...parts])
     await this.#saved?.save(this.#others())
   }
 
@@ -224,7 +232,8 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     const { clock, gossip, host } = this.#deps
     const record = await this.#sign()
     if (!this.#started) return
-    if (gossip.subscribers('unit-records').length === 0) {
+    this.#hearers = gossip.subscribers('unit-records').length
+    if (this.#hearers === 0) {
       // With nobody to hear it, it is not said: who is about to listen hears it a moment later.
       if (host.peers.size > 0) this.#publishSoon(quietMs)
       return
@@ -256,44 +265,31 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     }
   }
 
-  // Asked twice: what reaches the peer in the moment between the first answer and its gossip mesh with us would
-  // otherwise come only with the next refresh.
   #joined(peer: string): void {
     this.#book.joined(peer)
-    this.#askOnce(peer)
-    if (this.#askingAgain.has(peer)) return
-    const again = setTimeout(() => {
-      this.#askingAgain.delete(peer)
-      if (this.#deps.host.peers.has(peer)) this.#askOnce(peer)
-    }, askAgainMs)
-    this.#askingAgain.set(peer, again)
+    this.#asker.joined(peer)
   }
 
-  #askOnce(peer: string): void {
-    if (this.#asking.has(peer)) return
-    this.#asking.add(peer)
-    void (this.#exchange(() => this.#ask(peer)) ?? Promise.resolve()).finally(() => this.#asking.delete(peer))
-  }
-
-  #serve(stream: Stream): Promise<void> {
+  async #serve(stream: Stream): Promise<void> {
+    if (!this.#started || this.#serving.waiting >= maxServedWaiting) return sendNoRecords(stream)
     const signal = withDeadline(exchangeMs, { signal: this.#stopping.signal })
-    const records = this.#book.all().map(record => record.raw)
-    return this.#exchange(() => sendRecords(stream, records, { signal })) ?? sendRecords(stream, [], { signal })
+    const served = this.#serving.run(() =>
+      sendRecords(
+        stream,
+        this.#book.all().map(record => record.raw),
+        { signal },
+      ),
+    )
+    this.#served.add(served)
+    return served.finally(() => this.#served.delete(served))
   }
 
-  #exchange(work: () => Promise<void>): Promise<void> | undefined {
-    if (!this.#started || this.#exchanges.size >= maxExchanges) return undefined
-    const running = work().catch((error: unknown) => {
-      this.#deps.log.debug('records-not-exchanged', { reason: AoError.from(error).message })
-    })
-    this.#exchanges.add(running)
-    return running.finally(() => this.#exchanges.delete(running))
-  }
-
-  async #ask(peer: string): Promise<void> {
-    const signal = withDeadline(exchangeMs, { signal: this.#stopping.signal })
+  /** How many records the peer told. */
+  async #ask(peer: string, options: AbortOptions = { signal: this.#stopping.signal }): Promise<number> {
+    const signal = withDeadline(exchangeMs, options)
     const stream = await this.#deps.host.askRecords(peer, { signal })
-    for (const [i, bytes] of (await readRecords(stream, { signal })).entries()) {
+    const records = await readRecords(stream, { signal })
+    for (const [i, bytes] of records.entries()) {
       if (i % verifyBatch === verifyBatch - 1) await nextTurn()
       throwIfAborted(signal)
       try {
@@ -306,5 +302,6 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       }
     }
     this.#connector.tick()
+    return records.length
   }
 }

@@ -53,6 +53,8 @@ export class Libp2pHost implements Component {
   readonly #options: Libp2pHostOptions
   readonly #listeners = new Set<PeerListener>()
   readonly #peers = new Set<string>()
+  /** Round trips, looked up once in a while: ranking units asks for them more often than they change. */
+  #latencies: ReadonlyMap<string, number> = new Map()
   readonly #refused = new Refusals(systemClock)
   readonly #bootstrap: BootstrapDialer
   readonly #otherNetwork: Counter
@@ -122,9 +124,7 @@ export class Libp2pHost implements Component {
 
   /** Round trip to a connected peer in milliseconds, as last measured. */
   latencyOf(peer: string): number | undefined {
-    if (!this.#peers.has(peer)) return undefined
-    const connections = this.#libp2p?.getConnections(peerIdFromString(peer)) ?? []
-    return connections.map(({ rtt }) => rtt).find(rtt => rtt !== undefined)
+    return this.#latencies.get(peer)
   }
 
   /** Tells of peers that come and go. Returns how to stop listening. */
@@ -193,7 +193,7 @@ export class Libp2pHost implements Component {
     this.#bootstrap.tick()
     this.#tickers = [
       setInterval(() => this.#bootstrap.tick(), tickMs),
-      setInterval(() => this.#identifyAgain(libp2p), identifyMs),
+      setInterval(() => this.#lookAtConnections(libp2p), identifyMs),
     ]
     this.#deps.log.info('libp2p-listening', { peer: this.peerId, multiaddrs: this.multiaddrs })
   }
@@ -223,6 +223,14 @@ export class Libp2pHost implements Component {
     this.#peers.add(peer)
     this.#bootstrap.joined(peer)
     for (const listener of this.#listeners) listener.joined?.(peer)
+  }
+
+  #lookAtConnections(libp2p: Libp2p<HostServices>): void {
+    const measured = libp2p
+      .getConnections()
+      .flatMap(({ remotePeer, rtt }) => (rtt === undefined ? [] : [[remotePeer.toString(), rtt] as const]))
+    this.#latencies = new Map(measured)
+    this.#identifyAgain(libp2p)
   }
 
   // libp2p asks once when a connection opens. On a busy machine that can fail, and then the peer would stay unseen.

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
 import type { UnitRecord, UnitRole } from '../../protocol/unit-record.ts'
-import { verifyRecord } from './record-rules.ts'
+import { RecordVerifier } from './record-verifier.ts'
 
 export interface RecordBookOptions {
   /** `paramsHash`: records of other networks are refused. */
@@ -60,6 +60,7 @@ export class RecordBook {
   readonly #listeners = new Set<(record: UnitRecord, outcome: 'new' | 'renewed') => void>()
   /** Whose certificate it is, by its hash. */
   readonly #certificates = new Map<string, Address>()
+  readonly #verifier: RecordVerifier
   /** Who is waited for, by how many. */
   readonly #wanted = new Map<Address, number>()
   #waiting = 0
@@ -68,6 +69,7 @@ export class RecordBook {
     this.#clock = clock
     this.#options = options
     this.#maxRecords = options.maxRecords ?? 4096
+    this.#verifier = new RecordVerifier(options.network)
   }
 
   /**
@@ -76,7 +78,7 @@ export class RecordBook {
    * @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM` | `INVALID_RECORD` | `WRONG_NETWORK`, `OVERLOADED` when full.
    */
   async judge(bytes: Uint8Array): Promise<{ readonly outcome: RecordOutcome; readonly record: UnitRecord }> {
-    const record = await verifyRecord(bytes, this.#options.network)
+    const record = await this.#verifier.verify(bytes)
     const outcome = this.#compare(record)
     if (outcome === 'new') this.#makeRoom(record.address)
     if (outcome === 'new' || outcome === 'renewed') this.#take(record, outcome)

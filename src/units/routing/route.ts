@@ -84,6 +84,14 @@ export class Routes {
     )
   }
 
+  /** What this node knows by itself. @throws AoError `UNKNOWN_PROCESS` */
+  async held(id: ProcessId): Promise<ProcessRoute> {
+    const found = this.#known.get(id) ?? (await this.#stored(id)) ?? (await this.#askLocal(id))
+    if (found === undefined)
+      throw new AoError('UNKNOWN_PROCESS', 'this node does not hold the Process', { process: id })
+    return found
+  }
+
   /**
    * Where to read the Process's schedule: at its host, or, while nobody hosts it, where it was.
    *
@@ -145,12 +153,8 @@ export class Routes {
   }
 
   async #find(id: ProcessId): Promise<ProcessRoute> {
-    const stored = await this.#deps.store.get(id)
-    if (stored !== undefined) {
-      const route = routeOf(id, stored)
-      this.#known.set(id, route)
-      return route
-    }
+    const stored = await this.#stored(id)
+    if (stored !== undefined) return stored
     let unanswered = 0
     for (const ask of [this.#askLocal, this.#askSchedulers, this.#askArweave]) {
       try {
@@ -167,6 +171,14 @@ export class Routes {
       { process: id, unanswered },
       { hint: 'Check the id; a Process spawned a moment ago, or by a scheduler not reached yet, may still appear.' },
     )
+  }
+
+  async #stored(id: ProcessId): Promise<ProcessRoute | undefined> {
+    const item = await this.#deps.store.get(id)
+    if (item === undefined) return undefined
+    const route = routeOf(id, item)
+    this.#known.set(id, route)
+    return route
   }
 
   readonly #askLocal = async (id: ProcessId): Promise<ProcessRoute | undefined> => {
@@ -193,7 +205,7 @@ export class Routes {
   async #askOne(id: ProcessId, record: UnitRecord): Promise<ProcessRoute | undefined> {
     const { remote } = this.#deps
     const signal = withDeadline(this.#options.lookupTimeoutMs)
-    const item = await orUnknown(raceSignal(remote.scheduler(record).process(id, { signal }), { signal }))
+    const item = await orUnknown(raceSignal(remote.scheduler(record).process(id, { signal, here: true }), { signal }))
     return item === undefined ? undefined : verifiedRoute(id, item)
   }
 

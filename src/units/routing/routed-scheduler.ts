@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
-import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
+import type { AssignRequest, NonceRange, ProcessLookup, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
@@ -59,7 +59,8 @@ export class RoutedScheduler implements Scheduler {
     return this.#reported(host, scheduler.assignment(process, at, options), options)
   }
 
-  async process(process: ProcessId, options: AbortOptions = {}): Promise<DataItem> {
+  async process(process: ProcessId, { here = false, ...options }: ProcessLookup = {}): Promise<DataItem> {
+    if (here) return (await this.#deps.routes.held(process)).item
     return (await this.#deps.routes.process(process, options)).item
   }
 

@@ -4,18 +4,19 @@ import { utf8 } from '../../../src/lib/bytes.ts'
 import { eventually } from '../../support/eventually.ts'
 import { stopAll, TestNode } from './test-node.ts'
 
-describe('twelve nodes in one process, over a transport of their own', function () {
+describe('twenty-four nodes in one process, over a transport of their own', function () {
   this.timeout(60_000)
   let nodes: TestNode[]
 
   before(async () => {
-    nodes = Array.from({ length: 12 }, (_, i) => {
+    nodes = Array.from({ length: 24 }, (_, i) => {
       const bootstrap = i === 0 ? [] : [`/memory/node-0/p2p/${new TestNode('node 0').host.peerId}`]
       const listen = [`/memory/node-${i}`]
       return new TestNode(`node ${i}`, {
         listen,
         bootstrap,
         transports: [memory()],
+        dht: false,
         directory: { targetConnections: 4 },
       })
     })
@@ -27,7 +28,7 @@ describe('twelve nodes in one process, over a transport of their own', function 
     await eventually('all know all', () => nodes.every(node => node.knows(nodes)), 40_000)
     const links = nodes.slice(1).map(node => node.host.peers.size)
     assert.ok(
-      links.some(count => count < 11),
+      links.some(count => count < 23),
       `links: ${links}`,
     )
   })

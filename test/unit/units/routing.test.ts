@@ -12,6 +12,7 @@ import { MemoryRouteStore } from '../../../src/storage/memory.ts'
 import { defaultRoutesOptions, Routes } from '../../../src/units/routing/route.ts'
 import { RoutedCompute, rendezvous } from '../../../src/units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../../../src/units/routing/routed-messenger.ts'
+import { RoutedScheduler } from '../../../src/units/routing/routed-scheduler.ts'
 import { aMessage, anId, aProcess, processIdOf, schedule, testSigner } from '../../support/builders.ts'
 import { TestClock } from '../../support/eventually.ts'
 import { aRecord, MemoryNetwork } from '../../support/memory-network.ts'
@@ -84,6 +85,23 @@ describe('units/routing/route', () => {
     const settled = await aProcess({ data: 'settled' })
     await arweave.upload(settled)
     assert.equal((await aRoutes().process(processIdOf(settled))).item.id, settled.id)
+  })
+
+  it('asks each SU for what it holds itself, so that two that both look never wait for each other', async () => {
+    const [a, b] = ['su-a', 'su-b'].map(name => {
+      const { address } = testSigner(name)
+      const routes = aRoutes(knowing(), address)
+      const scheduler = new RoutedScheduler({ routes, directory: network })
+      network.join(aRecord(address, ['SU']), { scheduler })
+      return scheduler
+    })
+    assert.ok(a && b)
+    const both = await Promise.allSettled([a.process(process), b.process(process)])
+    for (const outcome of both) assert.equal(outcome.status === 'rejected' && outcome.reason.facts.unanswered, 0)
+    const local = knowing(item)
+    network.join(aRecord(su, ['SU']), { scheduler: local })
+    assert.equal((await a.process(process)).id, item.id)
+    assert.equal((await a.process(process, { here: true })).id, item.id, 'now it holds it')
   })
 
   it('believes nobody: a wrong or forged item is no answer', async () => {

@@ -100,6 +100,11 @@ export interface GetClockResponse {
 
 export interface GetProcessRequest {
   process: string;
+  /**
+   * Answer from what this node holds itself: no other is asked. So two that both look for a Process never wait for
+   * each other.
+   */
+  here: boolean;
 }
 
 export interface GetProcessResponse {
@@ -1100,13 +1105,16 @@ export const GetClockResponse: MessageFns<GetClockResponse> = {
 };
 
 function createBaseGetProcessRequest(): GetProcessRequest {
-  return { process: "" };
+  return { process: "", here: false };
 }
 
 export const GetProcessRequest: MessageFns<GetProcessRequest> = {
   encode(message: GetProcessRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.process !== "") {
       writer.uint32(10).string(message.process);
+    }
+    if (message.here !== false) {
+      writer.uint32(16).bool(message.here);
     }
     return writer;
   },
@@ -1132,6 +1140,14 @@ export const GetProcessRequest: MessageFns<GetProcessRequest> = {
             message.process = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.here = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1145,13 +1161,19 @@ export const GetProcessRequest: MessageFns<GetProcessRequest> = {
   },
 
   fromJSON(object: any): GetProcessRequest {
-    return { process: isSet(object.process) ? globalThis.String(object.process) : "" };
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      here: isSet(object.here) ? globalThis.Boolean(object.here) : false,
+    };
   },
 
   toJSON(message: GetProcessRequest): unknown {
     const obj: any = {};
     if (message.process !== "") {
       obj.process = message.process;
+    }
+    if (message.here !== false) {
+      obj.here = message.here;
     }
     return obj;
   },
@@ -1162,6 +1184,7 @@ export const GetProcessRequest: MessageFns<GetProcessRequest> = {
   fromPartial(object: DeepPartial<GetProcessRequest>): GetProcessRequest {
     const message = createBaseGetProcessRequest();
     message.process = object.process ?? "";
+    message.here = object.here ?? false;
     return message;
   },
 };
