@@ -5,6 +5,7 @@ import { aosCommand } from './commands/aos.ts'
 import { completionsCommand } from './commands/completions.ts'
 import { devnetCommand } from './commands/devnet.ts'
 import { evidenceCommand } from './commands/evidence.ts'
+import { followCommand } from './commands/follow.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { moduleCommand } from './commands/module.ts'
@@ -49,6 +50,7 @@ for (const command of [
   evalCommand(),
   resultCommand(),
   dryRunCommand(),
+  followCommand(),
   traceCommand(),
   crankCommand(),
   monitorCommand(),

@@ -29,6 +29,7 @@ import type { Signer } from '../protocol/keys.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { type Tag, tagsOf } from '../protocol/tags.ts'
 import type { UnitRecord, UnitRole } from '../protocol/unit-record.ts'
+import { assertBegins, notOfScheduler } from './checks.ts'
 import { Children } from './children.ts'
 import { isHosts } from './host-check.ts'
 
@@ -137,24 +138,25 @@ export class Client {
 
   /**
    * The schedule in order, every signature and every link of the hash chain checked. With `follow` it goes on as more
-   * is ordered, until the signal fires.
+   * is ordered, until the signal fires. It begins at nonce 0, or at `from`, whose own link is then taken on trust.
    *
    * @throws AoError `INVALID_ASSIGNMENT` where it is not the honest log of its scheduler.
    */
   async *schedule(
     process: ProcessId,
-    { to, follow }: Omit<NonceRange, 'from'> = {},
+    { from = 0 as Nonce, to, follow }: Partial<NonceRange> = {},
     options: AbortOptions = {},
   ): AsyncIterable<ScheduledMessage> {
     const { scheduler: reader } = this.#node.units
     const item = await reader.process(process, options)
     let previous: Assignment | undefined
-    for await (const row of reader.read(process, { from: 0 as Nonce, to, follow }, options)) {
+    for await (const row of reader.read(process, { from, to, follow }, options)) {
       const { scheduler, epoch } = row.assignment
       // Within an epoch it is asked once: one hash chain holds the rest.
       const isNew = scheduler !== previous?.scheduler || epoch !== previous.epoch
       if (isNew && !(await isHosts(this.#node, row.assignment, item, options))) throw notOfScheduler(process, scheduler)
-      checkFollows(process, previous, row.assignment)
+      if (previous === undefined && from > 0) assertBegins(process, from, row.assignment)
+      else checkFollows(process, previous, row.assignment)
       previous = row.assignment
       yield row
     }
@@ -243,12 +245,6 @@ export class Client {
     )
   }
 }
-
-const notOfScheduler = (process: ProcessId, scheduler: Address): AoError =>
-  new AoError('INVALID_ASSIGNMENT', 'the Assignment is not signed by the scheduler of the Process', {
-    process,
-    scheduler,
-  })
 
 /** 32 bytes of text, so that equal items of one key do not share an id. */
 export const randomAnchor = (): string => toBase64Url(randomBytes(24))

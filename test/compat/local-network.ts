@@ -71,6 +71,11 @@ export class LocalNetwork {
     return this.#modules
   }
 
+  /** The file of `wallet`. */
+  get walletFile(): string {
+    return join(this.#dir, 'wallet.json')
+  }
+
   /** Of the one SU. */
   get scheduler(): Address {
     return this.#anyUnits().SU.record().address

@@ -162,7 +162,7 @@ function printEvaluation(
 }
 
 /** aos answers `{data, prompt}`; other modules anything. */
-function outputText(output: Json): string {
+export function outputText(output: Json): string {
   const data = typeof output === 'object' && output !== null && 'data' in output ? output['data'] : output
   const inner = typeof data === 'object' && data !== null && 'output' in data ? data['output'] : data
   return typeof inner === 'string' ? inner : JSON.stringify(inner)
@@ -197,7 +197,11 @@ function moduleOf(options: SpawnFlags & ConnectOptions): ModuleId {
   )
 }
 
-export function talking(command: Command): Command {
+export const talking = (command: Command): Command =>
+  nodeOption(command).option('--timeout <seconds>', 'give up after so long', '60')
+
+/** For commands that take as long as they take. */
+export function nodeOption(command: Command): Command {
   return command
     .option(
       '--node <endpoint>',
@@ -205,7 +209,6 @@ export function talking(command: Command): Command {
     )
     .option('--wallet <file>', "JWK file to sign with; by default the testnet's wallet, or .aonet/wallet.json")
     .option('--testnet <directory>', 'directory of the testnet to look for')
-    .option('--timeout <seconds>', 'give up after so long', '60')
 }
 
 function messaging(command: Command): Command {

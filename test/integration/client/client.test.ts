@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Client, connect, generateKey, type ProcessId, type Tag } from '../../../src/client/index.ts'
+import { type Client, connect, generateKey, type Nonce, type ProcessId, type Tag } from '../../../src/client/index.ts'
 import { type Door, LocalNetwork } from '../../compat/local-network.ts'
+import { runCli } from '../../support/run-cli.ts'
 
 const whole: Door = 'a node with all roles'
 const forwarder: Door = 'a node that only forwards'
@@ -62,6 +63,14 @@ describe('aonet/client', function () {
         assert.equal(seen.length, expected + 1)
       })
 
+      it('reads the schedule from a nonce on, checked from there', async () => {
+        const rows: number[] = []
+        for await (const { assignment } of client.schedule(process, { from: 1 as Nonce, to: 2 as Nonce })) {
+          rows.push(assignment.nonce)
+        }
+        assert.deepEqual(rows, [1, 2])
+      })
+
       it('pages through results', async () => {
         const { rows, hasNext } = await client.results(process, { descending: false, limit: 2 })
         assert.deepEqual([rows.map(row => row.result.nonce), hasNext], [[0, 1], true])
@@ -75,6 +84,38 @@ describe('aonet/client', function () {
       })
     })
   }
+
+  it('is followed from the command line: what is there, then what comes', async () => {
+    const client = await connect(network.node(forwarder).httpUrl, { wallet: generateKey('ed25519') })
+    try {
+      const { process } = await client.spawn({ module: network.modules.echo })
+      await client.send(process, action('Count'))
+      const args = ['follow', process, '--last', '2', '--count', '4', '--node', network.node(forwarder).httpUrl]
+      const following = runCli([...args, '--wallet', network.walletFile, '--json'], { timeoutMs: 30_000 })
+      await client.send(process, action('Count'))
+      await client.send(process, action('Fail'))
+      // However late it began: there are messages after the newest it can have seen.
+      const more = setInterval(() => void client.send(process, action('Count')), 500)
+      const { code, out, error } = await following.finally(() => clearInterval(more))
+      assert.equal(code, 0, error)
+      const rows = out
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line) as Record<string, unknown>)
+      const first = Number(rows[0]?.['nonce'])
+      assert.deepEqual(
+        rows.map(({ nonce }) => nonce),
+        [0, 1, 2, 3].map(i => first + i),
+      )
+      for (const { nonce, from, Output, Error: failure } of rows) {
+        if (nonce === 3) assert.match(String(failure), /asked to fail/)
+        else assert.match(String(Output), /^count /)
+        assert.equal(from, client.address)
+      }
+    } finally {
+      await client.close()
+    }
+  })
 
   it('refuses an answer that was changed on the way', async () => {
     const url = network.node(whole).httpUrl
