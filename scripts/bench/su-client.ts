@@ -2,8 +2,8 @@
 import '../../src/lib/polyfill.ts'
 import { readFileSync } from 'node:fs'
 import { ChannelPool } from '../../src/network/grpc/channel-pool.ts'
-import { defaultPool, defaultSubmitStreams } from '../../src/network/grpc/clients.ts'
-import { SubmitStreams } from '../../src/network/grpc/submit-streams.ts'
+import { defaultPool } from '../../src/network/grpc/clients.ts'
+import { defaultExchanges, scheduleStreams } from '../../src/network/grpc/exchange-kinds.ts'
 import { parseAssignment } from '../../src/protocol/assignment.ts'
 import { parseStoredItem, verifyDataItem } from '../../src/protocol/data-item.ts'
 import type { Address } from '../../src/protocol/ids.ts'
@@ -19,8 +19,8 @@ process.on('message', async (errand: Errand) => {
     certificate: Buffer.from(errand.certificate, 'base64'),
   }
   const pool = new ChannelPool(defaultPool)
-  const streams = new SubmitStreams(pool, defaultSubmitStreams)
-  const submit = (bytes: Buffer): Promise<Uint8Array> => streams.submit(peer, bytes, { deadlineMs: 60_000 })
+  const streams = scheduleStreams(pool, defaultExchanges)
+  const submit = (bytes: Buffer): Promise<Uint8Array> => streams.ask(peer, bytes, { deadlineMs: 60_000 })
   const [first] = messages
   if (errand.raw && first !== undefined) await submit(first) // the connection is not what is measured
   const queue = messages.entries()

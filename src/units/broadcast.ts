@@ -12,7 +12,7 @@ export interface BroadcastDeps {
 const together = { items: 64, bytes: 64 * 1024 } as const
 
 /** After a message so much time passes until the next, in milliseconds: what comes meanwhile travels together. */
-const pauseMs = 10
+const pauseMs = 100
 
 /**
  * Publishes on one topic, in order and behind the caller's back. Best effort: what nobody listens to is dropped; over

@@ -58,8 +58,8 @@ export class CallRunner {
   }
 
   /** Answers in any order. At most `limit` requests are worked on at once; the rest wait on the caller's side. */
-  exchange<Req, Res>(limit: number, work: Exchange<Req, Res>): handleBidiStreamingCall<Req, Res> {
-    return call => this.#runStream(call, listening => exchange(call, limit, work, listening))
+  exchange<Req, Res>(limit: number, work: () => Exchange<Req, Res>): handleBidiStreamingCall<Req, Res> {
+    return call => this.#runStream(call, listening => exchange(call, limit, work(), listening))
   }
 
   /** Ends every open stream with `STOPPING`: a follower would otherwise hold the server open for ever. */
@@ -126,10 +126,11 @@ interface OpenStream extends OpenCall {
   emit(event: 'error', error: Error): boolean
 }
 
-/** How the requests of an exchange are answered. One message on the wire may carry several of either. */
+/** How the requests of one exchange are answered. One message on the wire may carry several of either. */
 export interface Exchange<Req, Res> {
   readonly requestsIn: (message: Req) => readonly Req[]
-  readonly run: (request: Req, options: Listening) => Promise<Res>
+  /** Undefined if there is nothing to answer. */
+  readonly run: (request: Req, options: Listening) => Promise<Res | undefined>
   /** One message of answers that were ready at the same time. */
   readonly join: (answers: readonly Res[], to: Req) => readonly Res[]
 }
@@ -154,7 +155,7 @@ async function exchange<Req, Res>(
     newest = wellFormed(value as Req)
     for (const request of requestsIn(newest)) {
       const task = run(request, listening)
-        .then(answer => answers.add(answer))
+        .then(answer => (answer === undefined ? undefined : answers.add(answer)))
         .finally(() => inFlight.delete(task))
       inFlight.add(task)
       task.catch(() => undefined) // seen by one of the two waits below

@@ -6,11 +6,11 @@ import type { Compute, Messenger, RemoteUnits, Scheduler } from '../../ports/uni
 import type { Assignment } from '../../protocol/assignment.ts'
 import type { Address } from '../../protocol/ids.ts'
 import { ChannelPool, type Peer, type PoolOptions } from './channel-pool.ts'
+import { type UnitExchanges, unitExchanges } from './exchange-kinds.ts'
 import { recallUnit } from './recall.ts'
 import { type ComputeDeadlines, RemoteCompute } from './remote-compute.ts'
 import { type MessengerDeadlines, RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler, type SchedulerDeadlines } from './remote-scheduler.ts'
-import { type SubmitStreamOptions, SubmitStreams } from './submit-streams.ts'
 import { WebBridge } from './web-bridge.ts'
 
 export type Deadlines = SchedulerDeadlines & ComputeDeadlines & MessengerDeadlines
@@ -41,22 +41,17 @@ export const defaultPool: PoolOptions = {
   maxMessageBytes: 12 * 1024 * 1024,
 }
 
-export const defaultSubmitStreams: SubmitStreamOptions = {
-  maxPending: 10_000,
-  idleMs: 10_000,
-}
-
 /** Units of other nodes with the face of local ones, over pooled and pinned TLS channels. */
 export class GrpcUnits implements RemoteUnits, Component {
   readonly name = 'grpc-clients'
   readonly #pool: ChannelPool
-  readonly #streams: SubmitStreams
+  readonly #streams: UnitExchanges
   readonly #deadlines: Deadlines
   readonly #wasHost: GrpcUnitsOptions['wasHost']
 
   constructor({ metrics }: Telemetry, { deadlines, wasHost, ...pool }: GrpcUnitsOptions = {}) {
     this.#pool = new ChannelPool({ ...defaultPool, ...pool })
-    this.#streams = new SubmitStreams(this.#pool, defaultSubmitStreams)
+    this.#streams = unitExchanges(this.#pool)
     this.#wasHost = wasHost
     this.#deadlines = { ...defaultDeadlines, ...deadlines }
     metrics.gauge('aonet_network_grpc_channels', 'gRPC channels open to other nodes', () => this.#pool.size)
@@ -78,7 +73,7 @@ export class GrpcUnits implements RemoteUnits, Component {
   }
 
   compute(record: Peer): Compute {
-    return new RemoteCompute(this.#pool, record, this.#deadlines)
+    return new RemoteCompute({ pool: this.#pool, streams: this.#streams }, record, this.#deadlines)
   }
 
   /** Answers gRPC-Web by calling this node's own services. */
@@ -92,6 +87,6 @@ export class GrpcUnits implements RemoteUnits, Component {
   }
 
   messenger(record: Peer): Messenger {
-    return new RemoteMessenger(this.#pool, record, this.#deadlines)
+    return new RemoteMessenger({ pool: this.#pool, streams: this.#streams }, record, this.#deadlines)
   }
 }

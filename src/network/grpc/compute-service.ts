@@ -1,16 +1,36 @@
 import type { Compute } from '../../ports/units.ts'
 import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
-import type { CallRunner } from './call-runner.ts'
+import type { CallRunner, Listening } from './call-runner.ts'
 import { dryRunFromWire, evaluationToWire, resultAtFromWire, resultsQueryFromWire } from './convert.ts'
-import type { ComputeServer } from './generated/ao/v1/compute.ts'
+import { tagged } from './exchange-service.ts'
+import type {
+  ComputeServer,
+  GetResultRequest,
+  GetResultResponse,
+  ResultStreamRequest,
+  ResultStreamResponse,
+} from './generated/ao/v1/compute.ts'
 
 /** A Compute on the wire. */
-export const computeService = (calls: CallRunner, compute: Compute): ComputeServer => ({
-  getResult: calls.unary(async ({ process, at }, options) => {
-    const { result, attestation } = await compute.result(processId(process), resultAtFromWire(at), options)
-    return { result: encodeResult(result), attestation }
-  }),
+export const computeService = (
+  calls: CallRunner,
+  compute: Compute,
+  { maxInFlight }: { readonly maxInFlight: number },
+): ComputeServer => ({
+  getResult: calls.unary((request, options) => resultOf(compute, request, options)),
+  resultStream: calls.exchange<ResultStreamRequest, ResultStreamResponse>(
+    maxInFlight,
+    tagged({
+      isEmpty: ({ question }) => question === undefined,
+      answer: async ({ question = nothing }, options) => ({
+        $case: 'answer' as const,
+        value: await resultOf(compute, question, options),
+      }),
+      bytesOf: outcome =>
+        outcome?.$case === 'answer' ? outcome.value.result.length + outcome.value.attestation.length : 0,
+    }),
+  ),
   listResults: calls.serverStream(async function* (request, options) {
     const { rows, hasNext } = await compute.results(processId(request.process), resultsQueryFromWire(request), options)
     for (const [i, { assignment, result, attestation }] of rows.entries()) {
@@ -28,5 +48,16 @@ export const computeService = (calls: CallRunner, compute: Compute): ComputeServ
     for await (const value of gzip) yield { part: { $case: 'gzip', value } }
   }),
 })
+
+const nothing: GetResultRequest = { process: '', at: undefined }
+
+async function resultOf(
+  compute: Compute,
+  { process, at }: GetResultRequest,
+  options: Listening,
+): Promise<GetResultResponse> {
+  const { result, attestation } = await compute.result(processId(process), resultAtFromWire(at), options)
+  return { result: encodeResult(result), attestation }
+}
 
 const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')

@@ -10,16 +10,15 @@ import { parseUnitRecord, type UnitRecord } from '../../protocol/unit-record.ts'
 import { certificateName } from './certificate.ts'
 import { ChannelPool, type Peer } from './channel-pool.ts'
 import { type Carrier, unaryCall } from './client-calls.ts'
-import { defaultDeadlines, defaultPool, defaultSubmitStreams } from './clients.ts'
+import { defaultDeadlines, defaultPool } from './clients.ts'
 import { atToWire, itemFromWire, jsonFromWire, readable } from './convert.ts'
 import { type Endpoint, parseEndpoint } from './endpoint.ts'
+import { unitExchanges } from './exchange-kinds.ts'
 import { type GetInfoResponse, NodeService } from './generated/ao/v1/node.ts'
-import { SchedulerService } from './generated/ao/v1/scheduler.ts'
 import { RemoteCompute } from './remote-compute.ts'
 import { RemoteMessenger } from './remote-messenger.ts'
 import { RemoteScheduler } from './remote-scheduler.ts'
 import { unreachableHint } from './status.ts'
-import { SubmitStreams } from './submit-streams.ts'
 import { traceFromWire } from './trace-wire.ts'
 import { WebCalls } from './web-calls.ts'
 
@@ -91,14 +90,14 @@ async function connectOverHttp(url: string, options: ConnectOptions): Promise<No
 
 function connection(pool: Carrier, at: Peer, record: UnitRecord, info: NodeInfo): NodeConnection {
   const peer: Peer = { ...at, forwards: true }
-  const streams = pool instanceof WebCalls ? singleSubmits(pool) : new SubmitStreams(pool, defaultSubmitStreams)
+  const carrier = { pool, streams: unitExchanges(pool) }
   return {
     record,
     info,
     units: {
-      scheduler: new RemoteScheduler({ pool, streams }, peer, defaultDeadlines),
-      compute: new RemoteCompute(pool, peer, defaultDeadlines),
-      messenger: new RemoteMessenger(pool, peer, defaultDeadlines),
+      scheduler: new RemoteScheduler(carrier, peer, defaultDeadlines),
+      compute: new RemoteCompute(carrier, peer, defaultDeadlines),
+      messenger: new RemoteMessenger(carrier, peer, defaultDeadlines),
     },
     async listUnits({ signal } = {}) {
       const call = { signal, deadlineMs: defaultDeadlines.lookupMs }
@@ -113,11 +112,6 @@ function connection(pool: Carrier, at: Peer, record: UnitRecord, info: NodeInfo)
     close: () => pool.close(),
   }
 }
-
-/** HTTP carries no stream upwards: each submission is a call of its own. */
-const singleSubmits = (calls: WebCalls): Pick<SubmitStreams, 'submit'> => ({
-  submit: async (_peer, item, options) => (await calls.unary(SchedulerService.schedule, { item }, options)).assignment,
-})
 
 /** A long conversation is many questions to many units. */
 const traceMs = 90_000

@@ -1,16 +1,22 @@
 import { copyOf } from '../../lib/bytes.ts'
 import type { Messenger } from '../../ports/units.ts'
 import { type MessageId, type ProcessId, parseId } from '../../protocol/ids.ts'
-import type { CallRunner } from './call-runner.ts'
+import type { CallRunner, Listening } from './call-runner.ts'
 import { assignFromWire, progressToWire } from './convert.ts'
 import type { MessengerServer } from './generated/ao/v1/messenger.ts'
+import { taggedItems } from './scheduler-service.ts'
 
 /** A Messenger on the wire. It takes bytes, because verifying at the door is its own work. */
-export const messengerService = (calls: CallRunner, messenger: Messenger): MessengerServer => ({
-  submit: calls.unary(async ({ item }, options) => {
-    const assignment = await messenger.submit(copyOf(item), options)
-    return { assignment: assignment.raw }
-  }),
+export const messengerService = (
+  calls: CallRunner,
+  messenger: Messenger,
+  { maxInFlight }: { readonly maxInFlight: number },
+): MessengerServer => ({
+  submit: calls.unary(async ({ item }, options) => ({ assignment: await submitted(messenger, item, options) })),
+  submitStream: calls.exchange(
+    maxInFlight,
+    taggedItems((item, options) => submitted(messenger, item, options)),
+  ),
   assign: calls.unary(async (request, options) => {
     const assignment = await messenger.assign(assignFromWire(request), options)
     return { assignment: assignment.raw }
@@ -34,6 +40,9 @@ export const messengerService = (calls: CallRunner, messenger: Messenger): Messe
     }
   }),
 })
+
+const submitted = async (messenger: Messenger, item: Uint8Array, options: Listening): Promise<Uint8Array> =>
+  (await messenger.submit(copyOf(item), options)).raw
 
 const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')
 const messageId = (text: string): MessageId => parseId<MessageId>(text, 'message')

@@ -27,6 +27,7 @@ import {
   resultFromWire,
   resultsQueryToWire,
 } from './convert.ts'
+import type { UnitExchanges } from './exchange-kinds.ts'
 import { ComputeService, type GetMemoryResponse, type ListResultsResponse } from './generated/ao/v1/compute.ts'
 
 export interface ComputeDeadlines {
@@ -38,11 +39,17 @@ export interface ComputeDeadlines {
 /** A Compute on another node. A result without this unit's matching signature under it does not get past here. */
 export class RemoteCompute implements Compute {
   readonly #pool: Carrier
+  readonly #streams: Pick<UnitExchanges, 'result'>
   readonly #peer: Peer
   readonly #deadlines: ComputeDeadlines
 
-  constructor(pool: Carrier, peer: Peer, deadlines: ComputeDeadlines) {
+  constructor(
+    { pool, streams }: { readonly pool: Carrier; readonly streams: Pick<UnitExchanges, 'result'> },
+    peer: Peer,
+    deadlines: ComputeDeadlines,
+  ) {
     this.#pool = pool
+    this.#streams = streams
     this.#peer = peer
     this.#deadlines = deadlines
   }
@@ -55,7 +62,7 @@ export class RemoteCompute implements Compute {
   ): Promise<AttestedResult> {
     const request = { process, at: resultAtToWire(at) }
     const options = { signal, deadlineMs: this.#deadlines.resultMs }
-    const answer = await unaryCall(this.#pool, this.#peer, ComputeService.getResult, request, options)
+    const answer = await this.#streams.result.ask(this.#peer, request, options)
     const result = resultFromWire(answer.result)
     const attestation = copyOf(answer.attestation)
     await this.#attested(process, result, attestation)

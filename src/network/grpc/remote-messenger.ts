@@ -8,6 +8,7 @@ import { parseAoItem } from '../../protocol/message.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, assignToWire, progressFromWire } from './convert.ts'
+import type { UnitExchanges } from './exchange-kinds.ts'
 import { MessengerService } from './generated/ao/v1/messenger.ts'
 
 export interface MessengerDeadlines {
@@ -18,11 +19,17 @@ export interface MessengerDeadlines {
 /** A Messenger on another node. The Assignment it brings is some Scheduler's, and must be of the message handed in. */
 export class RemoteMessenger implements Messenger {
   readonly #pool: Carrier
+  readonly #streams: Pick<UnitExchanges, 'submit'>
   readonly #peer: Peer
   readonly #deadlines: MessengerDeadlines
 
-  constructor(pool: Carrier, peer: Peer, deadlines: MessengerDeadlines) {
+  constructor(
+    { pool, streams }: { readonly pool: Carrier; readonly streams: Pick<UnitExchanges, 'submit'> },
+    peer: Peer,
+    deadlines: MessengerDeadlines,
+  ) {
     this.#pool = pool
+    this.#streams = streams
     this.#peer = peer
     this.#deadlines = deadlines
   }
@@ -30,8 +37,7 @@ export class RemoteMessenger implements Messenger {
   /** @throws AoError `INVALID_ASSIGNMENT` if the answer is about another message. */
   async submit(bytes: Uint8Array, { signal }: AbortOptions = {}): Promise<Assignment> {
     const options = { signal, deadlineMs: this.#deadlines.submitMs }
-    const answer = await unaryCall(this.#pool, this.#peer, MessengerService.submit, { item: bytes }, options)
-    const assignment = await assignmentFromWire(answer.assignment)
+    const assignment = await assignmentFromWire(await this.#streams.submit.ask(this.#peer, bytes, options))
     const item = parseStoredItem(bytes) // the Messenger has judged it; here only its id and target count
     if (assignment.message === item.id && assignment.process === parseAoItem(item).process) return assignment
     const facts = { expected: item.id, got: assignment.message, messenger: this.#peer.address }

@@ -9,8 +9,8 @@ import { claimedOrigin } from '../../protocol/origin.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, assignToWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
+import type { UnitExchanges } from './exchange-kinds.ts'
 import { SchedulerService } from './generated/ao/v1/scheduler.ts'
-import type { SubmitStreams } from './submit-streams.ts'
 
 export interface SchedulerDeadlines {
   readonly scheduleMs: number
@@ -18,16 +18,13 @@ export interface SchedulerDeadlines {
   readonly streamIdleMs: number
 }
 
-/** Larger items go by a call of their own, so that small ones do not wait behind them. */
-const maxStreamedBytes = 64 * 1024
-
 /**
  * A Scheduler on another node. It is not believed: what it signs must be signed by it and be about what was asked.
  * That rows link to each other is for the reader of a schedule to check, who knows the row before.
  */
 export class RemoteScheduler implements Scheduler {
   readonly #pool: Carrier
-  readonly #streams: Pick<SubmitStreams, 'submit'>
+  readonly #streams: Pick<UnitExchanges, 'schedule'>
   readonly #peer: Peer
   readonly #deadlines: SchedulerDeadlines
   readonly #wasHost: (assignment: Assignment) => boolean
@@ -39,7 +36,7 @@ export class RemoteScheduler implements Scheduler {
       wasHost = () => false,
     }: {
       readonly pool: Carrier
-      readonly streams: Pick<SubmitStreams, 'submit'>
+      readonly streams: Pick<UnitExchanges, 'schedule'>
       /** Whether the signer hosted the Process when it was ordered: then the host of today may show it. */
       readonly wasHost?: ((assignment: Assignment) => boolean) | undefined
     },
@@ -128,9 +125,7 @@ export class RemoteScheduler implements Scheduler {
   }
 
   async #submit(item: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const { scheduleMs: deadlineMs } = this.#deadlines
-    if (item.length <= maxStreamedBytes) return this.#streams.submit(this.#peer, item, { signal, deadlineMs })
-    return (await this.#ask(SchedulerService.schedule, { item }, signal, deadlineMs)).assignment
+    return this.#streams.schedule.ask(this.#peer, item, { signal, deadlineMs: this.#deadlines.scheduleMs })
   }
 
   #ask<Req, Res>(

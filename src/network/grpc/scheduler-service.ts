@@ -1,16 +1,15 @@
 import { AoError } from '../../lib/errors.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
-import type { CallRunner, Listening } from './call-runner.ts'
+import type { CallRunner, Exchange, Listening } from './call-runner.ts'
 import { assignFromWire, atFromWire, itemFromWire, scheduledToWire } from './convert.ts'
-import { grouped } from './gathering.ts'
+import { tagged } from './exchange-service.ts'
 import type {
   GetAssignmentRequest,
   SchedulerServer,
   ScheduleStreamRequest,
   ScheduleStreamResponse,
 } from './generated/ao/v1/scheduler.ts'
-import { toDetailBytes } from './status.ts'
 
 /** A Scheduler on the wire. Items are verified here, so the unit is only ever handed a DataItem. */
 export function schedulerService(
@@ -21,24 +20,9 @@ export function schedulerService(
   const schedule = async (item: Uint8Array, options: Listening): Promise<Uint8Array> =>
     (await scheduler.schedule(await itemFromWire(item), options)).raw
 
-  const scheduleTagged = async (
-    { tag, item }: ScheduleStreamRequest,
-    options: Listening,
-  ): Promise<ScheduleStreamResponse> => {
-    try {
-      return answer(tag, { $case: 'assignment', value: await schedule(item, options) })
-    } catch (error) {
-      return answer(tag, { $case: 'error', value: toDetailBytes(error) })
-    }
-  }
-
   return {
     schedule: calls.unary(async ({ item }, options) => ({ assignment: await schedule(item, options) })),
-    scheduleStream: calls.exchange(maxInFlight, {
-      requestsIn,
-      run: scheduleTagged,
-      join: (answers, { takesMore }) => (takesMore ? joined(answers) : answers),
-    }),
+    scheduleStream: calls.exchange(maxInFlight, taggedItems(schedule)),
     assign: calls.unary(async (request, options) => {
       const assignment = await scheduler.assign(assignFromWire(request), options)
       return { assignment: assignment.raw }
@@ -59,22 +43,15 @@ export function schedulerService(
   }
 }
 
-function requestsIn(request: ScheduleStreamRequest): readonly ScheduleStreamRequest[] {
-  const { more } = request
-  if (more.length === 0) return [request]
-  if (more.length < maxTogether) return [request, ...more]
-  throw new AoError('TOO_LARGE', 'too many submissions in one message', { submissions: more.length, max: maxTogether })
-}
-
-/** Some more than our own nodes put into one message. */
-const maxTogether = 256
-
-const answer = (tag: number, outcome: ScheduleStreamResponse['outcome']): ScheduleStreamResponse => ({
-  ...{ tag, outcome, more: [], takesMore: true },
-})
-
-const joined = (answers: readonly ScheduleStreamResponse[]): readonly ScheduleStreamResponse[] =>
-  grouped(answers, ({ outcome }) => outcome?.value.length ?? 0).map(([first, ...more]) => ({ ...first, more }))
+/** A stream of items, each answered with the signed bytes of its Assignment. */
+export const taggedItems = (
+  assign: (item: Uint8Array, options: Listening) => Promise<Uint8Array>,
+): (() => Exchange<ScheduleStreamRequest, ScheduleStreamResponse>) =>
+  tagged({
+    isEmpty: ({ item }) => item.length === 0,
+    answer: async ({ item }, options) => ({ $case: 'assignment' as const, value: await assign(item, options) }),
+    bytesOf: outcome => outcome?.value.length ?? 0,
+  })
 
 const processId = (text: string): ProcessId => parseId<ProcessId>(text, 'process')
 

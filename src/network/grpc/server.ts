@@ -42,7 +42,7 @@ export interface GrpcServerOptions {
   readonly maxMessageBytes?: number | undefined
   readonly maxConcurrentCalls?: number | undefined
   readonly maxConcurrentStreams?: number | undefined
-  /** Messages of one ScheduleStream that are worked on at once. */
+  /** Questions of one stream that are worked on at once. */
   readonly maxInFlightPerStream?: number | undefined
   /** How long `stop` waits for open calls before it cuts them. */
   readonly drainMs?: number | undefined
@@ -140,8 +140,11 @@ export class GrpcServer implements Component {
       tolerant(SchedulerService),
       schedulerService(calls, scheduler ?? absentScheduler, { maxInFlight }),
     )
-    server.addService(tolerant(ComputeService), computeService(calls, compute ?? absentCompute))
-    server.addService(tolerant(MessengerService), messengerService(calls, messenger ?? absentMessenger))
+    server.addService(tolerant(ComputeService), computeService(calls, compute ?? absentCompute, { maxInFlight }))
+    server.addService(
+      tolerant(MessengerService),
+      messengerService(calls, messenger ?? absentMessenger, { maxInFlight }),
+    )
     server.addService(tolerant(NodeService), nodeService(calls, this.#deps.node))
   }
 

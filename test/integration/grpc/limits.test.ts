@@ -8,7 +8,7 @@ import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
 import { SchedulerService } from '../../../src/network/grpc/generated/ao/v1/scheduler.ts'
 import { pinnedCredentials } from '../../../src/network/grpc/pinned-credentials.ts'
 import { fromServiceError } from '../../../src/network/grpc/status.ts'
-import type { Compute, Scheduler } from '../../../src/ports/units.ts'
+import type { Compute, DryRunMessage, Scheduler } from '../../../src/ports/units.ts'
 import type { ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import type { Id, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import {
@@ -51,10 +51,14 @@ class SilentCompute implements Compute {
     return this.result(undefined, undefined)
   }
 
-  dryRun(): Promise<never> {
+  dryRun(process: unknown, { data }: DryRunMessage, options: AbortOptions = {}): Promise<never> {
+    if (data === held.data) return this.result(process, held, options)
     return Promise.reject(new TypeError('a mistake of ours, with /secret/path'))
   }
 }
+
+/** A question that is a call of its own, and that a silent CU holds. */
+const held: DryRunMessage = { owner: 'o', tags: [], data: 'hold' }
 
 describe('gRPC: limits and ends', () => {
   const user = newSigner()
@@ -88,8 +92,8 @@ describe('gRPC: limits and ends', () => {
   it('tells the unit when the deadline has passed', async () => {
     const compute = new SilentCompute()
     const node = await start({ units: { compute } })
-    const hasty = new GrpcUnits(silentTelemetry, { deadlines: { resultMs: 150 } })
-    await assert.rejects(hasty.compute(node.record).result(process, nonce(0)), { code: 'DEADLINE' })
+    const hasty = new GrpcUnits(silentTelemetry, { deadlines: { dryRunMs: 150 } })
+    await assert.rejects(hasty.compute(node.record).dryRun(process, held), { code: 'DEADLINE' })
     await until(() => compute.reasons.length === 1, 'the unit hears of it')
     assert.ok(hasCode(compute.reasons[0], 'DEADLINE'), String(compute.reasons[0]))
     await hasty.stop()
@@ -100,16 +104,16 @@ describe('gRPC: limits and ends', () => {
     const node = await start({ units: { compute }, server: { maxConcurrentCalls: 3 } })
     const callers = Array.from({ length: 3 }, () => new AbortController())
     const remote = units.compute(node.record)
-    const held = callers.map(({ signal }) => remote.result(process, nonce(0), { signal }).catch(error => error))
+    const asked = callers.map(({ signal }) => remote.dryRun(process, held, { signal }).catch(error => error))
     await until(() => compute.waiting === 3, 'three calls are in')
-    await assert.rejects(remote.result(process, nonce(0)), (error: unknown) => {
+    await assert.rejects(remote.dryRun(process, held), (error: unknown) => {
       assert.ok(hasCode(error, 'OVERLOADED'))
       assert.equal(error.facts['limit'], 3)
       return true
     })
     assert.equal(compute.waiting, 3)
     for (const caller of callers) caller.abort()
-    await Promise.all(held)
+    await Promise.all(asked)
     await until(() => compute.waiting === 0, 'the unit lets go')
     await assert.rejects(remote.dryRun(process, { owner: 'o', tags: [], data: '' }), { code: 'INTERNAL' })
   })
@@ -141,10 +145,10 @@ describe('gRPC: limits and ends', () => {
     const node = await start({ units: { compute } })
     const narrow = new GrpcUnits(silentTelemetry, { maxCallsPerChannel: 1 })
     const caller = new AbortController()
-    const held = narrow.compute(node.record).result(process, nonce(0), { signal: caller.signal })
-    await assert.rejects(narrow.compute(node.record).result(process, nonce(0)), { code: 'OVERLOADED' })
+    const asked = narrow.compute(node.record).dryRun(process, held, { signal: caller.signal })
+    await assert.rejects(narrow.compute(node.record).dryRun(process, held), { code: 'OVERLOADED' })
     caller.abort()
-    await assert.rejects(held, { code: 'ABORTED' })
+    await assert.rejects(asked, { code: 'ABORTED' })
     await narrow.stop()
   })
 
@@ -156,10 +160,10 @@ describe('gRPC: limits and ends', () => {
     await assert.rejects(narrow.scheduler(a.record).process(process), unknown)
     await assert.rejects(narrow.scheduler(b.record).process(process), unknown)
     const caller = new AbortController()
-    const held = narrow.compute(a.record).result(process, nonce(0), { signal: caller.signal })
+    const asked = narrow.compute(a.record).result(process, nonce(0), { signal: caller.signal })
     await assert.rejects(narrow.scheduler(b.record).process(process), { code: 'OVERLOADED' })
     caller.abort()
-    await assert.rejects(held, { code: 'ABORTED' })
+    await assert.rejects(asked, { code: 'ABORTED' })
     await narrow.stop()
     await assert.rejects(narrow.scheduler(b.record).process(process), { code: 'STOPPING' })
   })
@@ -363,7 +367,7 @@ describe('gRPC: limits and ends', () => {
   it('cuts calls that outlast the time to drain', async () => {
     const compute = new SilentCompute()
     const node = await start({ units: { compute }, server: { drainMs: 100 } })
-    const open = units.compute(node.record).result(process, nonce(0))
+    const open = units.compute(node.record).dryRun(process, held)
     await until(() => compute.waiting === 1, 'the call is in')
     const cut = assert.rejects(open, { code: 'PEER_UNREACHABLE' })
     await node.server.stop()

@@ -3,7 +3,7 @@ import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { absentScheduler } from '../../../src/network/grpc/absent-units.ts'
 import { ChannelPool } from '../../../src/network/grpc/channel-pool.ts'
 import { defaultPool, GrpcUnits } from '../../../src/network/grpc/clients.ts'
-import { SubmitStreams } from '../../../src/network/grpc/submit-streams.ts'
+import { scheduleStreams } from '../../../src/network/grpc/exchange-kinds.ts'
 import type { Scheduler } from '../../../src/ports/units.ts'
 import type { Assignment } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
@@ -116,9 +116,9 @@ describe('gRPC: the submit stream', () => {
 
   it('gives up after its deadline, refuses one too many, and closes when nobody submits', async () => {
     const pool = new ChannelPool({ ...defaultPool, idleMs: 5 })
-    const streams = new SubmitStreams(pool, { maxPending: 2, idleMs: 5 })
+    const streams = scheduleStreams(pool, { maxPending: 2, idleMs: 5 })
     const items = await some(3)
-    const submit = (item: DataItem, deadlineMs: number) => streams.submit(node.record, item.raw, { deadlineMs })
+    const submit = (item: DataItem, deadlineMs: number) => streams.ask(node.record, item.raw, { deadlineMs })
     const [first, second, third] = items
     assert.ok(first && second && third)
     holding = true

@@ -10,9 +10,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -43,6 +45,31 @@ export interface GetResultResponse {
   result: Uint8Array;
   /** Signed ANS-104 bytes of the attestation. */
   attestation: Uint8Array;
+}
+
+export interface ResultStreamRequest {
+  tag: number;
+  /** Without it nobody waits for the answer to that tag any more. */
+  question:
+    | GetResultRequest
+    | undefined;
+  /** Questions that were ready at the same time, each as if sent by itself and without `more` of its own. */
+  more: ResultStreamRequest[];
+  /** The sender sees `more` in answers. */
+  takesMore: boolean;
+}
+
+export interface ResultStreamResponse {
+  tag: number;
+  outcome:
+    | { $case: "answer"; value: GetResultResponse }
+    | //
+    /** An ao.v1.ErrorDetail, encoded. */
+    { $case: "error"; value: Uint8Array }
+    | undefined;
+  /** As in requests. */
+  more: ResultStreamResponse[];
+  takesMore: boolean;
 }
 
 export interface ListResultsRequest {
@@ -421,6 +448,282 @@ export const GetResultResponse: MessageFns<GetResultResponse> = {
     const message = createBaseGetResultResponse();
     message.result = object.result ?? new Uint8Array(0);
     message.attestation = object.attestation ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseResultStreamRequest(): ResultStreamRequest {
+  return { tag: 0, question: undefined, more: [], takesMore: false };
+}
+
+export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
+  encode(message: ResultStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tag !== 0) {
+      writer.uint32(8).uint64(message.tag);
+    }
+    if (message.question !== undefined) {
+      GetResultRequest.encode(message.question, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.more) {
+      ResultStreamRequest.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(32).bool(message.takesMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResultStreamRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResultStreamRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.question = GetResultRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.more.push(ResultStreamRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResultStreamRequest {
+    return {
+      tag: isSet(object.tag) ? globalThis.Number(object.tag) : 0,
+      question: isSet(object.question) ? GetResultRequest.fromJSON(object.question) : undefined,
+      more: globalThis.Array.isArray(object?.more) ? object.more.map((e: any) => ResultStreamRequest.fromJSON(e)) : [],
+      takesMore: isSet(object.takesMore)
+        ? globalThis.Boolean(object.takesMore)
+        : isSet(object.takes_more)
+        ? globalThis.Boolean(object.takes_more)
+        : false,
+    };
+  },
+
+  toJSON(message: ResultStreamRequest): unknown {
+    const obj: any = {};
+    if (message.tag !== 0) {
+      obj.tag = Math.round(message.tag);
+    }
+    if (message.question !== undefined) {
+      obj.question = GetResultRequest.toJSON(message.question);
+    }
+    if (message.more?.length) {
+      obj.more = message.more.map((e) => ResultStreamRequest.toJSON(e));
+    }
+    if (message.takesMore !== false) {
+      obj.takesMore = message.takesMore;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResultStreamRequest>): ResultStreamRequest {
+    return ResultStreamRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResultStreamRequest>): ResultStreamRequest {
+    const message = createBaseResultStreamRequest();
+    message.tag = object.tag ?? 0;
+    message.question = (object.question !== undefined && object.question !== null)
+      ? GetResultRequest.fromPartial(object.question)
+      : undefined;
+    message.more = object.more?.map((e) => ResultStreamRequest.fromPartial(e)) || [];
+    message.takesMore = object.takesMore ?? false;
+    return message;
+  },
+};
+
+function createBaseResultStreamResponse(): ResultStreamResponse {
+  return { tag: 0, outcome: undefined, more: [], takesMore: false };
+}
+
+export const ResultStreamResponse: MessageFns<ResultStreamResponse> = {
+  encode(message: ResultStreamResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tag !== 0) {
+      writer.uint32(8).uint64(message.tag);
+    }
+    switch (message.outcome?.$case) {
+      case "answer":
+        GetResultResponse.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "error":
+        writer.uint32(26).bytes(message.outcome.value);
+        break;
+    }
+    for (const v of message.more) {
+      ResultStreamResponse.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(40).bool(message.takesMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResultStreamResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResultStreamResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "answer", value: GetResultResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "error", value: reader.bytes() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.more.push(ResultStreamResponse.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResultStreamResponse {
+    return {
+      tag: isSet(object.tag) ? globalThis.Number(object.tag) : 0,
+      outcome: isSet(object.answer)
+        ? { $case: "answer", value: GetResultResponse.fromJSON(object.answer) }
+        : isSet(object.error)
+        ? { $case: "error", value: bytesFromBase64(object.error) }
+        : undefined,
+      more: globalThis.Array.isArray(object?.more) ? object.more.map((e: any) => ResultStreamResponse.fromJSON(e)) : [],
+      takesMore: isSet(object.takesMore)
+        ? globalThis.Boolean(object.takesMore)
+        : isSet(object.takes_more)
+        ? globalThis.Boolean(object.takes_more)
+        : false,
+    };
+  },
+
+  toJSON(message: ResultStreamResponse): unknown {
+    const obj: any = {};
+    if (message.tag !== 0) {
+      obj.tag = Math.round(message.tag);
+    }
+    if (message.outcome?.$case === "answer") {
+      obj.answer = GetResultResponse.toJSON(message.outcome.value);
+    } else if (message.outcome?.$case === "error") {
+      obj.error = base64FromBytes(message.outcome.value);
+    }
+    if (message.more?.length) {
+      obj.more = message.more.map((e) => ResultStreamResponse.toJSON(e));
+    }
+    if (message.takesMore !== false) {
+      obj.takesMore = message.takesMore;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResultStreamResponse>): ResultStreamResponse {
+    return ResultStreamResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResultStreamResponse>): ResultStreamResponse {
+    const message = createBaseResultStreamResponse();
+    message.tag = object.tag ?? 0;
+    switch (object.outcome?.$case) {
+      case "answer": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "answer", value: GetResultResponse.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "error": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "error", value: object.outcome.value };
+        }
+        break;
+      }
+    }
+    message.more = object.more?.map((e) => ResultStreamResponse.fromPartial(e)) || [];
+    message.takesMore = object.takesMore ?? false;
     return message;
   },
 };
@@ -1351,6 +1654,17 @@ export const ComputeService = {
     responseSerialize: (value: GetResultResponse): Buffer => Buffer.from(GetResultResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetResultResponse => GetResultResponse.decode(value),
   },
+  /** Many questions on one connection; each answer carries the tag of its question, in any order. */
+  resultStream: {
+    path: "/ao.v1.Compute/ResultStream" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ResultStreamRequest): Buffer => Buffer.from(ResultStreamRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResultStreamRequest => ResultStreamRequest.decode(value),
+    responseSerialize: (value: ResultStreamResponse): Buffer =>
+      Buffer.from(ResultStreamResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResultStreamResponse => ResultStreamResponse.decode(value),
+  },
   /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
   listResults: {
     path: "/ao.v1.Compute/ListResults" as const,
@@ -1386,6 +1700,8 @@ export const ComputeService = {
 export interface ComputeServer extends UntypedServiceImplementation {
   /** Evaluates up to that message first, then answers with its result and the unit's signed attestation. */
   getResult: handleUnaryCall<GetResultRequest, GetResultResponse>;
+  /** Many questions on one connection; each answer carries the tag of its question, in any order. */
+  resultStream: handleBidiStreamingCall<ResultStreamRequest, ResultStreamResponse>;
   /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
   listResults: handleServerStreamingCall<ListResultsRequest, ListResultsResponse>;
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
@@ -1411,6 +1727,13 @@ export interface ComputeClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetResultResponse) => void,
   ): ClientUnaryCall;
+  /** Many questions on one connection; each answer carries the tag of its question, in any order. */
+  resultStream(): ClientDuplexStream<ResultStreamRequest, ResultStreamResponse>;
+  resultStream(options: Partial<CallOptions>): ClientDuplexStream<ResultStreamRequest, ResultStreamResponse>;
+  resultStream(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<ResultStreamRequest, ResultStreamResponse>;
   /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
   listResults(request: ListResultsRequest, options?: Partial<CallOptions>): ClientReadableStream<ListResultsResponse>;
   listResults(

@@ -10,9 +10,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -29,6 +31,29 @@ export interface SubmitRequest {
 export interface SubmitResponse {
   /** Signed ANS-104 bytes. */
   assignment: Uint8Array;
+}
+
+export interface SubmitStreamRequest {
+  tag: number;
+  /** Without it nobody waits for the answer to that tag any more. */
+  item: Uint8Array;
+  /** Requests that were ready at the same time, each as if sent by itself and without `more` of its own. */
+  more: SubmitStreamRequest[];
+  /** The sender sees `more` in answers. */
+  takesMore: boolean;
+}
+
+export interface SubmitStreamResponse {
+  tag: number;
+  outcome:
+    | { $case: "assignment"; value: Uint8Array }
+    | //
+    /** An ao.v1.ErrorDetail, encoded. */
+    { $case: "error"; value: Uint8Array }
+    | undefined;
+  /** As in requests. */
+  more: SubmitStreamResponse[];
+  takesMore: boolean;
 }
 
 export interface MessengerAssignRequest {
@@ -214,6 +239,280 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
   fromPartial(object: DeepPartial<SubmitResponse>): SubmitResponse {
     const message = createBaseSubmitResponse();
     message.assignment = object.assignment ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseSubmitStreamRequest(): SubmitStreamRequest {
+  return { tag: 0, item: new Uint8Array(0), more: [], takesMore: false };
+}
+
+export const SubmitStreamRequest: MessageFns<SubmitStreamRequest> = {
+  encode(message: SubmitStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tag !== 0) {
+      writer.uint32(8).uint64(message.tag);
+    }
+    if (message.item.length !== 0) {
+      writer.uint32(18).bytes(message.item);
+    }
+    for (const v of message.more) {
+      SubmitStreamRequest.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(32).bool(message.takesMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitStreamRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitStreamRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.item = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.more.push(SubmitStreamRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmitStreamRequest {
+    return {
+      tag: isSet(object.tag) ? globalThis.Number(object.tag) : 0,
+      item: isSet(object.item) ? bytesFromBase64(object.item) : new Uint8Array(0),
+      more: globalThis.Array.isArray(object?.more) ? object.more.map((e: any) => SubmitStreamRequest.fromJSON(e)) : [],
+      takesMore: isSet(object.takesMore)
+        ? globalThis.Boolean(object.takesMore)
+        : isSet(object.takes_more)
+        ? globalThis.Boolean(object.takes_more)
+        : false,
+    };
+  },
+
+  toJSON(message: SubmitStreamRequest): unknown {
+    const obj: any = {};
+    if (message.tag !== 0) {
+      obj.tag = Math.round(message.tag);
+    }
+    if (message.item.length !== 0) {
+      obj.item = base64FromBytes(message.item);
+    }
+    if (message.more?.length) {
+      obj.more = message.more.map((e) => SubmitStreamRequest.toJSON(e));
+    }
+    if (message.takesMore !== false) {
+      obj.takesMore = message.takesMore;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SubmitStreamRequest>): SubmitStreamRequest {
+    return SubmitStreamRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SubmitStreamRequest>): SubmitStreamRequest {
+    const message = createBaseSubmitStreamRequest();
+    message.tag = object.tag ?? 0;
+    message.item = object.item ?? new Uint8Array(0);
+    message.more = object.more?.map((e) => SubmitStreamRequest.fromPartial(e)) || [];
+    message.takesMore = object.takesMore ?? false;
+    return message;
+  },
+};
+
+function createBaseSubmitStreamResponse(): SubmitStreamResponse {
+  return { tag: 0, outcome: undefined, more: [], takesMore: false };
+}
+
+export const SubmitStreamResponse: MessageFns<SubmitStreamResponse> = {
+  encode(message: SubmitStreamResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tag !== 0) {
+      writer.uint32(8).uint64(message.tag);
+    }
+    switch (message.outcome?.$case) {
+      case "assignment":
+        writer.uint32(18).bytes(message.outcome.value);
+        break;
+      case "error":
+        writer.uint32(26).bytes(message.outcome.value);
+        break;
+    }
+    for (const v of message.more) {
+      SubmitStreamResponse.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.takesMore !== false) {
+      writer.uint32(40).bool(message.takesMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitStreamResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitStreamResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "assignment", value: reader.bytes() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "error", value: reader.bytes() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.more.push(SubmitStreamResponse.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.takesMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmitStreamResponse {
+    return {
+      tag: isSet(object.tag) ? globalThis.Number(object.tag) : 0,
+      outcome: isSet(object.assignment)
+        ? { $case: "assignment", value: bytesFromBase64(object.assignment) }
+        : isSet(object.error)
+        ? { $case: "error", value: bytesFromBase64(object.error) }
+        : undefined,
+      more: globalThis.Array.isArray(object?.more) ? object.more.map((e: any) => SubmitStreamResponse.fromJSON(e)) : [],
+      takesMore: isSet(object.takesMore)
+        ? globalThis.Boolean(object.takesMore)
+        : isSet(object.takes_more)
+        ? globalThis.Boolean(object.takes_more)
+        : false,
+    };
+  },
+
+  toJSON(message: SubmitStreamResponse): unknown {
+    const obj: any = {};
+    if (message.tag !== 0) {
+      obj.tag = Math.round(message.tag);
+    }
+    if (message.outcome?.$case === "assignment") {
+      obj.assignment = base64FromBytes(message.outcome.value);
+    } else if (message.outcome?.$case === "error") {
+      obj.error = base64FromBytes(message.outcome.value);
+    }
+    if (message.more?.length) {
+      obj.more = message.more.map((e) => SubmitStreamResponse.toJSON(e));
+    }
+    if (message.takesMore !== false) {
+      obj.takesMore = message.takesMore;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SubmitStreamResponse>): SubmitStreamResponse {
+    return SubmitStreamResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SubmitStreamResponse>): SubmitStreamResponse {
+    const message = createBaseSubmitStreamResponse();
+    message.tag = object.tag ?? 0;
+    switch (object.outcome?.$case) {
+      case "assignment": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "assignment", value: object.outcome.value };
+        }
+        break;
+      }
+      case "error": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "error", value: object.outcome.value };
+        }
+        break;
+      }
+    }
+    message.more = object.more?.map((e) => SubmitStreamResponse.fromPartial(e)) || [];
+    message.takesMore = object.takesMore ?? false;
     return message;
   },
 };
@@ -998,6 +1297,17 @@ export const MessengerService = {
     responseSerialize: (value: SubmitResponse): Buffer => Buffer.from(SubmitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitResponse => SubmitResponse.decode(value),
   },
+  /** Many messages on one connection, as with ScheduleStream. */
+  submitStream: {
+    path: "/ao.v1.Messenger/SubmitStream" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: SubmitStreamRequest): Buffer => Buffer.from(SubmitStreamRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SubmitStreamRequest => SubmitStreamRequest.decode(value),
+    responseSerialize: (value: SubmitStreamResponse): Buffer =>
+      Buffer.from(SubmitStreamResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SubmitStreamResponse => SubmitStreamResponse.decode(value),
+  },
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign: {
     path: "/ao.v1.Messenger/Assign" as const,
@@ -1054,6 +1364,8 @@ export const MessengerService = {
 export interface MessengerServer extends UntypedServiceImplementation {
   /** Answers once the message is ordered. */
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
+  /** Many messages on one connection, as with ScheduleStream. */
+  submitStream: handleBidiStreamingCall<SubmitStreamRequest, SubmitStreamResponse>;
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign: handleUnaryCall<MessengerAssignRequest, MessengerAssignResponse>;
   /** Pushes the outbox of a message that is ordered already. */
@@ -1082,6 +1394,13 @@ export interface MessengerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitResponse) => void,
   ): ClientUnaryCall;
+  /** Many messages on one connection, as with ScheduleStream. */
+  submitStream(): ClientDuplexStream<SubmitStreamRequest, SubmitStreamResponse>;
+  submitStream(options: Partial<CallOptions>): ClientDuplexStream<SubmitStreamRequest, SubmitStreamResponse>;
+  submitStream(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<SubmitStreamRequest, SubmitStreamResponse>;
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign(
     request: MessengerAssignRequest,
@@ -1193,6 +1512,17 @@ type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -35,6 +35,7 @@ export interface ScheduleResponse {
 
 export interface ScheduleStreamRequest {
   tag: number;
+  /** Without it nobody waits for the answer to that tag any more. */
   item: Uint8Array;
   /**
    * Requests that were ready at the same time, each as if sent by itself and without `more` of its own. Only for who

@@ -1,0 +1,103 @@
+import { setMaxListeners } from 'node:events'
+import { AoError } from '../../lib/errors.ts'
+import type { Exchange, Listening } from './call-runner.ts'
+import { grouped } from './gathering.ts'
+import { toDetailBytes } from './status.ts'
+
+interface Request<Req> {
+  readonly tag: number
+  readonly more: readonly Req[]
+  readonly takesMore: boolean
+}
+interface Refusal {
+  readonly $case: 'error'
+  readonly value: Uint8Array
+}
+interface Response<Outcome, Res> {
+  tag: number
+  outcome?: Outcome | Refusal | undefined
+  more: Res[]
+  takesMore: boolean
+}
+
+export interface Tagged<Outcome, Req> {
+  /** Whether the request only says that nobody waits for its tag any more. */
+  readonly isEmpty: (request: Req) => boolean
+  /** May throw: the caller hears it as the error of that tag. */
+  readonly answer: (request: Req, options: Listening) => Promise<Outcome>
+  readonly bytesOf: (outcome: Outcome | Refusal | undefined) => number
+}
+
+/**
+ * How a service answers tagged questions on a stream, several in one message where the other side has said that it sees
+ * them. Gives one Exchange for each stream.
+ */
+export const tagged =
+  <Outcome, Req extends Request<Req>, Res extends Response<Outcome, Res>>({
+    isEmpty,
+    answer,
+    bytesOf,
+  }: Tagged<Outcome, Req>): (() => Exchange<Req, Res>) =>
+  () => {
+    const asked = new Asked()
+    const respond = ({ tag }: Req, outcome: Outcome | Refusal): Res =>
+      ({ tag, outcome, more: [], takesMore: true }) as unknown as Res
+    return {
+      requestsIn,
+      run: async (request, stream) => {
+        const { tag } = request
+        if (isEmpty(request)) return asked.giveUp(tag)
+        const controller = asked.begin(tag, stream)
+        try {
+          return respond(request, await answer(request, controller))
+        } catch (error) {
+          return respond(request, { $case: 'error', value: toDetailBytes(error) })
+        } finally {
+          asked.end(tag, controller)
+        }
+      },
+      join: (answers, { takesMore }) =>
+        takesMore
+          ? grouped(answers, ({ outcome }) => bytesOf(outcome)).map(([first, ...more]) => ({ ...first, more }))
+          : answers,
+    }
+  }
+
+/** The questions of one stream that are being answered, each with a signal of its own that the stream's fires too. */
+class Asked {
+  readonly #open = new Map<number, AbortController>()
+  #listening = false
+
+  begin(tag: number, { signal }: Listening): AbortController {
+    const controller = new AbortController()
+    setMaxListeners(0, controller.signal)
+    if (signal.aborted) controller.abort(signal.reason)
+    this.#open.set(tag, controller)
+    if (!this.#listening) signal.addEventListener('abort', () => this.#giveUpAll(signal.reason), { once: true })
+    this.#listening = true
+    return controller
+  }
+
+  end(tag: number, controller: AbortController): void {
+    if (this.#open.get(tag) === controller) this.#open.delete(tag)
+  }
+
+  giveUp(tag: number): undefined {
+    this.#open.get(tag)?.abort(new AoError('ABORTED', 'the caller gave up waiting'))
+    return undefined
+  }
+
+  #giveUpAll(reason: unknown): void {
+    for (const controller of this.#open.values()) controller.abort(reason)
+  }
+}
+
+function requestsIn<Req extends Request<Req>>(request: Req): readonly Req[] {
+  const { more } = request
+  if (more.length === 0) return [request]
+  if (more.length < maxTogether) return [request, ...more]
+  throw new AoError('TOO_LARGE', 'too many questions in one message', { questions: more.length, max: maxTogether })
+}
+
+/** Some more than our own nodes put into one message. */
+const maxTogether = 256
