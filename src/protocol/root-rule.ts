@@ -13,8 +13,8 @@ export interface RootRule {
 }
 
 /**
- * By the price table a Module runs under; part of the meter version. An aos message takes some 60 million gas of `gas-1`,
- * and twelve times as much at the old prices: about 50 messages a root.
+ * By the price table a Module runs under; part of the meter version. An aos message takes some 40 million gas of `gas-1`,
+ * and far more at the old prices: some 50 to 64 messages a root.
  */
 export const rootRules = {
   'gas-1': { everyGas: 3_000_000_000n, everyMessages: 64 },

@@ -2,12 +2,15 @@ import { AoError } from '../lib/errors.ts'
 import type { BootItem, VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import { type AoHost, aoImports, WeaveDriveRead } from './ao-imports.ts'
 import { type AoHandle, aoLoader, type GlueImports, type InstantiateHook } from './ao-loader.ts'
+import { stripAsyncify } from './asyncify/strip.ts'
 import { BootFile } from './boot-file.ts'
 import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
 import { aosFormats } from './formats.ts'
 import { type Answer, type Machine, type PreparedModule, type StateGlobal, trapped, type Vm } from './machine.ts'
+import { moduleLimits } from './meter/limits.ts'
 import { enableMemory64 } from './meter/memory64.ts'
-import { GasMeter, type MeteredModule, prepareMetered, stateGlobals } from './metered-module.ts'
+import { isValid } from './meter/meter.ts'
+import { GasMeter, isLegacyMetering, type MeteredModule, prepareMetered, stateGlobals } from './metered-module.ts'
 import { pageBytes, unsupported } from './wasm-binary.ts'
 
 /**
@@ -21,7 +24,7 @@ export const aosVm: Vm = {
   prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
     if (format.startsWith('wasm64')) enableMemory64()
     const limitBytes = Math.min(limits.memoryBytes, maxMemoryBytes)
-    const metered = prepareMetered(bytes, format, limitBytes)
+    const metered = prepareMetered(atRest(bytes, format), format, limitBytes)
     const prepared: Prepared = { metered, format: format.replace(/-metering$/, ''), limitBytes }
     return {
       rootRule: metered.rootRule,
@@ -29,6 +32,10 @@ export const aosVm: Vm = {
     }
   },
 }
+
+/** Nothing is ever put aside here. The old prices are those of the module as it is, number for number. */
+const atRest = (bytes: Uint8Array, format: string): Uint8Array =>
+  isLegacyMetering(format) || bytes.length > moduleLimits.moduleBytes || !isValid(bytes) ? bytes : stripAsyncify(bytes)
 
 interface Prepared {
   readonly metered: MeteredModule
@@ -162,7 +169,9 @@ class AosMachine implements Machine, AoHost {
       this.#meter = new GasMeter(this.#instance.exports, metered)
       this.#meter.fill(startGas)
       growMemory(this.memory, memoryBytes)
-      const exports = { ...this.#instance.exports, [memoryName(this.#prepared.format)]: this.#memoryStandIn() }
+      const memory = { [memoryName(this.#prepared.format)]: this.#memoryStandIn() }
+      const { exports: own } = this.#instance
+      const exports = { ...own, ...('asyncify_start_unwind' in own ? noSuspension : {}), ...memory }
       return receive({ exports })
     } catch (error) {
       this.#failure = error instanceof AoError ? error : unsupported('the module lacks what its format asks for')
@@ -188,6 +197,12 @@ class AosMachine implements Machine, AoHost {
     }
   }
 }
+
+/** A call that the glue would put aside traps. */
+const suspend = (): never => {
+  throw new Error('nothing is put aside here')
+}
+const noSuspension = { asyncify_start_unwind: suspend, asyncify_start_rewind: suspend }
 
 /** The first emscripten format has short names. */
 const memoryName = (format: string): string => (format === aosFormats[0] ? 'E' : 'memory')

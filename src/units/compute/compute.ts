@@ -92,6 +92,7 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   rowsAhead: 16,
   maxUnderWay: 16,
   maxUnderWayBytes: 4 << 20,
+  maxUnderWayMs: 100,
   checkpointAfterMs: 1_500,
   notWorthMs: 20,
   maxSaving: 2,

@@ -30,6 +30,8 @@ export interface FlowOptions {
   readonly maxUnderWay: number
   /** Of those messages. A single larger one goes alone. */
   readonly maxUnderWayBytes: number
+  /** What they may take to evaluate, going by the ones before, in milliseconds. */
+  readonly maxUnderWayMs: number
 }
 
 interface UnderWay {
@@ -59,6 +61,8 @@ export class Flow {
   #at: Assignment | undefined
   #count = 0
   #bytes = 0
+  /** What `vm.usage.handledMs` was when the last one was recorded. */
+  #handledMs: number
   #recording: Promise<void> = Promise.resolve()
   #failure: { readonly error: unknown } | undefined
   #moved: () => void = () => undefined
@@ -69,6 +73,7 @@ export class Flow {
     this.#deps = deps
     this.#options = options
     this.#at = live.at
+    this.#handledMs = live.vm.usage.handledMs
     this.#standings = new Standings(deps.results, live.route.spec.authorities)
   }
 
@@ -111,13 +116,18 @@ export class Flow {
   }
 
   async #room(bytes: number): Promise<void> {
-    const { maxUnderWay, maxUnderWayBytes } = this.#options
-    while (this.#count >= maxUnderWay || (this.#count > 0 && this.#bytes + bytes > maxUnderWayBytes)) {
+    while (this.#count > 0 && this.#isFull(bytes)) {
       await new Promise<void>(resolve => {
         this.#moved = resolve
       })
     }
     this.#assertNoFailure()
+  }
+
+  #isFull(bytes: number): boolean {
+    const { maxUnderWay, maxUnderWayBytes, maxUnderWayMs } = this.#options
+    const tooLong = (this.#count + 1) * this.#live.messageMs > maxUnderWayMs
+    return this.#count >= maxUnderWay || this.#bytes + bytes > maxUnderWayBytes || tooLong
   }
 
   #assertNoFailure(): void {
@@ -160,6 +170,9 @@ export class Flow {
     live.cron = undefined
     if (nonce === 0) live.origin = assignment
     noteApplied(live, after)
+    const { handledMs } = live.vm.usage
+    if (step !== undefined) live.messageMs = handledMs - this.#handledMs
+    this.#handledMs = handledMs
     failpoint('cu-applied')
     this.#deps.recorded(live, nonce)
   }

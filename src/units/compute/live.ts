@@ -26,6 +26,8 @@ export interface Live {
   applied: number
   /** Since the last checkpoint: messages, and what `vm.usage.handledMs` was then. */
   unsaved: { messages: number; fromMs: number }
+  /** What the last message took, in milliseconds; infinite as long as that is not known. */
+  messageMs: number
   /** Whether its worker is gone. */
   isLost: boolean
 }
@@ -57,6 +59,7 @@ export async function openLive(
     stateNonce: 0 as Nonce,
     applied: 0,
     unsaved: { messages: 0, fromMs: vm.usage.handledMs },
+    messageMs: Number.POSITIVE_INFINITY,
     isLost: false,
   })
   const scheduler = () => routes.scheduler(setup.process, { signal })

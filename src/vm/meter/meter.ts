@@ -46,4 +46,4 @@ export function meterModule(bytes: Uint8Array, options: MeterOptions): MeteredMo
 
 export type { MeteredModule }
 
-const isValid = (bytes: Uint8Array): boolean => WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)
+export const isValid = (bytes: Uint8Array): boolean => WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)
