@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type AbortOptions, withDeadline } from '../lib/abort.ts'
+import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import { type Id, parseId, parseNonce } from '../protocol/ids.ts'
 
@@ -50,7 +50,12 @@ export const bodyOf = ({ body }: FastifyRequest): Uint8Array => (body instanceof
 
 /** Fires when the caller has gone, or after `ms`. */
 export function whileWaiting({ raw }: FastifyReply, ms: number): AbortOptions {
+  // One controller and one timer: signals that are joined, or abort for nobody, are what a request costs most.
   const gone = new AbortController()
-  raw.once('close', () => gone.abort())
-  return { signal: withDeadline(ms, gone) }
+  const late = setTimeout(() => gone.abort(new AoError('DEADLINE', 'the answer took too long', { ms })), ms)
+  raw.once('close', () => {
+    clearTimeout(late)
+    if (!raw.writableFinished) gone.abort()
+  })
+  return { signal: gone.signal }
 }
