@@ -23,8 +23,9 @@ const html = `<!doctype html>
   p.about { color: var(--dim); margin: .25rem 0 0 }
   details { border: 1px solid var(--line); border-radius: .5rem; margin: .4rem 0; padding: .5rem .8rem }
   summary { cursor: pointer; display: flex; gap: .8rem; align-items: baseline; flex-wrap: wrap }
+  summary code { min-width: 12rem }
   code, pre, input, textarea { font: 13px/1.5 ui-monospace, monospace }
-  .method { font-weight: 700; min-width: 4.2rem } .note { color: var(--dim) }
+  .method { font-weight: 700; min-width: 4.2rem } .note { color: var(--dim); flex: 1 1 18rem }
   label { display: grid; grid-template-columns: 9rem 1fr; gap: .6rem; align-items: center; margin: .4rem 0 }
   input, textarea { padding: .35rem .5rem; border: 1px solid var(--line); border-radius: .35rem; background: transparent; color: inherit; width: 100%; box-sizing: border-box }
   button { padding: .4rem 1rem; border-radius: .35rem; border: 1px solid var(--line); cursor: pointer; margin: .4rem 0 }
@@ -46,7 +47,7 @@ const make = (name, properties = {}, ...children) => {
 
 /** A form field for one parameter; its value is read when the request is sent. */
 const field = ({ name, description = '', required, schema = {} }, where) => {
-  const input = make('input', { name, required: Boolean(required), placeholder: schema.pattern || description })
+  const input = make('input', { name, required: Boolean(required), placeholder: description || schema.pattern || '' })
   return { name, where, input, row: make('label', { title: description }, name + (required ? ' *' : ''), input) }
 }
 
@@ -58,6 +59,18 @@ const bodyField = requestBody => {
   return { type, read, row: make('label', { title: requestBody.description }, 'body', input) }
 }
 
+/** A stream of events goes on for ever: what comes is shown as it comes, the newest part of it. */
+const showEvents = async (answer, print) => {
+  let text = ''
+  const decoder = new TextDecoder()
+  for (const reader = answer.body.getReader(); ; ) {
+    const { done, value } = await reader.read()
+    if (done) return
+    text = (text + decoder.decode(value, { stream: true })).slice(-200000)
+    print(text)
+  }
+}
+
 const show = async answer => {
   const bytes = new Uint8Array(await answer.arrayBuffer())
   const type = answer.headers.get('content-type') || ''
@@ -67,7 +80,7 @@ const show = async answer => {
   try { return JSON.stringify(JSON.parse(text), null, 2) } catch { return text }
 }
 
-const send = async (path, method, fields, body) => {
+const send = async ({ path, method, fields, body, signal }, print) => {
   const query = new URLSearchParams()
   for (const { name, where, input } of fields) {
     if (where === 'path') path = path.replace('{' + name + '}', input.value)
@@ -75,8 +88,11 @@ const send = async (path, method, fields, body) => {
   }
   const url = path + (query.size > 0 ? '?' + query : '')
   const content = body && { body: await body.read(), headers: { 'content-type': body.type } }
-  const answer = await fetch(url, { method, ...content })
-  return method + ' ' + url + '\\n' + answer.status + ' ' + answer.statusText + '\\n\\n' + (await show(answer))
+  const answer = await fetch(url, { method, signal, ...content })
+  const head = method + ' ' + url + '\\n' + answer.status + ' ' + answer.statusText + '\\n\\n'
+  print(head)
+  if (/event-stream/.test(answer.headers.get('content-type'))) await showEvents(answer, text => print(head + text))
+  else print(head + (await show(answer)))
 }
 
 const route = (path, method, { summary, parameters = [], requestBody }) => {
@@ -84,12 +100,16 @@ const route = (path, method, { summary, parameters = [], requestBody }) => {
   const body = requestBody && bodyField(requestBody)
   const output = make('pre', { hidden: true })
   const form = make('form', {}, ...fields.map(({ row }) => row), ...(body ? [body.row] : []), make('button', {}, 'Send'))
+  let last = new AbortController()
   form.addEventListener('submit', async event => {
     event.preventDefault()
+    last.abort()
+    const { signal } = (last = new AbortController())
+    const print = text => { if (!signal.aborted) output.textContent = text }
     output.hidden = false
-    output.textContent = '…'
-    try { output.textContent = await send(path, method.toUpperCase(), fields, body) }
-    catch (error) { output.textContent = String(error) }
+    print('…')
+    try { await send({ path, method: method.toUpperCase(), fields, body, signal }, print) }
+    catch (error) { print(String(error)) }
   })
   const head = [make('span', { className: 'method' }, method.toUpperCase()), make('code', {}, path)]
   return make('details', {}, make('summary', {}, ...head, make('span', { className: 'note' }, summary)), form, output)
@@ -98,7 +118,7 @@ const route = (path, method, { summary, parameters = [], requestBody }) => {
 const start = async () => {
   const api = await (await fetch('/openapi.json')).json()
   document.getElementById('about').textContent = api.info.description + ' Version ' + api.info.version + '.'
-  const groups = new Map()
+  const groups = new Map(['MU', 'SU', 'CU', 'HyperBEAM', 'Node'].map(name => [name, []]))
   for (const [path, operations] of Object.entries(api.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       const name = operation.tags[0]
