@@ -17,7 +17,8 @@ const perRound = 256
 /**
  * Durable assignments a second against the sum of what one must cost, measured in turns in the same run; then how long
  * an answer takes, idle, at half load and beside a hot Process. AONET_BENCH_LOG names the sizes of the log to begin
- * with, such as 0,100000,1000000: `flat` compares each with the first, round by round.
+ * with, such as 0,100000,1000000: `flat` compares each with the first, round by round. AONET_BENCH_KINDS and
+ * AONET_BENCH_PROCESSES name some of the cases.
  */
 export default async function* suSchedule(): AsyncIterable<BenchLine> {
   const scheduler = signerFromJwk(generateKey('ed25519'))
@@ -28,14 +29,17 @@ export default async function* suSchedule(): AsyncIterable<BenchLine> {
   try {
     for (const size of sizes) sites.push(await openSite(scheduler, client, size))
     for (const kind of ['ed25519', 'rsa'] as const) {
+      if (!(process.env['AONET_BENCH_KINDS'] ?? kind).split(',').includes(kind)) continue
       const user = signerFromJwk(generateKey(kind))
-      for (const processes of [1, 8, 1000]) {
+      for (const processes of (process.env['AONET_BENCH_PROCESSES'] ?? '1,8,1000').split(',').map(Number)) {
         const load = await workload(scheduler, user, { processes, count: 2 * (rounds + 1) * perRound })
         const file = join(dir, `${kind} ${processes}`)
         await writeMessages(file, load.messages)
         for await (const line of measured(sites, load, file)) yield { ...line, case: `${kind}, ${line.case}` }
       }
     }
+    for (const site of sites) yield { case: `log of ${site.size}`, ...site.filled }
+    if (process.env['AONET_BENCH_PROCESSES'] !== undefined) return
     for (const site of sites.slice(0, 1)) yield* answerTimes(scheduler, site.su)
   } finally {
     for (const site of sites) await site.close()
@@ -46,14 +50,20 @@ export default async function* suSchedule(): AsyncIterable<BenchLine> {
 
 async function openSite(scheduler: Signer, client: ClientProcess, size: number): Promise<Site> {
   const su = await benchUnit(scheduler)
-  const { spawns } = await workload(scheduler, scheduler, { processes: 1000, count: 0 })
+  const { spawns } = await workload(scheduler, scheduler, { processes: Math.min(10_000, size / 100), count: 0 })
+  const before = process.memoryUsage.rss()
   if (size > 0) {
-    for (const spawn of spawns) await su.unit.schedule(spawn)
+    await Promise.all(spawns.map(spawn => su.unit.schedule(spawn)))
     await fill(su.log, spawns, size - spawns.length)
+  }
+  const filled = {
+    processes: spawns.length,
+    rssMb: megabytes(process.memoryUsage.rss()),
+    rssBeforeMb: megabytes(before),
   }
   const grpc = await grpcWay(client, scheduler, su.unit)
   return {
-    ...{ size, su, ways: [inProgram(su.unit), grpc] },
+    ...{ size, su, filled, ways: [inProgram(su.unit), grpc] },
     close: async () => {
       await grpc.close()
       await su.close()
@@ -130,4 +140,5 @@ const summary = (found: readonly Round[]) => ({
   cpuMsPerMessage: rounded(median(found.map(({ cpu }) => cpu)), 1000),
 })
 
+const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20)
 const rounded = (value: number, scale: number): number => Math.round(value * scale) / scale

@@ -13,6 +13,8 @@ const submitters = 64
 export interface Site {
   readonly size: number
   readonly su: BenchUnit
+  /** What filling it took: Processes, and the memory of this program before and after. */
+  readonly filled: Readonly<Record<string, number>>
   readonly ways: readonly Way[]
   close(): Promise<void>
 }

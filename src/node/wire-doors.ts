@@ -102,13 +102,13 @@ export interface HttpDoorway extends Doorway {
   readonly clock: Clock
   readonly remote: GrpcUnits
   readonly grpc: GrpcServer
-  isReady(): boolean
+  /** Why the node does not serve yet; undefined if it does. */
+  notReady(): string | undefined
 }
 
 /** The HTTP routes of AO clients and operators. */
 export function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
   const { telemetry, address, directory, units, scheduler, arweave, clock, remote, grpc, certificate } = way
-  const notReady = (): string | undefined => (way.isReady() ? undefined : 'the node is starting')
   const anyScheduler = (): Address => (way.isScheduler ? undefined : directory.find('SU')[0]?.address) ?? address
   const head = recent(() => arweave.head(), { ms: 1000, clock })
   const self = () => ({
@@ -120,7 +120,7 @@ export function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
     {
       ...telemetry,
       routes: [
-        opsRoutes({ notReady, status: way.status, metricsText: telemetry.metricsText }),
+        opsRoutes({ notReady: way.notReady, status: way.status, metricsText: telemetry.metricsText }),
         muRoutes({ messenger: units.messenger, scheduler }, options),
         suRoutes({ scheduler, address: anyScheduler, head, clock }, options),
         cuRoutes({ compute: units.compute, address, clock }),

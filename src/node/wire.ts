@@ -213,13 +213,15 @@ export function wireNode(input: WireInput): WiredNode {
     if (own === undefined) throw new AoError('NOT_READY', 'the node has not described itself yet')
     return own
   }
-  let isReady = false
+  let isStarted = false
+  /** Why the node does not serve yet: an SU may not sign before it has asked Arweave and its peers about its key. */
+  const notReady = (): string | undefined => (isStarted ? scheduler?.obstacle()?.message : 'the node is starting')
   const status = (): Promise<NodeStatus> =>
     nodeStatus(
       {
         ...{ address, version, network: params.network, host, peers, directory, assignments, watcher },
         ...{ scheduler, settler, compute, messenger, economy, httpUrl },
-        isReady: () => isReady,
+        isReady: () => notReady() === undefined,
         grpcPort: () => grpc.port,
       },
       options,
@@ -233,7 +235,7 @@ export function wireNode(input: WireInput): WiredNode {
     {
       ...{ ...doorway, arweave, clock, remote, grpc, scheduler: routedScheduler },
       isScheduler: scheduler !== undefined,
-      isReady: () => isReady,
+      notReady,
     },
     options,
   )
@@ -288,7 +290,7 @@ export function wireNode(input: WireInput): WiredNode {
     record,
     status,
     ready: () => {
-      isReady = true
+      isStarted = true
       log.debug('node-ready')
     },
   }

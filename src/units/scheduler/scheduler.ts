@@ -287,6 +287,17 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#followers.ring(process)
   }
 
+  /** Why nothing can be ordered now; undefined if it can. */
+  obstacle(): AoError | undefined {
+    try {
+      this.#twins.assertAlone()
+      this.#head.current()
+      return undefined
+    } catch (error) {
+      return AoError.from(error)
+    }
+  }
+
   /** To be told of the Assignments that gossip brings: another node with this key would be among them. */
   onAssignment(assignment: Assignment): void {
     this.#twins.onAssignment(assignment)

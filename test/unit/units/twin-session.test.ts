@@ -91,8 +91,10 @@ describe('units/scheduler/twin watch: sessions', () => {
     const unit = await start()
     await eventually('a question', () => asked > 1)
     await assert.rejects(unit.schedule(await aMessage(item)), { code: 'NOT_READY' })
+    assert.equal(unit.obstacle()?.code, 'NOT_READY', 'and its node does not say that it is ready')
     recalled = remembers(other(4))
-    assert.equal(await ordered(unit), 'nonce 3')
+    await eventually('that nothing stands in the way', () => unit.obstacle() === undefined)
+    assert.equal((await unit.schedule(await aMessage(item))).nonce, 3, 'whoever comes then is not sent away')
   })
 
   it('waits for nobody when it knows of nobody', async () => {
