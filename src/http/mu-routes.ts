@@ -2,11 +2,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AoError } from '../lib/errors.ts'
 import type { AssignRequest, Messenger, Scheduler } from '../ports/units.ts'
 import { verifyDataItem } from '../protocol/data-item.ts'
-import type { ProcessId } from '../protocol/ids.ts'
+import { type MessageId, type ProcessId, parseNonce } from '../protocol/ids.ts'
 import { assignDocs, assignQuery } from './assign-query.ts'
 import { traceDocs, traces, tracesQuery, tracesSchema } from './mu-traces.ts'
 import { idSchema, itemSchema, object, type RouteDoc, text } from './openapi.ts'
-import { bodyOf, pathId, whileWaiting } from './request.ts'
+import { bodyOf, param, pathId, requiredId, whileWaiting } from './request.ts'
 import type { Routes } from './server.ts'
 
 export interface MuRoutesDeps {
@@ -35,6 +35,13 @@ export const muRoutes =
         mu.post('/', { config: { doc: docs.submit }, bodyLimit: maxItemBytes + 1 }, async (request, reply) => {
           const assign = assignQuery(request)
           return assign === undefined ? submit(request, reply) : assignItem(assign, reply)
+        })
+        mu.post('/push/:id/:part', { config: { doc: docs.push } }, async (request, reply) => {
+          const message = pathId<MessageId>(request)
+          parseNonce((request.params as { readonly part: string }).part, 'part')
+          if (param(request, 'custom-cu') !== undefined) throw noCustomCu()
+          await messenger.crank(requiredId<ProcessId>(request, 'process-id'), message, whileWaiting(reply, submitMs))
+          return reply.code(202).send({ message: 'Processing outbox', id: message })
         })
         mu.post('/monitor/:id', { config: { doc: docs.monitor } }, async (request, reply) => {
           await messenger.monitor(await monitored(request), whileWaiting(reply, submitMs))
@@ -75,6 +82,14 @@ async function monitored(request: FastifyRequest): Promise<ProcessId> {
   )
 }
 
+const noCustomCu = (): AoError =>
+  new AoError(
+    'UNSUPPORTED',
+    'results of a Compute Unit of your choice are not pushed',
+    {},
+    { hint: 'Leave out custom-cu: the network finds one.' },
+  )
+
 /** It says nothing but its target. */
 const maxMonitorBytes = 64 * 1024
 
@@ -97,6 +112,12 @@ const docs = {
     query: assignDocs,
     body: { description: 'A signed ANS-104 data item', type: 'application/octet-stream', schema: itemSchema },
     answers: { 202: { description: 'It is ordered', schema: accepted } },
+  },
+  push: {
+    summary: 'Pushes again what a message sent, all parts that are not pushed yet, whichever is named.',
+    tag: 'MU',
+    query: { 'process-id': { description: 'The Process of the message.', schema: idSchema, required: true } },
+    answers: { 202: { description: 'It is queued', schema: accepted } },
   },
   monitor: {
     summary: 'From now on pushes what the cron messages of a Process send.',

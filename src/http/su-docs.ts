@@ -46,6 +46,11 @@ export const suDocs = {
     query: { 'process-id': processParam },
     answers: { 200: { description: 'Its time and address', schema: object({ timestamp: text, address: text }) } },
   },
+  health: {
+    summary: 'Whether the program runs.',
+    tag: 'SU',
+    answers: { 200: { description: 'OK', type: 'text/plain', schema: text } },
+  },
   timestamp: {
     summary: 'The time and the height of Arweave.',
     tag: 'SU',

@@ -41,6 +41,8 @@ function registerAll(su: FastifyInstance, deps: SuRoutesDeps, { maxItemBytes }: 
     return { timestamp: String(clock.now()), address }
   })
 
+  su.get('/health', { config: { doc: docs.health } }, (_request, reply) => reply.type('text/plain').send('OK'))
+
   su.get('/timestamp', { config: { doc: docs.timestamp } }, async () => ({
     timestamp: String(clock.now()),
     block_height: paddedHeight((await deps.head()).height),

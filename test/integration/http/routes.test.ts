@@ -72,6 +72,18 @@ describe('http faces of the units', () => {
       assert.equal((await bench.get(`/mu?debug&process=${quiet.id}&message=${anId()}`)).status, 404)
     })
 
+    it('pushes again what a message sent', async () => {
+      const [message] = sent
+      const path = `/mu/push/${message?.id}/0`
+      const answer = await bench.post(`${path}?process-id=${process}`, '')
+      assert.deepEqual([answer.status, await answer.json()], [202, { message: 'Processing outbox', id: message?.id }])
+      assert.equal((await bench.post(path, '')).status, 400)
+      assert.equal((await bench.post(`/mu/push/${message?.id}/x?process-id=${process}`, '')).status, 400)
+      assert.equal((await bench.post(`/mu/push/${anId()}/0?process-id=${process}`, '')).status, 404)
+      assert.equal((await bench.post(`${path}?process-id=${process}&custom-cu=http://cu`, '')).status, 501)
+      assert.equal(await (await bench.get('/su/health')).text(), 'OK')
+    })
+
     it('answers 202 with the id once a message is ordered, with and without a slash, the same for a repeat', async () => {
       const message = await aMessage(item, { data: 'slash' })
       for (const path of ['/mu', '/mu/', '//mu//']) {
