@@ -66,8 +66,8 @@ export const bundlesAnswer = z.object({
 })
 
 /** What `bundlesAnswer` answers to. */
-export const bundlesQuery = `query ($tags: [TagFilter!]!, $after: String) {
-  transactions(tags: $tags, first: 1000, after: $after, sort: HEIGHT_ASC) {
+export const bundlesQuery = `query ($tags: [TagFilter!], $recipients: [String!], $after: String) {
+  transactions(tags: $tags, recipients: $recipients, first: 1000, after: $after, sort: HEIGHT_ASC) {
     pageInfo { hasNextPage }
     edges { cursor node { bundledIn { id } } }
   }

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
+import type { Json } from '../lib/json.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import type { ArweaveClient, BundleIndex, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
 import type { ItemIndex } from '../ports/trace.ts'
@@ -153,11 +154,18 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex {
 
   /** Transactions whose bundles hold items with all these tags, each once, oldest first. */
   async bundlesWith(tags: readonly Tag[], options: AbortOptions = {}): Promise<readonly Id[]> {
-    const filters = tags.map(({ name, value }) => ({ name, values: [value] }))
+    return this.#bundles({ tags: tags.map(({ name, value }) => ({ name, values: [value] })) }, options)
+  }
+
+  async bundlesTo(target: Id, options: AbortOptions = {}): Promise<readonly Id[]> {
+    return this.#bundles({ recipients: [target] }, options)
+  }
+
+  async #bundles(search: { readonly [name: string]: Json }, options: AbortOptions): Promise<readonly Id[]> {
     const found = new Set<Id>()
     let after: string | undefined
     for (;;) {
-      const body = JSON.stringify({ query: bundlesQuery, variables: { tags: filters, after } })
+      const body = JSON.stringify({ query: bundlesQuery, variables: { ...search, after } })
       const answer = await this.#http.ask(this.#graphql, { ...options, body })
       const { edges, pageInfo } = parsed(bundlesAnswer, answer, this.#graphql).data.transactions
       for (const { node } of edges) if (node.bundledIn) found.add(parseId(node.bundledIn.id, 'bundle'))

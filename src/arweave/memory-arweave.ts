@@ -109,9 +109,16 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
 
   async bundlesWith(tags: readonly Tag[], { signal }: AbortOptions = {}): Promise<readonly Id[]> {
     throwIfAborted(signal)
-    const found = [...this.#items.values()].filter(({ item }) =>
-      tags.every(({ name, value }) => hasTag(item.tags, name, value)),
-    )
+    return this.#carriersOf(item => tags.every(({ name, value }) => hasTag(item.tags, name, value)))
+  }
+
+  async bundlesTo(target: Id, { signal }: AbortOptions = {}): Promise<readonly Id[]> {
+    throwIfAborted(signal)
+    return this.#carriersOf(item => (item.target as Id | undefined) === target)
+  }
+
+  #carriersOf(fits: (item: DataItem) => boolean): readonly Id[] {
+    const found = [...this.#items.values()].filter(({ item }) => fits(item))
     const carriers = new Set(found.flatMap(entry => [...entry.carriers]))
     return [...this.#txs.keys()].filter(id => carriers.has(id))
   }

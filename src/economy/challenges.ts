@@ -3,6 +3,7 @@ import type { Address, AssignmentId, MessageId, ProcessId } from '../protocol/id
 import type { UnitRole } from '../protocol/unit-record.ts'
 import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
+import { epochsOf, judgePlace } from './host-epochs.ts'
 import { hostOf, unhost } from './hosts.ts'
 import { addFunds, forfeit, lock, unlock } from './ledger.ts'
 import { operatorOf } from './operators.ts'
@@ -21,6 +22,8 @@ export interface ChallengeRequest {
   /** F2: where the Assignment stands. */
   readonly nonce?: number | undefined
   readonly message: MessageId
+  /** F2: who signed the acknowledgement. */
+  readonly signer?: Address | undefined
   /** F2: the acknowledgement that is not to be found. F8: none. */
   readonly assignment?: AssignmentId | undefined
   /** `Scheduler` of the Process's own item, where the challenge brings it: who hosts it unless the table says otherwise. */
@@ -46,8 +49,11 @@ export function openChallenge(state: EconomyState, id: string, request: Challeng
   }
   // Only its host owes anything for a Process: without that an honest unit could be asked what it cannot have.
   const host = hostOf(state, request.process, request.firstScheduler)
-  if (kind !== 'F8' && (host?.scheduler !== accused || (kind === 'F2' && host.epoch !== request.epoch))) {
+  if (kind !== 'F8' && host?.scheduler !== accused) {
     throw new AoError('NOT_ALLOWED', 'that unit does not host the Process', { accused })
+  }
+  if (kind === 'F2' && !isServed(state, request)) {
+    throw new AoError('NOT_ALLOWED', 'that Assignment is not of the log that the unit has to serve', { accused })
   }
   const pair = `${challenger} ${accused}`
   const open = state.openChallenges.get(pair) ?? 0
@@ -69,6 +75,13 @@ export function openChallenge(state: EconomyState, id: string, request: Challeng
   changeDisputes(state, row.role, accused, 1)
   schedule(state, { height: row.dueAt, kind: 'challenge', key: id })
   return row
+}
+
+/** Its host serves the whole log: what it ordered itself, and what it took over. */
+function isServed(state: EconomyState, { process, epoch, nonce, assignment, signer }: ChallengeRequest): boolean {
+  if (nonce === undefined || assignment === undefined || signer === undefined) return false
+  const row = state.hosts.get(process)
+  return judgePlace(epochsOf(row, signer), { id: assignment, scheduler: signer, epoch, nonce }) === 'stands'
 }
 
 /** @throws AoError `NOT_ALLOWED` if there is none, or it is over. */

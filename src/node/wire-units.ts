@@ -10,9 +10,6 @@ import { DiskEvidenceFiles } from '../storage/disk-evidence-files.ts'
 import { ComputeUnit, type ComputeUnitDeps, defaultComputeUnitOptions } from '../units/compute/compute.ts'
 import { EvidenceDesk, type EvidenceDeskDeps } from '../units/economy/evidence-desk.ts'
 import { EconomyFollower, type EconomyFollowerDeps } from '../units/economy/follower.ts'
-import { defaultLogCollectorOptions, LogCollector, type LogCollectorDeps } from '../units/economy/log-collector.ts'
-import { Orphans, type OrphansDeps } from '../units/economy/orphans.ts'
-import { defaultSuccessorOptions, Successor, type SuccessorDeps } from '../units/economy/successor.ts'
 import { defaultMessengerUnitOptions, MessengerUnit, type MessengerUnitDeps } from '../units/messenger/messenger.ts'
 import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } from '../units/scheduler/scheduler.ts'
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
@@ -21,26 +18,32 @@ import { DoubleSigningGossip } from './double-signing-gossip.ts'
 import { loadKey } from './keys.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
+import { censoring, showsFault } from './wire-economy.ts'
 
 // What each unit gets of the node's options. A unit of a role that the node has not is undefined.
 
 export const schedulerUnit = (deps: SchedulerUnitDeps, options: NodeOptions): SchedulerUnit | undefined =>
   options.roles.includes('SU')
-    ? new SchedulerUnit(deps, {
-        ...defaultSchedulerUnitOptions,
-        maxItemBytes: options.maxItemBytes,
-        maxPending: options.maxPending,
-        headPollMs: 1000,
-      })
+    ? new SchedulerUnit(
+        { ...deps, policy: showsFault(options, 'censor') ? censoring(options) : undefined },
+        {
+          ...defaultSchedulerUnitOptions,
+          maxItemBytes: options.maxItemBytes,
+          maxPending: options.maxPending,
+          headPollMs: 1000,
+        },
+      )
     : undefined
 
-export const settlerUnit = (deps: SettlerDeps, options: NodeOptions): Settler =>
-  new Settler(deps, {
+export const settlerUnit = (deps: SettlerDeps, options: NodeOptions): Settler | undefined => {
+  if (showsFault(options, 'no-publish')) return undefined
+  return new Settler(deps, {
     ...defaultSettlerOptions,
     maxAgeMs: options.settleEveryMs,
     confirmations: options.settleConfirmations,
     pollMs: Math.min(defaultSettlerOptions.pollMs, options.settleEveryMs),
   })
+}
 
 export const messengerUnit = (deps: MessengerUnitDeps, options: NodeOptions): MessengerUnit | undefined =>
   options.roles.includes('MU')
@@ -89,10 +92,8 @@ export const evidenceDesk = (
   })
 
 /** What an SU tells the network: the truth, unless a testnet wants to see what happens otherwise. */
-export const schedulerGossip = (gossip: Gossip, signer: Signer, { fault, network, origin }: NodeOptions): Gossip =>
-  fault === 'double-sign' && network === testnetParams.network
-    ? new DoubleSigningGossip(gossip, signer, origin as Id)
-    : gossip
+export const schedulerGossip = (gossip: Gossip, signer: Signer, options: NodeOptions): Gossip =>
+  showsFault(options, 'double-sign') ? new DoubleSigningGossip(gossip, signer, options.origin as Id) : gossip
 
 export const workersOf = ({ computeWorkers }: NodeOptions): number =>
   computeWorkers || Math.max(1, availableParallelism() - 1)
@@ -134,32 +135,4 @@ export function payerWallet({ roles, arweaveWallet }: NodeOptions) {
     { setting: 'arweaveWallet' },
     { hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.' },
   )
-}
-
-/** An SU of a network with an economy carries on Processes of others. */
-export const successor = (
-  deps: LogCollectorDeps & Pick<OrphansDeps, 'recall'> & Pick<SuccessorDeps, 'routes' | 'mail'>,
-  { economy, scheduler, options }: SuccessorParts,
-): Successor | undefined =>
-  economy === undefined || scheduler === undefined
-    ? undefined
-    : new Successor(
-        {
-          ...deps,
-          economy,
-          scheduler,
-          origin: parseId<ProcessId>(options.origin, 'origin'),
-          orphans: new Orphans(deps),
-          collector: new LogCollector(deps, {
-            ...defaultLogCollectorOptions,
-            settlementDepth: options.settleConfirmations,
-          }),
-          item: (id, abort) => deps.arweave.item(id, abort),
-        },
-        { ...defaultSuccessorOptions, bids: options.takeOver },
-      )
-interface SuccessorParts {
-  readonly economy: EconomyFollower | undefined
-  readonly scheduler: SchedulerUnit | undefined
-  readonly options: NodeOptions
 }

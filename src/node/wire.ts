@@ -12,6 +12,7 @@ import { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Assignment } from '../protocol/assignment.ts'
+import type { DataItem } from '../protocol/data-item.ts'
 import { paramsHash } from '../protocol/params.ts'
 import { maxWarm, type UnitRecord, warmPrefixLength } from '../protocol/unit-record.ts'
 import { LevelAssignmentLog } from '../storage/level-assignment-log.ts'
@@ -49,6 +50,7 @@ import type { NodeOptions } from './settings.ts'
 import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { grpcDoor, httpDoor } from './wire-doors.ts'
+import { accuser, respondent, successor } from './wire-economy.ts'
 import { libp2pHost } from './wire-network.ts'
 import {
   computeUnit,
@@ -60,7 +62,6 @@ import {
   schedulerGossip,
   schedulerUnit,
   settlerUnit,
-  successor,
   vmPool,
 } from './wire-units.ts'
 
@@ -155,7 +156,8 @@ export function wireNode(input: WireInput): WiredNode {
   const compute =
     pool && computeUnit({ ...shared, routes, results, checkpoints, pool, gossip, params, hosts: economy }, options)
   const ownLog = keptLog({ log: assignments, results })
-  const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog })
+  const onRefused = (message: DataItem, error: unknown): void => plaintiff?.onRefused(message, error)
+  const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog, onRefused })
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
   const queue = new LevelCrankQueue(store)
   const behind = { routes, hosts: economy, scheduler: routedScheduler, compute: routedCompute, directory, remote }
@@ -188,9 +190,12 @@ export function wireNode(input: WireInput): WiredNode {
       scheduler?.onAssignment(assignment)
       intake.onAssignment(assignment)
       submitter.onAssignment(assignment)
+      plaintiff?.onAssignment(assignment)
     },
   })
 
+  const plaintiff = accuser({ ...shared, address, routes, mail, scheduler: routedScheduler }, { economy, options })
+  const answers = respondent({ ...shared, address, mail, log: assignments }, { economy, scheduler, options })
   const heir = successor(
     {
       ...{ ...shared, address, directory, remote, routes, mail, kept: ownLog },
@@ -273,6 +278,8 @@ export function wireNode(input: WireInput): WiredNode {
     economy,
     desk,
     heir,
+    answers,
+    plaintiff,
     grpc,
     http,
     peers,

@@ -74,6 +74,8 @@ export interface ArweaveClient {
 export interface BundleIndex {
   /** Transactions whose bundles hold items with all these tags, each once, oldest first. */
   bundlesWith(tags: readonly Tag[], options?: AbortOptions): Promise<readonly Id[]>
+  /** Transactions whose bundles hold items with that target, as above. */
+  bundlesTo(target: Id, options?: AbortOptions): Promise<readonly Id[]>
 }
 
 /** The settler's durable notes: how far the log is bundled, and each bundle that is not final yet. */

@@ -228,10 +228,16 @@ function blockTime({ blockMs }: UpOptions): number {
   throw new AoError('INVALID_ARGUMENT', '--block-ms is not a number of milliseconds', { value: blockMs })
 }
 
-function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, 'double-sign'>> {
-  for (const { name, value } of fault) {
-    if (value !== 'double-sign')
-      throw new AoError('INVALID_ARGUMENT', 'there is no such fault', { node: name, fault: value })
-  }
-  return Object.fromEntries(fault.map(({ name }) => [name, 'double-sign' as const]))
+const faults = ['double-sign', 'censor', 'no-publish'] as const
+type Fault = (typeof faults)[number]
+
+function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, Fault>> {
+  const known = fault.map(({ name, value }): readonly [string, Fault] => {
+    const found = faults.find(one => one === value)
+    if (found !== undefined) return [name, found]
+    throw new AoError('INVALID_ARGUMENT', 'there is no such fault', { node: name, fault: value }, { hint: faultHint })
+  })
+  return Object.fromEntries(known)
 }
+
+const faultHint = `Faults are ${faults.join(', ')}.`

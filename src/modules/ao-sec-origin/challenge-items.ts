@@ -1,12 +1,14 @@
 import type { ChallengeRequest } from '../../economy/challenges.ts'
+import { epochsOf, judgePlace } from '../../economy/host-epochs.ts'
 import { hostOf } from '../../economy/hosts.ts'
 import type { ChallengeRow } from '../../economy/rows.ts'
 import type { EconomyState } from '../../economy/state.ts'
 import { AoError } from '../../lib/errors.ts'
-import { parseAssignment } from '../../protocol/assignment.ts'
+import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { parsePromise } from '../../protocol/delivery-promise.ts'
 import type { EconomyParams } from '../../protocol/economy-params.ts'
 import type { Id, ProcessId } from '../../protocol/ids.ts'
+import { tagValue } from '../../protocol/tags.ts'
 import { itemsOf, processItem, shownId, signedItem } from './items.ts'
 import { addressOf, need, type Request } from './message.ts'
 
@@ -27,10 +29,12 @@ export function challengeOf(request: Request, params: EconomyParams): Omit<Chall
   }
   switch (kind) {
     case 'F2': {
-      const { scheduler: accused, process, epoch, nonce, message, id: assignment, blockHeight } = parseAssignment(item)
+      const { scheduler: signer, process, epoch, nonce, message, id: assignment, blockHeight } = parseAssignment(item)
       ofProcess(process)
+      // Whoever took the log over serves it as well.
+      const accused = tagValue(request.tags, 'Accused') === undefined ? signer : addressOf(request, 'Accused')
       const notBefore = blockHeight + params.publicationBlocks
-      return { kind, accused, process, epoch, nonce, message, assignment, notBefore, firstScheduler }
+      return { kind, accused, signer, process, epoch, nonce, message, assignment, notBefore, firstScheduler }
     }
     case 'F3': {
       if (item.target === undefined) throw new AoError('INVALID_ARGUMENT', 'the message has no target')
@@ -65,11 +69,18 @@ export function responseAnswers(state: EconomyState, row: ChallengeRow, items: r
     return
   }
   if (row.kind === 'F3') {
-    if (assignment.scheduler !== row.accused) throw wrong('another unit signed the Assignment')
+    if (assignment.scheduler !== row.accused && !stoodBefore(state, assignment))
+      throw wrong('another unit signed the Assignment')
     return
   }
   const spec = second === undefined ? undefined : processItem(second)
   if (spec !== undefined && spec.process !== row.process) throw wrong('the Process item is another')
   const host = hostOf(state, row.process, spec?.spec.scheduler)
   if (host?.scheduler !== assignment.scheduler) throw wrong('the target’s host did not sign it')
+}
+
+/** An earlier host ordered the message, and it stands: nobody may order it again. */
+function stoodBefore(state: EconomyState, assignment: Assignment): boolean {
+  const row = state.hosts.get(assignment.process)
+  return row !== undefined && judgePlace(epochsOf(row, assignment.scheduler), assignment) === 'stands'
 }

@@ -31,11 +31,12 @@ export function signedItem(bytes: Uint8Array): DataItem {
 }
 
 /**
- * The id of an item that an SU shows. One signed in another way is taken by its signature alone: this module cannot
- * check it, and an honest SU must be able to show what it ordered.
+ * The id of an item that an SU shows. One signed in another way, and one that is larger than a message may bring and of
+ * which the beginning is shown, is taken by its signature alone: this module cannot check it, and an honest SU must be
+ * able to show what it ordered.
  */
 export function shownId(bytes: Uint8Array): Id {
-  if (isReadable(bytes)) return signedItem(bytes).id
+  if (isReadable(bytes) && bytes.length <= maxItemBytes) return signedItem(bytes).id
   const kind = signatureKinds[(bytes[0] ?? 0) + 256 * (bytes[1] ?? 0)]
   if (kind === undefined) throw new AoError('INVALID_ARGUMENT', 'an item is signed in an unknown way')
   return idFromBytes(sha256(bytes.subarray(2, 2 + kind.signatureBytes)))

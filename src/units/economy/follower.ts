@@ -127,11 +127,17 @@ export class EconomyFollower implements Component, HostTable {
     const order = await this.#begin(options)
     if (order === undefined) return
     const from = this.#last?.nonce
+    const { height } = await this.#deps.arweave.head(options) // before the list: it has all up to there
+    const { epoch } = order
+    let isWhole = true
     for (const bundle of await this.#newBundles(options)) {
-      if (!(await this.#take(order, bundle, options))) break // the gateway has not got it: again next time
-      order.closeHeight(bundle.height)
+      order.closeHeight(bundle.height - 1)
+      isWhole = await this.#take(order, bundle, options)
+      if (!isWhole) break // the gateway has not got it: again next time
       this.#read.add(bundle.id)
     }
+    if (isWhole) order.closeHeight(height - this.#depth)
+    if (order.epoch !== epoch) this.#deps.telemetry.log.warn('AO-Sec Origin has another SU', { epoch: order.epoch })
     if (this.#last !== undefined && this.#last.nonce !== from) await this.#save(order)
   }
 
@@ -142,7 +148,7 @@ export class EconomyFollower implements Component, HostTable {
     const item = await arweave.item(origin, options)
     if (item === undefined) return undefined // not there yet
     this.#process = await verifyDataItem(item.raw)
-    const { scheduler } = parseProcessSpec(item.tags)
+    const { scheduler, authorities } = parseProcessSpec(item.tags)
     const schedulers = [scheduler, ...(tagValues(item.tags, 'Fallback-Scheduler') as Address[])]
     const params = paramsOf(item)
     const saved = await store.get(origin)
@@ -153,9 +159,13 @@ export class EconomyFollower implements Component, HostTable {
       for (const id of saved.bundles) this.#read.add(id)
       telemetry.log.info('economy restored', { nonce: last.nonce, bundles: saved.bundles.length })
     }
-    const rules = { process: origin, schedulers, takeoverBlocks: params.takeoverBlocks }
+    const rules = { process: origin, schedulers, authorities, takeoverBlocks: params.takeoverBlocks }
     this.#order = new OriginOrder(rules, saved && last && { assignment: last, ...saved.order })
     return this.#order
+  }
+
+  get #depth(): number {
+    return this.#process === undefined ? 1 : paramsOf(this.#process).settlementDepth
   }
 
   async #newBundles(options: AbortOptions): Promise<readonly SettledBundle[]> {
@@ -164,12 +174,13 @@ export class EconomyFollower implements Component, HostTable {
       { name: 'Process', value: origin },
       { name: 'Type', value: 'Assignment' },
     ]
-    const depth = this.#process === undefined ? 1 : paramsOf(this.#process).settlementDepth
     const found: SettledBundle[] = []
-    for (const id of await arweave.bundlesWith(tags, options)) {
+    const listed = [await arweave.bundlesWith(tags, options), await arweave.bundlesTo(origin, options)]
+    for (const id of new Set(listed.flat())) {
       if (this.#read.has(id)) continue
       const status = await arweave.status(id, options)
-      if (typeof status === 'object' && status.confirmations >= depth) found.push({ id, height: status.blockHeight })
+      if (typeof status === 'object' && status.confirmations >= this.#depth)
+        found.push({ id, height: status.blockHeight })
     }
     return found.sort((a, b) => a.height - b.height || (a.id < b.id ? -1 : 1))
   }
@@ -186,7 +197,8 @@ export class EconomyFollower implements Component, HostTable {
         this.#replay(assignment, message)
       }
       // Whoever was convicted by what it ordered itself orders nothing more.
-      if (order.scheduler !== undefined && this.standing('SU', order.scheduler) === 'tombstoned') order.handOver(height)
+      if (order.scheduler !== undefined && this.state?.holds.get(`SU ${order.scheduler}`)?.tombstoned === true)
+        order.handOver(height)
     }
     return true
   }

@@ -6,12 +6,16 @@ import type { OrderSnapshot } from '../../ports/economy-store.ts'
 import { type Assignment, checkFollows, parseAssignment } from '../../protocol/assignment.ts'
 import { type DataItem, parseStoredItem } from '../../protocol/data-item.ts'
 import type { Address, MessageId, ProcessId } from '../../protocol/ids.ts'
+import { parseAoItem } from '../../protocol/message.ts'
+import { originOf } from '../../protocol/origin.ts'
 import { hasTag } from '../../protocol/tags.ts'
 
 export interface OrderRules {
   readonly process: ProcessId
   /** Who may order, in turn: the Process's `Scheduler` and `Fallback-Scheduler` tags. */
   readonly schedulers: readonly Address[]
+  /** MUs that the Process believes: of what they push, the first of equal parts is ordered, under its own id alone. */
+  readonly authorities: readonly Address[]
   /** Blocks that an item addressed to the Process may lie on Arweave without an Assignment. */
   readonly takeoverBlocks: number
 }
@@ -26,6 +30,8 @@ export interface PublishedItem {
 const maxHeld = 10_000
 /** Items that wait for an Assignment; the oldest decides, so those beyond change nothing but its end. */
 const maxWaiting = 10_000
+/** Of an item that must be ordered. */
+const maxItemBytes = 1024 * 1024
 /** Newest nonces for which a second Assignment is noticed. */
 const maxAssigned = 10_000
 
@@ -98,20 +104,33 @@ export class OriginOrder {
   /** Takes what was published next. @returns the Assignments that count from now on, in order. */
   take({ height, item }: PublishedItem): readonly Assignment[] {
     if (hasTag(item.tags, 'Type', 'Assignment')) return this.#takeAssignment(height, item)
-    if (
-      item.target === this.#rules.process &&
-      !this.#assignedMessages.has(item.id) &&
-      this.#waiting.size < maxWaiting
-    ) {
-      if (!this.#waiting.has(item.id)) this.#waiting.set(item.id, height)
+    if (this.#waiting.size < maxWaiting && !this.#waiting.has(item.id) && this.#mustBeOrdered(item)) {
+      this.#waiting.set(item.id, height)
     }
     return []
   }
 
-  /** Everything up to and with this height has been given. */
+  /** Only what each honest SU would order: else anybody could have it replaced by posting what it has to refuse. */
+  #mustBeOrdered(item: DataItem): boolean {
+    const { process, authorities } = this.#rules
+    if (item.target !== process || this.#assignedMessages.has(item.id) || item.raw.length > maxItemBytes) return false
+    if (originOf(item, authorities) !== undefined) return false
+    try {
+      return parseAoItem(item).type === 'Message'
+    } catch {
+      return false
+    }
+  }
+
+  /** Everything up to and with this height has been given: whoever was silent for too long by then has had its turn. */
   closeHeight(height: number): void {
-    const oldest = Math.min(...this.#waiting.values(), Number.POSITIVE_INFINITY)
-    if (height - Math.max(oldest, this.#since) > this.#rules.takeoverBlocks) this.handOver(height)
+    while (this.#epoch + 1 < this.#rules.schedulers.length) {
+      let oldest = Number.POSITIVE_INFINITY
+      for (const since of this.#waiting.values()) oldest = Math.min(oldest, since)
+      const due = Math.max(oldest, this.#since) + this.#rules.takeoverBlocks + 1
+      if (due > height) return
+      this.handOver(due) // at that height and no other, however far a node has read at once
+    }
   }
 
   #takeAssignment(height: number, item: DataItem): readonly Assignment[] {

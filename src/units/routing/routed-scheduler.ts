@@ -11,6 +11,8 @@ import type { Routes } from './route.ts'
 export interface RoutedSchedulerDeps {
   readonly routes: Routes
   readonly directory: PeerDirectory
+  /** Hears of messages that a host did not order. */
+  readonly onRefused?: ((message: DataItem, error: unknown) => void) | undefined
   /** What this node itself has of a schedule. */
   readonly kept?: ((process: ProcessId, range: NonceRange) => AsyncIterable<ScheduledMessage>) | undefined
 }
@@ -29,7 +31,9 @@ export class RoutedScheduler implements Scheduler {
     const spec = ao.type === 'Process' ? ao.spec : (await routes.process(ao.process, options)).spec
     const host = routes.hostOf(ao.process, spec)
     const scheduler = await routes.schedulerAt(host, options)
-    const assignment = await this.#reported(host, scheduler.schedule(message, options), options)
+    const ordered = scheduler.schedule(message, options)
+    ordered.catch(error => this.#deps.onRefused?.(message, error))
+    const assignment = await this.#reported(host, ordered, options)
     if (ao.type === 'Process') await routes.remember(message)
     return assignment
   }

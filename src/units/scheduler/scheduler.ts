@@ -51,6 +51,8 @@ export interface SchedulerUnitDeps {
   readonly onOrdered?: ((newest: Assignment) => void) | undefined
   /** Absent: whoever has a Process in its log hosts it. */
   readonly hosts?: HostTable | undefined
+  /** What its operator does not take: throws. */
+  readonly policy?: ((message: DataItem) => void) | undefined
 }
 
 export interface SchedulerUnitOptions {
@@ -317,6 +319,7 @@ export class SchedulerUnit implements Scheduler, Component {
     }
     const ao = parseAoItem(message)
     const { process } = ao
+    this.#deps.policy?.(message)
     if (ao.type === 'Message') {
       const { authorities, first } = await this.#hosted(process)
       await this.#turn.assert(process, first)

@@ -19,7 +19,7 @@ import { toVmMessage } from '../../../../src/units/compute/messages.ts'
 import { EconomyFollower } from '../../../../src/units/economy/follower.ts'
 import { OriginOrder } from '../../../../src/units/economy/origin-order.ts'
 import { StakedDirectory } from '../../../../src/units/economy/staked-directory.ts'
-import { aMessage, aProcess, processIdOf, schedule, testSigner } from '../../../support/builders.ts'
+import { aMessage, anItem, aProcess, processIdOf, schedule, testSigner } from '../../../support/builders.ts'
 import { addressOf, originParams } from '../../../support/origin.ts'
 
 const action = (name: string, fields: Readonly<Record<string, string>> = {}): readonly Tag[] =>
@@ -115,6 +115,7 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
   const rules = (): ConstructorParameters<typeof OriginOrder>[0] => ({
     process: origin,
     schedulers: [su.address, su2.address],
+    authorities: [testSigner('mu').address],
     takeoverBlocks: 20,
   })
   const itemOf = ({ raw }: Assignment): DataItem => parseStoredItem(raw)
@@ -137,6 +138,57 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
       order.take({ height: 3, item: itemOf(next) }).map(({ id }) => id),
       [next.id],
     )
+  })
+
+  it('hands on at the same height however far it was read at once', async () => {
+    const waiting = await aMessage(origin, { data: 'against the SU' })
+    const [slowly, atOnce] = [new OriginOrder(rules()), new OriginOrder(rules())]
+    for (const order of [slowly, atOnce]) {
+      order.take({ height: 1, item: itemOf(at(0)) })
+      order.take({ height: 5, item: waiting })
+    }
+    for (let height = 5; height <= 90; height++) slowly.closeHeight(height)
+    atOnce.closeHeight(90)
+    assert.equal(atOnce.epoch, 1)
+    assert.deepEqual(atOnce.snapshot(), slowly.snapshot())
+    assert.equal(atOnce.snapshot().since, 26)
+    assert.deepEqual(atOnce.epochs[0]?.last?.assignment, at(0).id)
+    assert.deepEqual(atOnce.waiting, [waiting.id])
+  })
+
+  it('hands on for nothing that an honest SU may refuse to order', async () => {
+    const order = new OriginOrder(rules())
+    order.take({ height: 1, item: itemOf(at(0)) })
+    const push = tagsOf(['From-Process', origin], ['From-Nonce', '3'], ['From-Index', '0'])
+    const items = [
+      await aMessage(origin, { tags: push, signer: testSigner('mu') }), // an equal part may have been ordered already
+      await anItem({ target: origin, data: new Uint8Array(1), tags: [] }),
+      await anItem({ target: origin, data: new Uint8Array(1), tags: tagsOf(['Data-Protocol', 'ao'], ['Type', 'X']) }),
+      await aMessage(origin, { data: 'x'.repeat(2_000_000) }),
+    ]
+    for (const one of items) order.take({ height: 5, item: one })
+    order.closeHeight(1000)
+    assert.equal(order.epoch, 0)
+    order.take({ height: 1000, item: await aMessage(origin, { tags: push }) }) // nobody whom the Process believes
+    order.closeHeight(2000)
+    assert.equal(order.epoch, 1)
+  })
+
+  it('sees what was posted straight to Arweave, until it is ordered', async () => {
+    const chain = new Chain()
+    const follower = chain.follower()
+    await chain.settle(...log.slice(0, 2))
+    const message = log[2]?.message ?? assert.fail()
+    await chain.arweave.post(await chain.arweave.prepare(packBundle([message])))
+    for (let i = 0; i < 3; i++) chain.arweave.mine()
+    await follower.tick()
+    assert.deepEqual(follower.waiting, [message.id])
+    const { assignment } = log[2] ?? assert.fail()
+    await chain.settle({ assignment })
+    chain.arweave.mine()
+    await follower.tick()
+    assert.deepEqual(follower.waiting, [])
+    assert.equal(stateHash(follower.state ?? assert.fail('no state')), replayed(3))
   })
 
   it('hands on when an item waits too long, counted anew for each SU, and remembers that over a restart', async () => {
