@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 
 /** Serves `/docs`: the routes of `/openapi.json`, each with a form that sends a request and shows the answer. */
 export function serveDocsPage(server: FastifyInstance): void {
+  server.get('/', (_request, reply) => reply.redirect('/docs'))
   server.get('/docs', (_request, reply) =>
     reply
       .type('text/html; charset=utf-8')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { toUtf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
+import type { Json } from '../lib/json.ts'
 import type { DryRunMessage } from '../ports/units.ts'
 
 export interface DryRunBody {
@@ -9,7 +10,7 @@ export interface DryRunBody {
   readonly target: string | undefined
 }
 
-/** The JSON that clients post for a dry-run. Fields that a message does not have are left out. @throws AoError `INVALID_ARGUMENT` */
+/** The JSON that clients post for a dry-run. Fields of other names are passed on as they are. @throws AoError `INVALID_ARGUMENT` */
 export function parseDryRun(bytes: Uint8Array): DryRunBody {
   const parsed = schema.safeParse(jsonOf(bytes))
   if (!parsed.success) {
@@ -17,8 +18,10 @@ export function parseDryRun(bytes: Uint8Array): DryRunBody {
     const where = path.join('.')
     throw invalid(`${where === '' ? 'the body' : where} is not as it should be: ${message}`, { field: where })
   }
-  const { Id, Owner, From, Anchor, Tags, Data, Target } = parsed.data
-  return { message: { owner: Owner, from: From, id: Id, anchor: Anchor, tags: Tags, data: Data }, target: Target }
+  const { Id, Owner, From, Anchor, Tags, Data, Target, ...fields } = parsed.data
+  if (Object.keys(fields).length > maxFields) throw invalid('the body has too many fields', { limit: maxFields })
+  const message = { owner: Owner, from: From, id: Id, anchor: Anchor, tags: Tags, data: Data }
+  return { message: { ...message, fields: fields as { readonly [name: string]: Json } }, target: Target }
 }
 
 const text = z.string().max(256)
@@ -26,7 +29,10 @@ const text = z.string().max(256)
 const words = z.union([z.string(), z.number(), z.boolean()]).transform(String)
 /** `null` is as good as absent, for JSON has no other way to say it. */
 const optional = <T extends z.ZodType>(type: T) => type.nullish().transform(value => value ?? undefined)
-const schema = z.object({
+/** Of no message that is known here. */
+const maxFields = 64
+
+const schema = z.looseObject({
   Id: optional(text),
   Owner: optional(text).transform(owner => owner ?? anybody),
   From: optional(text),

@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../lib/abort.ts'
+import type { Json } from '../lib/json.ts'
 import type { Assignment, ScheduledMessage } from '../protocol/assignment.ts'
 import type { CronPlace } from '../protocol/cron.ts'
 import type { DataItem } from '../protocol/data-item.ts'
@@ -74,6 +75,8 @@ export interface DryRunMessage {
   readonly anchor?: string | undefined
   readonly tags: readonly Tag[]
   readonly data: string
+  /** Seen by the module as they are, such as `Timestamp` or `Block-Height` in the place of the newest message's. */
+  readonly fields?: { readonly [name: string]: Json } | undefined
 }
 
 /** A Result with the signed Attestation of the CU that gave it. */

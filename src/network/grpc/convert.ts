@@ -136,6 +136,7 @@ export const dryRunToWire = (process: string, message: DryRunMessage): DryRunReq
   anchor: message.anchor ?? '',
   tags: [...message.tags],
   data: message.data,
+  fields: message.fields === undefined ? new Uint8Array(0) : jsonToWire(message.fields),
 })
 
 export const dryRunFromWire = (request: DryRunRequest): DryRunMessage => ({
@@ -145,7 +146,16 @@ export const dryRunFromWire = (request: DryRunRequest): DryRunMessage => ({
   anchor: orUndefined(request.anchor),
   tags: request.tags,
   data: request.data,
+  ...(request.fields.length === 0 ? {} : { fields: fieldsFromWire(request.fields) }),
 })
+
+function fieldsFromWire(bytes: Uint8Array): NonNullable<DryRunMessage['fields']> {
+  try {
+    return z.record(z.string(), z.json()).parse(jsonFromWire(bytes)) as NonNullable<DryRunMessage['fields']>
+  } catch (cause) {
+    throw new AoError('INVALID_ARGUMENT', 'the further fields are no JSON object', { bytes: bytes.length }, { cause })
+  }
+}
 
 export const evaluationToWire = (evaluation: Evaluation): Uint8Array => jsonToWire(resultToJson(evaluation))
 

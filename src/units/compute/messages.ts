@@ -58,7 +58,15 @@ export const toCronMessage = (process: DataItem, { place, tags }: CronTick): VmM
 
 /** A message for a dry-run, placed at the time of the last message that was applied. */
 export function toDryRunMessage(process: ProcessId, message: DryRunMessage, last: Assignment): VmMessage {
+  const place = {
+    Timestamp: last.timestamp,
+    'Block-Height': last.blockHeight,
+    'Block-Hash': last.blockHash,
+    'Block-Timestamp': last.blockTimestamp,
+  }
   return {
+    ...place,
+    ...message.fields,
     Id: message.id ?? '1234', // what aoconnect sends when its caller names none
     Owner: message.owner,
     From: message.from ?? tagValue(message.tags, 'From-Process') ?? message.owner,
@@ -66,10 +74,6 @@ export function toDryRunMessage(process: ProcessId, message: DryRunMessage, last
     Tags: visibleTags(message.tags),
     Data: message.data,
     Anchor: message.anchor ?? '0',
-    Timestamp: last.timestamp,
-    'Block-Height': last.blockHeight,
-    'Block-Hash': last.blockHash,
-    'Block-Timestamp': last.blockTimestamp,
     'Read-Only': true,
     Cron: false,
   }

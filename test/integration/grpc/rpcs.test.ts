@@ -97,7 +97,11 @@ describe('gRPC: every call between two nodes', () => {
   it('dry-runs', async () => {
     const message = { owner: 'me', tags: [{ name: 'Action', value: 'Info' }], data: 'hi' }
     const { output, gasUsed } = await units.compute(node.record).dryRun(process, message)
-    assert.deepEqual(output, { owner: 'me', from: null, id: null, anchor: null, tags: 1, data: 'hi' })
+    const seen = { owner: 'me', from: null, id: null, anchor: null, tags: 1, data: 'hi' }
+    assert.deepEqual(output, { ...seen, fields: null })
+    const fields = { Timestamp: 5, Deep: [{ a: null }] }
+    const again = await units.compute(node.record).dryRun(process, { ...message, fields })
+    assert.deepEqual(again.output, { ...seen, fields })
     assert.equal(gasUsed, 7n)
   })
 

@@ -181,8 +181,16 @@ export class SmallCompute implements Compute {
   }
 
   async dryRun(...[, message]: Parameters<Compute['dryRun']>): Promise<Awaited<ReturnType<Compute['dryRun']>>> {
-    const { owner, from, id, anchor, tags, data } = message
-    const output = { owner, from: from ?? null, id: id ?? null, anchor: anchor ?? null, tags: tags.length, data }
+    const { owner, from, id, anchor, tags, data, fields } = message
+    const output = {
+      owner,
+      from: from ?? null,
+      id: id ?? null,
+      anchor: anchor ?? null,
+      tags: tags.length,
+      data,
+      fields: fields ?? null,
+    }
     return { outbox: emptyOutbox, output, error: undefined, gasUsed: 7n }
   }
 }

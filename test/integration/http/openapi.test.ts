@@ -74,7 +74,7 @@ describe('http: the description of the API', () => {
     ])
     // Methods in the server's own list, HEAD apart, are as many as are described.
     const methods = [...(routes[0] ?? '').matchAll(/\(([A-Z, ]+)\)/g)].flatMap(([, list = '']) => list.split(', '))
-    const pages = 2 // the page that shows the description, and its script
+    const pages = 3 // the page that shows the description, the way to it from /, and its script
     assert.equal(methods.filter(method => method !== 'HEAD').length, described.length + pages)
   })
 
@@ -98,7 +98,7 @@ describe('http: the description of the API', () => {
   })
 
   it('is shown as a page that needs nothing from elsewhere', async () => {
-    const page = await bench.get('/docs')
+    const page = await bench.get('/')
     assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
     const html = await page.text()
     assert.doesNotMatch(html, /https?:/)

@@ -303,6 +303,7 @@ describe('http faces of the units', () => {
         [{ Tags: [{ name: 'x' }] }, 'Tags.0.value'],
         [[], 'body'],
         [{ Data: {} }, 'Data'],
+        [Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`F${i}`, i])), 'fields'],
       ] as const) {
         const { status, error } = await refusal(await post(body))
         assert.deepEqual([status, error.includes(field)], [400, true], error)

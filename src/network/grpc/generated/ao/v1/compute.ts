@@ -112,6 +112,8 @@ export interface DryRunRequest {
   anchor: string;
   tags: Tag[];
   data: string;
+  /** JSON object of further fields that the module is to see; empty for none. */
+  fields: Uint8Array;
 }
 
 export interface DryRunResponse {
@@ -1117,7 +1119,7 @@ export const ListResultsResponse: MessageFns<ListResultsResponse> = {
 };
 
 function createBaseDryRunRequest(): DryRunRequest {
-  return { process: "", owner: "", from: "", id: "", anchor: "", tags: [], data: "" };
+  return { process: "", owner: "", from: "", id: "", anchor: "", tags: [], data: "", fields: new Uint8Array(0) };
 }
 
 export const DryRunRequest: MessageFns<DryRunRequest> = {
@@ -1142,6 +1144,9 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
     }
     if (message.data !== "") {
       writer.uint32(58).string(message.data);
+    }
+    if (message.fields.length !== 0) {
+      writer.uint32(66).bytes(message.fields);
     }
     return writer;
   },
@@ -1215,6 +1220,14 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
             message.data = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.fields = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1236,6 +1249,7 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
       anchor: isSet(object.anchor) ? globalThis.String(object.anchor) : "",
       tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => Tag.fromJSON(e)) : [],
       data: isSet(object.data) ? globalThis.String(object.data) : "",
+      fields: isSet(object.fields) ? bytesFromBase64(object.fields) : new Uint8Array(0),
     };
   },
 
@@ -1262,6 +1276,9 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
     if (message.data !== "") {
       obj.data = message.data;
     }
+    if (message.fields.length !== 0) {
+      obj.fields = base64FromBytes(message.fields);
+    }
     return obj;
   },
 
@@ -1277,6 +1294,7 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
     message.anchor = object.anchor ?? "";
     message.tags = object.tags?.map((e) => Tag.fromPartial(e)) || [];
     message.data = object.data ?? "";
+    message.fields = object.fields ?? new Uint8Array(0);
     return message;
   },
 };
