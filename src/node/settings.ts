@@ -96,6 +96,22 @@ export const settings = {
     '',
     'pre-shared key (swarm.key) of a private network: without it no peer gets past the first byte',
   ),
+  relay: setting(
+    flag,
+    false,
+    'this node cannot be dialled (behind NAT or a firewall): hold a place at relays, serve gRPC over peer-to-peer streams, and try for direct connections (DCUtR)',
+  ),
+  relayServer: setting(
+    flag,
+    false,
+    'be a relay for nodes that cannot be dialled; their traffic goes through this machine',
+  ),
+  upnp: setting(flag, false, 'ask the router of the local network to forward the peer-to-peer port (UPnP)'),
+  autonat: setting(
+    flag,
+    false,
+    'ask other nodes whether they can dial this one, and answer the same question (AutoNAT)',
+  ),
   dht: setting(flag, true, 'take part in the DHT: find units by their address, and keep a share of their records'),
   grpcHost: setting(text, '127.0.0.1', 'address the gRPC services listen on'),
   grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),

@@ -9,6 +9,7 @@ import type { GrpcServer } from '../network/grpc/server.ts'
 import { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
+import { GrpcTunnel } from '../network/libp2p/grpc-tunnel.ts'
 import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Assignment } from '../protocol/assignment.ts'
@@ -108,6 +109,7 @@ export function wireNode(input: WireInput): WiredNode {
     peer: host.peerId,
     multiaddrs: host.multiaddrs,
     grpc: options.grpcAdvertise || `${options.grpcHost}:${grpc.port}`,
+    tunnelled: options.relay,
     certificate: certificate.der,
     network,
     formats: pool?.formats ?? [],
@@ -122,7 +124,8 @@ export function wireNode(input: WireInput): WiredNode {
   )
   const economy = economyFollower({ arweave, store: new LevelEconomyStore(store), telemetry }, options)
   const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
-  const remote = new GrpcUnits(telemetry, { identity: certificate, wasHost: wasHost(economy) })
+  const tunnel = new GrpcTunnel({ ...telemetry, host, serve: connection => grpc.inject(connection) })
+  const remote = new GrpcUnits(telemetry, { identity: certificate, tunnel, wasHost: wasHost(economy) })
 
   const memory = peerMemory({
     directory,
@@ -265,6 +268,7 @@ export function wireNode(input: WireInput): WiredNode {
   // Doors and the advertisement open last and close first; the units behind them stop after.
   const parts: readonly (Component | undefined)[] = [
     new CheckThreads(telemetry),
+    tunnel,
     remote,
     host,
     gossip,

@@ -16,6 +16,8 @@ export interface UnitRecord {
   readonly multiaddrs: readonly string[]
   /** `host:port` of the gRPC services. */
   readonly grpc: string
+  /** Whether its gRPC endpoint cannot be dialled from everywhere, and it is called over a stream to its peer instead. */
+  readonly tunnelled?: boolean | undefined
   /** DER of the TLS certificate that callers pin. */
   readonly certificate: Uint8Array
   /** Hash of the network parameters. */
@@ -69,6 +71,7 @@ export const draftUnitRecord = (record: UnitRecordFields): Draft => ({
       ['Network', record.network],
       ['Peer-Id', record.peer],
       ['Grpc', record.grpc],
+      ['Grpc-Over', record.tunnelled === true ? 'peer' : undefined],
       ['Issued-At', String(record.issuedAt)],
       ['Expires-At', String(record.expiresAt)],
       ['Session', record.session && sessionText(record.session)],
@@ -122,6 +125,7 @@ export function parseUnitRecord(item: DataItem): UnitRecord {
       peer: requireTag(tags, 'Peer-Id'),
       multiaddrs: tagValues(tags, 'Multiaddr'),
       grpc: requireTag(tags, 'Grpc'),
+      ...(tagValue(tags, 'Grpc-Over') === 'peer' ? { tunnelled: true } : {}),
       certificate: item.data,
       network: requireTag(tags, 'Network'),
       issuedAt: parseNonce(requireTag(tags, 'Issued-At'), 'Issued-At'),

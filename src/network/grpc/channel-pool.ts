@@ -5,9 +5,10 @@ import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { type Certificate, certificateName } from './certificate.ts'
 import { parseEndpoint, toTarget } from './endpoint.ts'
 import { pinnedCredentials } from './pinned-credentials.ts'
+import type { Tunnel, TunnelPeer } from './tunnel.ts'
 
 /** Whom to call: a unit record has all of it. */
-export interface Peer extends Pick<UnitRecord, 'address' | 'grpc' | 'certificate'> {
+export interface Peer extends Pick<UnitRecord, 'address' | 'grpc' | 'certificate' | 'tunnelled'>, Partial<TunnelPeer> {
   /** It passes calls on: what comes back is signed by a unit behind it, which the caller has to judge. */
   readonly forwards?: boolean
 }
@@ -21,6 +22,8 @@ export interface PoolOptions {
   readonly maxMessageBytes: number
   /** Shown to whoever is called, so that it knows this node's unit. */
   readonly identity?: Certificate | undefined
+  /** How units are reached whose endpoint cannot be dialled. */
+  readonly tunnel?: Tunnel | undefined
 }
 
 /** A call on a channel: the pool can end it, and is told when it has ended. */
@@ -83,13 +86,20 @@ export class ChannelPool {
   #open(peer: Peer): Channel {
     const { maxChannels, maxMessageBytes } = this.#options
     if (this.#channels.size >= maxChannels) this.#evict()
-    const target = toTarget(parseEndpoint(peer.grpc))
-    const client = new Client(target, pinnedCredentials(peer.certificate, this.#options.identity), {
+    const endpoint = toTarget(parseEndpoint(peer.grpc))
+    const credentials = pinnedCredentials(peer.certificate, this.#options.identity)
+    const tunnel = this.#tunnelTo(peer)
+    const client = new Client(tunnel?.target ?? endpoint, credentials, {
       ...channelOptions,
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
     })
-    return { client, leases: new Set(), idleTimer: undefined, ended: undefined }
+    return { client, tunnel, leases: new Set(), idleTimer: undefined, ended: undefined }
+  }
+
+  #tunnelTo({ tunnelled, peer, multiaddrs }: Peer): Channel['tunnel'] {
+    if (tunnelled !== true || peer === undefined || multiaddrs === undefined) return undefined
+    return this.#options.tunnel?.open({ peer, multiaddrs })
   }
 
   #evict(): void {
@@ -109,6 +119,7 @@ export class ChannelPool {
   #drop(key: string, channel: Channel): void {
     clearTimeout(channel.idleTimer)
     channel.client.close()
+    channel.tunnel?.close()
     this.#channels.delete(key)
   }
 
@@ -121,6 +132,7 @@ export class ChannelPool {
 
 interface Channel {
   readonly client: Client
+  readonly tunnel: { readonly target: string; close(): void } | undefined
   readonly leases: Set<Lease>
   idleTimer: NodeJS.Timeout | undefined
   /** Told of each ended call while the pool closes. */
@@ -143,8 +155,10 @@ const channelOptions = {
 } as const
 
 /** Equal for equal peers: same unit, same place, same certificate. */
-export const peerKey = ({ address, grpc, certificate }: Peer): string =>
-  toBase64Url(sha256(utf8(`${address}|${grpc}|`), asBuffer(certificate)))
+export const peerKey = ({ address, grpc, certificate, ...at }: Peer): string => {
+  const by = at.tunnelled === true ? `${at.peer} ${at.multiaddrs?.join(' ')}` : grpc
+  return toBase64Url(sha256(utf8(`${address}|${by}|`), asBuffer(certificate)))
+}
 
 const closing = (): AoError => new AoError('STOPPING', 'connections to other nodes are being closed')
 const overloaded = (what: string, open: number): AoError =>

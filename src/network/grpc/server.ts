@@ -1,4 +1,5 @@
-import { logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js'
+import type { Duplex } from 'node:stream'
+import { type ConnectionInjector, logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
 import { type AbortOptions, sleep, throwIfAborted } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
@@ -8,7 +9,7 @@ import type { NodeInfoSource } from '../../ports/node-info.ts'
 import type { Compute, Messenger, Scheduler } from '../../ports/units.ts'
 import { absentCompute, absentMessenger, absentScheduler } from './absent-units.ts'
 import { Admission } from './admission.ts'
-import { bind, limitConnections } from './bind.ts'
+import { bind, credentialsOf, limitConnections } from './bind.ts'
 import { CallRunner } from './call-runner.ts'
 import { type CallerLimits, Callers, type CallersDeps } from './callers.ts'
 import type { Certificate } from './certificate.ts'
@@ -90,6 +91,12 @@ export class GrpcServer implements Component {
     this.#admission = new Admission(this.#options, callers, deps.metrics)
   }
 
+  /** Serves a connection that came another way than by the port; TLS and its certificates are the same. */
+  inject(connection: Duplex): void {
+    if (this.#running === undefined) connection.destroy()
+    else this.#running.injector.injectConnection(connection)
+  }
+
   /** The port it listens on. @throws AoError `NOT_READY` before the start. */
   get port(): number {
     if (this.#running === undefined) throw new AoError('NOT_READY', 'the gRPC server is not started')
@@ -111,7 +118,8 @@ export class GrpcServer implements Component {
     const port = await bind(server, this.#options)
     limitConnections(server, this.#options)
     this.#admission.open()
-    this.#running = { server, calls, health, port }
+    const injector = server.createConnectionInjector(credentialsOf(this.#options.certificate))
+    this.#running = { server, injector, calls, health, port }
     log.info('grpc-listening', { host: this.#options.host, port })
   }
 
@@ -125,7 +133,9 @@ export class GrpcServer implements Component {
     this.#admission.close()
     calls.endStreams()
     const closed = new Promise<void>(resolve => server.tryShutdown(() => resolve()))
+    running.injector.drain(this.#options.drainMs)
     const drained = await within(this.#options.drainMs, closed)
+    running.injector.destroy()
     server.forceShutdown()
     if (!drained) this.#deps.log.warn('grpc-calls-cut', { afterMs: this.#options.drainMs })
     // The signals of cut calls have fired; a unit that does not listen must not keep the node from stopping.
@@ -179,6 +189,7 @@ type Settings = { readonly [K in keyof Omit<GrpcServerOptions, 'callerLimits'>]-
 
 interface Running {
   readonly server: Server
+  readonly injector: ConnectionInjector
   readonly calls: CallRunner
   readonly health: HealthImplementation
   readonly port: number

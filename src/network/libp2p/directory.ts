@@ -168,7 +168,11 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       () => host.serveRecords(),
       gossip.subscribe('unit-records', bytes => this.#judgeGossip(bytes)),
       gossip.onSubscriber(topic => topic === 'unit-records' && this.#hearers < enoughHearers && this.#publishSoon()),
-      host.onPeer({ joined: peer => this.#joined(peer), left: peer => this.#book.lost(peer) }),
+      host.onPeer({
+        joined: peer => this.#joined(peer),
+        left: peer => this.#book.lost(peer),
+        moved: () => this.#publishSoon(),
+      }),
     ]
     this.selfTest.start()
     for (const peer of host.peers) this.#joined(peer)

@@ -15,6 +15,7 @@ import { type DhtHooks, dhtService } from './dht.ts'
 import { type GossipRouter, gossipOptions } from './gossip-options.ts'
 import { mdnsServiceTag } from './names.ts'
 import { libp2pKeyOf } from './peer-key.ts'
+import { type ReachabilityOptions, reachability } from './reachability.ts'
 
 export interface HostLimits {
   /** Connections at once; above it the least useful are closed. */
@@ -24,7 +25,7 @@ export interface HostLimits {
 }
 export const defaultHostLimits: HostLimits = { maxConnections: 200, maxInboundPerSecond: 10 }
 
-export interface Libp2pHostOptions {
+export interface Libp2pHostOptions extends ReachabilityOptions {
   /** The unit key, Ed25519: PeerId and AO address both come from it. */
   readonly privateKey: PrivateJwk
   /** Multiaddrs, such as `/ip4/127.0.0.1/tcp/0`. */
@@ -71,13 +72,14 @@ const pingTimeoutMs = 30_000
 export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2pOptions<HostServices> {
   const { listen, announce = [], limits, allowSameIp, networkHash, version, transports } = options
   const scoreOf = (peer: string): number => hooks.scoreOf(peer)
+  const reach = reachability(options)
   const deny = (peer: { toString(): string }): boolean => hooks.isRefused(peer.toString())
   return {
     start: false,
     privateKey: libp2pKeyOf(options.privateKey),
     nodeInfo: { name: 'aonet', version, userAgent: `aonet/${version}` },
-    addresses: { listen: [...listen], announce: [...announce] },
-    transports: transports ?? [tcp()],
+    addresses: { listen: [...listen, ...reach.listen], announce: [...announce] },
+    transports: [...(transports ?? [tcp()]), reach.transport],
     ...(options.preSharedKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: options.preSharedKey }) }),
     connectionEncrypters: [noise()],
     // A connection carries gossip, identify, ping and records: 64 streams are plenty.
@@ -97,9 +99,12 @@ export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2p
       denyDialPeer: deny,
       denyInboundEncryptedConnection: deny,
       denyOutboundEncryptedConnection: deny,
+      denyInboundRelayReservation: deny,
+      denyOutboundRelayedConnection: deny,
     },
     peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(networkHash) })] : [],
     services: {
+      ...reach.services,
       identify: identify(),
       ping: ping(),
       // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.

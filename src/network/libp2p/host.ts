@@ -26,6 +26,13 @@ export interface PeerListener {
   joined?(peer: string): void
   /** Its last connection is gone. */
   left?(peer: string): void
+  /** What this node's own addresses are has changed. */
+  moved?(): void
+}
+
+interface StreamHandler {
+  readonly serve: (stream: Stream) => void
+  readonly options: { readonly maxInboundStreams: number }
 }
 
 /** A refused peer keeps its connection this long, in milliseconds, so that it can learn why from our protocols. */
@@ -58,8 +65,10 @@ export class Libp2pHost implements Component {
   readonly #refused = new Refusals(systemClock)
   readonly #bootstrap: BootstrapDialer
   readonly #otherNetwork: Counter
+  readonly #handlers = new Map<string, StreamHandler>()
   #serve: (stream: Stream) => Promise<void> = sendNoRecords
   #libp2p: Libp2p<HostServices> | undefined
+  #addresses = ''
   #dialing = 0
   #tickers: readonly NodeJS.Timeout[] = []
   readonly #farewells = new Set<NodeJS.Timeout>()
@@ -144,6 +153,29 @@ export class Libp2pHost implements Component {
     return this.#running().dialProtocol(peerIdFromString(peer), protocol, signal === undefined ? {} : { signal })
   }
 
+  /** Serves a protocol of streams, from the next start on. Streams of peers that are refused never come here. */
+  handle(protocol: string, serve: (stream: Stream) => void, options: { readonly maxInboundStreams: number }): void {
+    this.#handlers.set(protocol, { serve, options })
+  }
+
+  /** Opens a stream to a peer, over the connection there is or a new one. @throws AoError `PEER_UNREACHABLE` */
+  async openStream(
+    peer: string,
+    addresses: readonly string[],
+    protocol: string,
+    { signal }: AbortOptions = {},
+  ): Promise<Stream> {
+    const options = { ...(signal === undefined ? {} : { signal }), runOnLimitedConnection: true }
+    try {
+      const libp2p = this.#running()
+      const id = peerIdFromString(peer)
+      const connected = libp2p.getConnections(id).length > 0
+      return await libp2p.dialProtocol(connected ? id : addresses.map(parseMultiaddr), protocol, options)
+    } catch (cause) {
+      throw new AoError('PEER_UNREACHABLE', 'no stream to the peer', { peer, protocol }, { cause })
+    }
+  }
+
   /** @param addresses That end in `/p2p/<peer>`. @throws AoError `PEER_UNREACHABLE` */
   async dial(peer: string, addresses: readonly string[], options: AbortOptions = {}): Promise<void> {
     try {
@@ -176,6 +208,7 @@ export class Libp2pHost implements Component {
       if (libp2p.getConnections(event.detail.peerId).length > 0) this.#identified(event.detail)
     })
     libp2p.addEventListener('peer:disconnect', event => this.#left(event.detail.toString()))
+    libp2p.addEventListener('self:peer:update', () => this.#lookAtAddresses(libp2p))
     libp2p.addEventListener('peer:discovery', event => this.#discovered(event.detail))
     // Before listening, so that the first peer already sees which network this is.
     const serve = (stream: Stream): Promise<void> =>
@@ -183,6 +216,7 @@ export class Libp2pHost implements Component {
         this.#deps.log.debug('records-not-served', { reason: String(error) }),
       )
     await libp2p.handle(recordsProtocol(this.networkHash), serve, { maxInboundStreams: 2 })
+    for (const [protocol, { serve, options }] of this.#handlers) await libp2p.handle(protocol, serve, options)
     try {
       await libp2p.start()
     } catch (error) {
@@ -223,6 +257,13 @@ export class Libp2pHost implements Component {
     this.#peers.add(peer)
     this.#bootstrap.joined(peer)
     for (const listener of this.#listeners) listener.joined?.(peer)
+  }
+
+  #lookAtAddresses(libp2p: Libp2p<HostServices>): void {
+    const now = libp2p.getMultiaddrs().join(' ')
+    if (now === this.#addresses) return
+    this.#addresses = now
+    for (const listener of this.#listeners) listener.moved?.()
   }
 
   #lookAtConnections(libp2p: Libp2p<HostServices>): void {

@@ -14,6 +14,9 @@ export const topicNames = (networkHash: string): ReadonlyMap<string, GossipTopic
 /** The stream protocol that hands over unit records. Speaking it is also what shows that a peer is of our network. */
 export const recordsProtocol = (networkHash: string): string => `/aonet/${hashPart(networkHash)}/records/1`
 
+/** The stream protocol that carries a connection to a unit's gRPC services. */
+export const grpcProtocol = (networkHash: string): string => `/aonet/${hashPart(networkHash)}/grpc/1`
+
 /** mDNS answers are seen by every program on the local net: only those of our network are asked for. */
 export const mdnsServiceTag = (networkHash: string): string => `_aonet-${hashPart(networkHash)}._udp.local`
 
