@@ -22,6 +22,20 @@ export async function raceSignal<T>(promise: Promise<T>, { signal }: AbortOption
   })
 }
 
+/** As `raceSignal`, and rejects with `DEADLINE` after `ms` milliseconds. For what is often waited for: it makes no signal. */
+export async function raceWithin<T>(promise: Promise<T>, ms: number, { signal }: AbortOptions = {}): Promise<T> {
+  throwIfAborted(signal)
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(AoError.from(signal?.reason))
+    const late = setTimeout(() => reject(new AoError('DEADLINE', 'the deadline passed', { ms })), ms)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => {
+      clearTimeout(late)
+      signal?.removeEventListener('abort', onAbort)
+    })
+  })
+}
+
 /** Resolves after `ms` milliseconds, or rejects with `ABORTED` or `DEADLINE` when the signal fires. */
 export function sleep(ms: number, { signal }: AbortOptions = {}): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -31,6 +31,7 @@ import type { Store } from '../storage/store.ts'
 import type { EconomyFollower } from '../units/economy/follower.ts'
 import { OriginMail } from '../units/economy/origin-mail.ts'
 import { StakedDirectory } from '../units/economy/staked-directory.ts'
+import { FollowedSchedules } from '../units/routing/followed-schedules.ts'
 import { GossipIntake } from '../units/routing/gossip-intake.ts'
 import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
 import { keptLog } from '../units/routing/kept-log.ts'
@@ -156,8 +157,9 @@ export function wireNode(input: WireInput): WiredNode {
   })
   const checkpoints = new LevelCheckpointStore(input.checkpoints)
   const results = new LevelResultStore(store)
-  const compute =
-    pool && computeUnit({ ...shared, routes, results, checkpoints, pool, gossip, params, hosts: economy }, options)
+  const followed = pool && new FollowedSchedules({ telemetry, onAssignment: onOrdered })
+  const reading = { routes: followed?.over(routes, scheduler) ?? routes, results, checkpoints, hosts: economy }
+  const compute = pool && computeUnit({ ...shared, ...reading, pool, gossip, params }, options)
   const ownLog = keptLog({ log: assignments, results })
   const onRefused = (message: DataItem, error: unknown): void => plaintiff?.onRefused(message, error)
   const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog, onRefused })
@@ -275,6 +277,7 @@ export function wireNode(input: WireInput): WiredNode {
     pool,
     scheduler,
     settler,
+    followed,
     compute,
     messenger,
     watcher,

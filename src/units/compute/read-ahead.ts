@@ -1,4 +1,4 @@
-import { raceSignal, withDeadline } from '../../lib/abort.ts'
+import { raceWithin } from '../../lib/abort.ts'
 import type { ScheduledMessage } from '../../protocol/assignment.ts'
 import { checkedDataItem } from '../../protocol/checked-items.ts'
 
@@ -19,9 +19,7 @@ export async function* readAhead(
   const asked: Promise<IteratorResult<ScheduledMessage>>[] = []
   for (;;) {
     while (asked.length < rowsAhead) asked.push(checkAhead(iterator.next()))
-    const next = await raceSignal(asked.shift() as (typeof asked)[number], {
-      signal: withDeadline(stallMs, { signal }),
-    })
+    const next = await raceWithin(asked.shift() as (typeof asked)[number], stallMs, { signal })
     if (next.done) return
     yield next.value
   }
