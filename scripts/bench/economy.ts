@@ -8,6 +8,8 @@ import { mainEconomy } from '../../src/protocol/economy-params.ts'
 import type { Address } from '../../src/protocol/ids.ts'
 import type { BenchLine } from './main.ts'
 import { median } from './measure.ts'
+import { ledgerRate } from './support/ledger-rate.ts'
+import { aosLedger, originLedger } from './support/ledgers.ts'
 
 /** Limit of the issue: one mint cycle in less than 5 µs. */
 const cycleLimitUs = 5
@@ -24,7 +26,26 @@ export default async function* economy(): AsyncIterable<BenchLine> {
   yield* curve('claim', states, claimUs)
   yield* curve('transfer', states, transferUs)
   yield* curve('slash', states, slashUs)
+  yield* curve('claim of the same holders', states, hotClaimUs)
+  yield* transferRates()
 }
+
+/** The same transfers through an SU and a CU, in turns: AO-Sec Origin in QuickJS, and a ledger of aos handlers in Lua. */
+async function* transferRates(): AsyncIterable<BenchLine> {
+  const [ours, lua] = [await originLedger(transfers), await aosLedger(transfers)]
+  const rates: { ours: number[]; lua: number[] } = { ours: [], lua: [] }
+  for (let turn = 0; turn < 3; turn++) {
+    rates.ours.push(await ledgerRate(ours))
+    rates.lua.push(await ledgerRate(lua))
+  }
+  const [perSecond, luaPerSecond] = [median(rates.ours), median(rates.lua)]
+  yield {
+    case: `token transfers through SU and CU, ${transfers}`,
+    ...{ perSecond: Math.round(perSecond), luaPerSecond: Math.round(luaPerSecond) },
+    ratioToRaw: round(perSecond / luaPerSecond),
+  }
+}
+const transfers = 1_000
 
 /** Cost by number of holders, in turns. `ratioToRaw`: that of 10 holders over this; 1 is flat. */
 function* curve(
@@ -70,6 +91,18 @@ function claimUs(state: EconomyState, at: number): number {
       { length: batch },
       (_, i) => ({ type: 'claim', account: holderAt(state, done + i, at) }) as const,
     )
+    ms += time(() => runAll(state, events))
+  }
+  return (ms * 1000) / 500
+}
+
+/** As `claimUs`, of ten holders again and again: what is left is the work, without the way to rows that no cache has. */
+function hotClaimUs(state: EconomyState): number {
+  let ms = 0
+  for (let done = 0; done < 500; done += 10) {
+    clock = { ...clock, timestamp: clock.timestamp + 300_000 }
+    run(state, { type: 'mint' })
+    const events = Array.from({ length: 10 }, (_, i) => ({ type: 'claim', account: `h${i}` }) as const)
     ms += time(() => runAll(state, events))
   }
   return (ms * 1000) / 500

@@ -18,6 +18,8 @@ export interface TestnetState {
   readonly version: 1
   /** Process id of the running supervisor. */
   readonly supervisor: number
+  /** All is started, and AO-Sec Origin is there. */
+  readonly isUp?: boolean
   readonly startedAt: number
   readonly arweave: { readonly directory: string; readonly port: number; readonly url: string }
   readonly nodes: readonly TestnetNode[]

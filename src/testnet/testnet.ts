@@ -68,6 +68,8 @@ export class Testnet {
         `ao-sec      AO-Sec Origin ${this.#state.origin.process} (token and stakes; aonet faucet)`,
       )
     }
+    this.#state = { ...this.#state, isUp: true }
+    writeState(directory, this.#state)
   }
 
   /** Stops all, in the reverse order of their start. */

@@ -26,6 +26,8 @@ export const originEnvironment: OriginEnvironment = {
 /** Messages to AO-Sec Origin, numbered, at a height that the test moves. */
 export class OriginMessages {
   height = 1000
+  /** Of the block, in milliseconds; without it, by the height. */
+  timestamp: number | undefined
   #count = 0
 
   /** Nonce 0: the Process item. */
@@ -51,7 +53,7 @@ export class OriginMessages {
       Epoch: 0,
       Timestamp: 1_800_000_000_000,
       'Block-Height': this.height,
-      'Block-Timestamp': originParams.emission.genesisMs + 300_000 * 10_000 + this.height * 1000,
+      'Block-Timestamp': this.timestamp ?? originParams.emission.genesisMs + 300_000 * 10_000 + this.height * 1000,
       'Hash-Chain': anId(`chain ${nonce}`),
       Cron: false,
       'Read-Only': false,

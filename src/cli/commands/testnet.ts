@@ -133,7 +133,7 @@ async function detach(options: UpOptions): Promise<void> {
   const deadline = Date.now() + 90_000
   while (Date.now() < deadline && child.exitCode === null) {
     const state = readState(dir)
-    if (state !== undefined && state.supervisor === child.pid) {
+    if (state?.isUp === true && state.supervisor === child.pid) {
       const statuses = await Promise.all(state.nodes.map(node => fetchStatus(node)))
       if (isWhole(statuses)) {
         return printResult(

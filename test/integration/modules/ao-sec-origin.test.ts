@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { audit } from '../../../src/economy/audit.ts'
+import { mintedSoFar } from '../../../src/economy/emission.ts'
 import { standingOf } from '../../../src/economy/operators.ts'
 import { poolOf } from '../../../src/economy/pools.ts'
 import { oneAo } from '../../../src/economy/quantity.ts'
@@ -32,6 +33,12 @@ import {
   originId,
   originParams,
 } from '../../support/origin.ts'
+
+/** In cycles. */
+const thirtyTwoYears = 3_366_144
+interface Vectors {
+  readonly profiles: { readonly 'halving-4y': { readonly points: readonly { n: number; cumulative: string }[] } }
+}
 
 describe('AO-Sec Origin in QuickJS and natively', function () {
   this.timeout(120_000)
@@ -220,5 +227,22 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
 
   it('a Mint with all its cycles and the dearest evidence stay far below the gas of a message', () => {
     assert.ok(mostGas < 40_000_000_000n, `${mostGas} gas`)
+  })
+
+  it('mint what the vectors say, at each of their points up to 32 years', async function () {
+    if (process.env['AONET_SLOW_TESTS'] !== '1') this.skip()
+    this.timeout(1_200_000)
+    const vectors = JSON.parse(await readFile('test/vectors/economy/emission.json', 'utf8')) as Vectors
+    const points = vectors.profiles['halving-4y'].points.filter(
+      ({ n }) => n > state().emission.value.cycle && n <= thirtyTwoYears,
+    )
+    assert.equal(points.at(-1)?.n, thirtyTwoYears)
+    for (const { n, cumulative } of points) {
+      const { genesisMs, cycleMs } = originParams.emission
+      mail.timestamp = genesisMs + n * cycleMs
+      while (state().emission.value.cycle < n) await sent('anyone', 'Mint')
+      assert.equal(String(mintedSoFar(state().emission.value)), cumulative, `at cycle ${n}`)
+    }
+    await equalStates()
   })
 })

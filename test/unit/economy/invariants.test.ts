@@ -42,6 +42,21 @@ describe('economy: what holds whatever people do', function () {
     )
   })
 
+  it('one economy that lives long keeps every armstrong, after each of very many events', () => {
+    const { numRuns: count } = propertyRuns(2_000, 100_000)
+    let most = 0n
+    const check = ({ state, applied }: Economy): void => {
+      assert.equal(audit(state).missing, 0n, `after event ${applied.length}`)
+      const minted = mintedSoFar(state.emission.value)
+      assert.ok(minted <= supplyCap && minted >= most)
+      most = minted
+    }
+    const economy = new Economy(testEconomy, check)
+    for (const step of opening) economy.play(step)
+    for (const step of fc.sample(anyStep(true), { numRuns: count, seed: 20_261_124 })) economy.play(step)
+    assert.ok(economy.applied.length > count / 10, 'enough of it was more than refused')
+  })
+
   it('what is slashed is what reporter, fund and fire got, to the armstrong', () => {
     fc.assert(
       fc.property(steps(60), all => {
