@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { followResults } from '../ports/follow-results.ts'
 import type { Compute, ResultBound, Scheduler } from '../ports/units.ts'
 import { type Nonce, nextNonce, type ProcessId, parseNonce } from '../protocol/ids.ts'
 import { resultToJson } from '../protocol/result.ts'
@@ -30,9 +31,9 @@ export const liveRoutes =
     server.get('/cu/stream/:id', { config: { doc: docs.results } }, async (request, reply) => {
       const process = pathId<ProcessId>(request)
       const last = lastOf(request)
-      const { nonce } = await scheduler.assignment(process, 'newest')
-      const after = last === undefined ? { nonce } : parsePlace(last, 'from').bound
-      await streams.send(reply, signal => results({ scheduler, compute }, { process, after, nonce }, signal))
+      await scheduler.assignment(process, 'newest') // an unknown Process is answered as such
+      const after = last === undefined ? undefined : parsePlace(last, 'from').bound
+      await streams.send(reply, signal => results({ scheduler, compute }, { process, after }, signal))
       return reply
     })
   }
@@ -47,30 +48,15 @@ async function* rows(
   }
 }
 
-const pageRows = 100
-
-/** What is there after the place, and then after each message that comes, cron messages before it among them. */
 async function* results(
-  { scheduler, compute }: LiveRoutesDeps,
-  at: { readonly process: ProcessId; readonly after: ResultBound; readonly nonce: Nonce },
+  units: LiveRoutesDeps,
+  at: { readonly process: ProcessId; readonly after: ResultBound | undefined },
   signal: AbortSignal,
 ): AsyncIterable<LiveEvent> {
-  const { process, nonce } = at
-  let after = at.after
-  async function* news(): AsyncIterable<LiveEvent> {
-    for (let more = true; more; ) {
-      const query = { after, descending: false, limit: pageRows }
-      const page = await compute.results(process, query, { signal })
-      for (const row of page.rows) {
-        const cursor = cursorOf(row, 'ASC')
-        yield { id: cursor, data: { node: resultToJson(row.result), cursor } }
-        after = { nonce: row.result.nonce, cron: row.result.cron }
-      }
-      more = page.hasNext
-    }
+  for await (const row of followResults(units, at, { signal })) {
+    const cursor = cursorOf(row, 'ASC')
+    yield { id: cursor, data: { node: resultToJson(row.result), cursor } }
   }
-  yield* news()
-  for await (const _ of scheduler.read(process, { from: nextNonce(nonce), follow: true }, { signal })) yield* news()
 }
 
 /** Browsers send the header when they reconnect; others may give the parameter. */

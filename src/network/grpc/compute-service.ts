@@ -1,8 +1,9 @@
-import type { Compute } from '../../ports/units.ts'
+import { followResults } from '../../ports/follow-results.ts'
+import type { Compute, Scheduler } from '../../ports/units.ts'
 import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
 import type { CallRunner, Listening } from './call-runner.ts'
-import { dryRunFromWire, evaluationToWire, resultAtFromWire, resultsQueryFromWire } from './convert.ts'
+import { dryRunFromWire, evaluationToWire, placeFromWire, resultAtFromWire, resultsQueryFromWire } from './convert.ts'
 import { tagged } from './exchange-service.ts'
 import type {
   ComputeServer,
@@ -15,7 +16,7 @@ import type {
 /** A Compute on the wire. */
 export const computeService = (
   calls: CallRunner,
-  compute: Compute,
+  { compute, scheduler }: { readonly compute: Compute; readonly scheduler: Scheduler },
   { maxInFlight }: { readonly maxInFlight: number },
 ): ComputeServer => ({
   getResult: calls.unary((request, options) => resultOf(compute, request, options)),
@@ -36,6 +37,12 @@ export const computeService = (
     for (const [i, { assignment, result, attestation }] of rows.entries()) {
       const row = { assignment: assignment.raw, result: encodeResult(result), attestation }
       yield { ...row, hasNext: hasNext || i < rows.length - 1 }
+    }
+  }),
+  followResults: calls.serverStream(async function* ({ process, after }, options) {
+    const at = { process: processId(process), after: placeFromWire(after) }
+    for await (const { assignment, result, attestation } of followResults({ scheduler, compute }, at, options)) {
+      yield { assignment: assignment.raw, result: encodeResult(result), attestation }
     }
   }),
   dryRun: calls.unary(async (request, options) => {

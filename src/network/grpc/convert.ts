@@ -103,6 +103,12 @@ export const resultsQueryFromWire = ({ after, to, descending, limit, crons }: Li
   limit: pageLimit(limit),
 })
 
+/** @throws AoError `INVALID_ARGUMENT` */
+export const placeFromWire = (
+  at: { $case: 'afterNonce'; value: number } | { $case: 'afterCron'; value: WireCron } | undefined,
+): ResultBound | undefined =>
+  at?.$case === 'afterCron' ? cronAtFromWire(at.value) : at && { nonce: parseNonce(at.value) }
+
 /** Rows of one page of results at the most. */
 export const maxResultRows = 1000
 

@@ -150,7 +150,14 @@ export class GrpcServer implements Component {
       tolerant(SchedulerService),
       schedulerService(calls, scheduler ?? absentScheduler, { maxInFlight }),
     )
-    server.addService(tolerant(ComputeService), computeService(calls, compute ?? absentCompute, { maxInFlight }))
+    server.addService(
+      tolerant(ComputeService),
+      computeService(
+        calls,
+        { compute: compute ?? absentCompute, scheduler: scheduler ?? absentScheduler },
+        { maxInFlight },
+      ),
+    )
     server.addService(
       tolerant(MessengerService),
       messengerService(calls, messenger ?? absentMessenger, { maxInFlight }),

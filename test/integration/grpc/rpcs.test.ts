@@ -5,6 +5,11 @@ import { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
 import {
+  ComputeService,
+  FollowResultsRequest,
+  type FollowResultsResponse,
+} from '../../../src/network/grpc/generated/ao/v1/compute.ts'
+import {
   SchedulerService,
   ScheduleStreamRequest,
   type ScheduleStreamResponse,
@@ -13,6 +18,7 @@ import { pinnedCredentials } from '../../../src/network/grpc/pinned-credentials.
 import { fromDetailBytes } from '../../../src/network/grpc/status.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import { decodeResult } from '../../../src/protocol/result.ts'
 import { messageItem, newSigner, someId, spawnItem, startNode, type TestNode } from './support.ts'
 
 describe('gRPC: every call between two nodes', () => {
@@ -92,6 +98,41 @@ describe('gRPC: every call between two nodes', () => {
     assert.deepEqual([newest.rows.map(({ result }) => result.nonce), newest.hasNext], [[nonce, nonce - 1], true])
     const asked = { after: { nonce: 1 as Nonce }, to: { timestamp: 5 }, descending: false, limit: 0 }
     await assert.rejects(compute.results(process, asked), { code: 'INVALID_ARGUMENT' })
+  })
+
+  it('tells results as they come, from the place where a reader was cut off', async () => {
+    const scheduler = units.scheduler(node.record)
+    const client = new Client(`127.0.0.1:${node.server.port}`, pinnedCredentials(node.certificate.der), {
+      'grpc.ssl_target_name_override': 'aonet',
+    })
+    const { path, requestSerialize, responseDeserialize } = ComputeService.followResults
+    const follow = (afterNonce: number | undefined) => {
+      const after = afterNonce === undefined ? undefined : ({ $case: 'afterNonce', value: afterNonce } as const)
+      const request = FollowResultsRequest.fromPartial({ process, after })
+      const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
+      const rows = (call as AsyncIterable<FollowResultsResponse>)[Symbol.asyncIterator]()
+      return {
+        next: async () => decodeResult(Buffer.from((await rows.next()).value?.result ?? [])).nonce,
+        leave: () => rows.return?.(),
+      }
+    }
+    try {
+      const { nonce } = await scheduler.assignment(process, 'newest')
+      const first = follow(nonce - 2)
+      assert.deepEqual([await first.next(), await first.next()], [nonce - 1, nonce])
+      await scheduler.schedule(await messageItem(user, process, 'seen live'))
+      assert.equal(await first.next(), nonce + 1)
+      await first.leave()
+      await scheduler.schedule(await messageItem(user, process, 'missed'))
+      const again = follow(nonce + 1)
+      assert.equal(await again.next(), nonce + 2)
+      await again.leave()
+      const stranger = FollowResultsRequest.fromPartial({ process: someId(9) })
+      const refused = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, stranger)
+      await assert.rejects((refused as AsyncIterable<unknown>)[Symbol.asyncIterator]().next(), /no such process/)
+    } finally {
+      client.close()
+    }
   })
 
   it('dry-runs', async () => {

@@ -158,9 +158,11 @@ export class SmallCompute implements Compute {
     return { result, attestation: await this.attest(result, assignment) }
   }
 
-  async results(process: ProcessId, { descending, limit }: ResultsQuery, options?: AbortOptions): Promise<ResultsPage> {
+  async results(process: ProcessId, query: ResultsQuery, options?: AbortOptions): Promise<ResultsPage> {
+    const { descending, limit, after } = query
+    const from = (after !== undefined && 'nonce' in after ? after.nonce + 1 : 0) as Nonce
     const rows: StoredResult[] = []
-    for await (const { assignment } of this.#scheduler.read(process, { from: 0 as Nonce }, options)) {
+    for await (const { assignment } of this.#scheduler.read(process, { from }, options)) {
       rows.push({ assignment, ...(await this.result(process, assignment.nonce, options)) })
     }
     const ordered = descending ? rows.reverse() : rows

@@ -103,6 +103,21 @@ export interface ListResultsResponse {
   hasNext: boolean;
 }
 
+export interface FollowResultsRequest {
+  process: string;
+  /** Exclusive; absent for what comes from now on. To go on after a break: the place of the last result seen. */
+  after: { $case: "afterNonce"; value: number } | { $case: "afterCron"; value: CronAt } | undefined;
+}
+
+export interface FollowResultsResponse {
+  /** Signed ANS-104 bytes. */
+  assignment: Uint8Array;
+  /** As in GetResultResponse. */
+  result: Uint8Array;
+  /** Signed ANS-104 bytes of the attestation. */
+  attestation: Uint8Array;
+}
+
 export interface DryRunRequest {
   process: string;
   owner: string;
@@ -1118,6 +1133,228 @@ export const ListResultsResponse: MessageFns<ListResultsResponse> = {
   },
 };
 
+function createBaseFollowResultsRequest(): FollowResultsRequest {
+  return { process: "", after: undefined };
+}
+
+export const FollowResultsRequest: MessageFns<FollowResultsRequest> = {
+  encode(message: FollowResultsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.process !== "") {
+      writer.uint32(10).string(message.process);
+    }
+    switch (message.after?.$case) {
+      case "afterNonce":
+        writer.uint32(16).uint64(message.after.value);
+        break;
+      case "afterCron":
+        CronAt.encode(message.after.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FollowResultsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFollowResultsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.after = { $case: "afterNonce", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = { $case: "afterCron", value: CronAt.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FollowResultsRequest {
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      after: isSet(object.afterNonce)
+        ? { $case: "afterNonce", value: globalThis.Number(object.afterNonce) }
+        : isSet(object.after_nonce)
+        ? { $case: "afterNonce", value: globalThis.Number(object.after_nonce) }
+        : isSet(object.afterCron)
+        ? { $case: "afterCron", value: CronAt.fromJSON(object.afterCron) }
+        : isSet(object.after_cron)
+        ? { $case: "afterCron", value: CronAt.fromJSON(object.after_cron) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: FollowResultsRequest): unknown {
+    const obj: any = {};
+    if (message.process !== "") {
+      obj.process = message.process;
+    }
+    if (message.after?.$case === "afterNonce") {
+      obj.afterNonce = Math.round(message.after.value);
+    } else if (message.after?.$case === "afterCron") {
+      obj.afterCron = CronAt.toJSON(message.after.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FollowResultsRequest>): FollowResultsRequest {
+    return FollowResultsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FollowResultsRequest>): FollowResultsRequest {
+    const message = createBaseFollowResultsRequest();
+    message.process = object.process ?? "";
+    switch (object.after?.$case) {
+      case "afterNonce": {
+        if (object.after?.value !== undefined && object.after?.value !== null) {
+          message.after = { $case: "afterNonce", value: object.after.value };
+        }
+        break;
+      }
+      case "afterCron": {
+        if (object.after?.value !== undefined && object.after?.value !== null) {
+          message.after = { $case: "afterCron", value: CronAt.fromPartial(object.after.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFollowResultsResponse(): FollowResultsResponse {
+  return { assignment: new Uint8Array(0), result: new Uint8Array(0), attestation: new Uint8Array(0) };
+}
+
+export const FollowResultsResponse: MessageFns<FollowResultsResponse> = {
+  encode(message: FollowResultsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.assignment.length !== 0) {
+      writer.uint32(10).bytes(message.assignment);
+    }
+    if (message.result.length !== 0) {
+      writer.uint32(18).bytes(message.result);
+    }
+    if (message.attestation.length !== 0) {
+      writer.uint32(26).bytes(message.attestation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FollowResultsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFollowResultsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.assignment = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.attestation = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FollowResultsResponse {
+    return {
+      assignment: isSet(object.assignment) ? bytesFromBase64(object.assignment) : new Uint8Array(0),
+      result: isSet(object.result) ? bytesFromBase64(object.result) : new Uint8Array(0),
+      attestation: isSet(object.attestation) ? bytesFromBase64(object.attestation) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: FollowResultsResponse): unknown {
+    const obj: any = {};
+    if (message.assignment.length !== 0) {
+      obj.assignment = base64FromBytes(message.assignment);
+    }
+    if (message.result.length !== 0) {
+      obj.result = base64FromBytes(message.result);
+    }
+    if (message.attestation.length !== 0) {
+      obj.attestation = base64FromBytes(message.attestation);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FollowResultsResponse>): FollowResultsResponse {
+    return FollowResultsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FollowResultsResponse>): FollowResultsResponse {
+    const message = createBaseFollowResultsResponse();
+    message.assignment = object.assignment ?? new Uint8Array(0);
+    message.result = object.result ?? new Uint8Array(0);
+    message.attestation = object.attestation ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 function createBaseDryRunRequest(): DryRunRequest {
   return { process: "", owner: "", from: "", id: "", anchor: "", tags: [], data: "", fields: new Uint8Array(0) };
 }
@@ -1693,6 +1930,17 @@ export const ComputeService = {
     responseSerialize: (value: ListResultsResponse): Buffer => Buffer.from(ListResultsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListResultsResponse => ListResultsResponse.decode(value),
   },
+  /** Results as they come, and those before that the caller has not seen. Ends only when the caller leaves. */
+  followResults: {
+    path: "/ao.v1.Compute/FollowResults" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: FollowResultsRequest): Buffer => Buffer.from(FollowResultsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FollowResultsRequest => FollowResultsRequest.decode(value),
+    responseSerialize: (value: FollowResultsResponse): Buffer =>
+      Buffer.from(FollowResultsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FollowResultsResponse => FollowResultsResponse.decode(value),
+  },
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun: {
     path: "/ao.v1.Compute/DryRun" as const,
@@ -1722,6 +1970,8 @@ export interface ComputeServer extends UntypedServiceImplementation {
   resultStream: handleBidiStreamingCall<ResultStreamRequest, ResultStreamResponse>;
   /** A page of results in the order of their messages, without those that failed. Evaluates what is missing first. */
   listResults: handleServerStreamingCall<ListResultsRequest, ListResultsResponse>;
+  /** Results as they come, and those before that the caller has not seen. Ends only when the caller leaves. */
+  followResults: handleServerStreamingCall<FollowResultsRequest, FollowResultsResponse>;
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun: handleUnaryCall<DryRunRequest, DryRunResponse>;
   /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
@@ -1759,6 +2009,16 @@ export interface ComputeClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ListResultsResponse>;
+  /** Results as they come, and those before that the caller has not seen. Ends only when the caller leaves. */
+  followResults(
+    request: FollowResultsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FollowResultsResponse>;
+  followResults(
+    request: FollowResultsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FollowResultsResponse>;
   /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
   dryRun(
     request: DryRunRequest,
