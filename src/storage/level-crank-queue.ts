@@ -1,3 +1,4 @@
+import { equalBytes } from '../lib/bytes.ts'
 import { failpoint } from '../lib/failpoint.ts'
 import type { CrankChange, CrankJob, CrankQueue, CrankRetention, CrankWriteOptions } from '../ports/crank-queue.ts'
 import type { MessageId, ProcessId } from '../protocol/ids.ts'
@@ -107,11 +108,8 @@ export class LevelCrankQueue implements CrankQueue {
       if (i < toAdd && before !== undefined) continue
       if (i < toAdd) added.push(job)
       if (i < toAdd && job.item !== undefined) ops.push(put(items.key(...nameParts(job)), job.item))
-      if (before !== undefined) {
-        ops.push(...withoutIndex(before))
-        change[kindOf(before)]--
-      }
-      ops.push(put(jobKey(job), encodeJob(job)), put(rootKey(job), present), put(indexKey(job), present))
+      if (before !== undefined) change[kindOf(before)]--
+      ops.push(put(jobKey(job), encodeJob(job)), ...reindexed(before, job))
       change[kindOf(job)]++
       now.set(nameOf(job), job)
     }
@@ -172,6 +170,14 @@ const jobKey = (job: JobName): Uint8Array => jobs.key(...nameParts(job))
 const rootKey = (job: CrankJob): Uint8Array => roots.key(idPart(job.root), ...nameParts(job))
 const indexKey = (job: CrankJob): Uint8Array =>
   isOpenJob(job) ? due.key(timePart(job.dueAt), ...nameParts(job)) : ended.key(timePart(job.at), ...nameParts(job))
+/** Only what changes: a job keeps its root, and mostly its place while it is open. */
+const reindexed = (before: CrankJob | undefined, job: CrankJob): readonly WriteOp[] =>
+  [rootKey, indexKey].flatMap(keyOf => {
+    const old = before === undefined ? undefined : keyOf(before)
+    const key = keyOf(job)
+    if (old === undefined) return [put(key, present)]
+    return equalBytes(old, key) ? [] : [del(old), put(key, present)]
+  })
 const withoutIndex = (job: CrankJob): readonly WriteOp[] => [del(indexKey(job)), del(rootKey(job))]
 const timePart = (ms: number): Uint8Array => u64(Math.max(0, Math.ceil(ms)))
 const decodeMaybe = (value: Uint8Array | undefined): CrankJob | undefined =>
