@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
+import { AoError } from '../../../src/lib/errors.ts'
 import { stripAsyncify } from '../../../src/vm/asyncify/strip.ts'
+import { isValid } from '../../../src/vm/meter/meter.ts'
+import { mutateBytes } from '../../support/mutation.ts'
+import { SeededRandom } from '../../support/random.ts'
 import { fromText } from './meter/support.ts'
+
+/** 10,000 in `npm run test:slow`. */
+const rounds = process.env['AONET_SLOW_TESTS'] === '1' ? 10_000 : 500
 
 type Call = (...args: unknown[]) => unknown
 interface Binaryen {
@@ -101,6 +108,24 @@ describe('vm/asyncify', () => {
   it('leaves a module alone that has no asyncify', () => {
     const plain = fromText(program)
     assert.equal(stripAsyncify(plain), plain)
+  })
+
+  it('gives a valid module for every valid one, however broken its code is', () => {
+    const random = new SeededRandom(11)
+    let [valid, changed] = [0, 0]
+    for (let round = 0; round < rounds; round++) {
+      const mutant = mutateBytes(random.pick(versions), random)
+      if (!isValid(mutant)) continue
+      valid++
+      try {
+        const stripped = stripAsyncify(mutant)
+        assert.ok(isValid(stripped), `round ${round}`)
+        if (stripped !== mutant) changed++
+      } catch (error) {
+        assert.ok(error instanceof AoError && error.code === 'UNSUPPORTED_MODULE', `round ${round}: ${error}`)
+      }
+    }
+    assert.ok(changed * 10 > valid && valid * 50 > rounds, `${changed} of ${valid} valid ones were changed`)
   })
 
   /** Five exports as asyncify has them, and `more` that may break the proof. */
