@@ -110,6 +110,12 @@ export function expireChallenge(state: EconomyState, id: string): ChallengeRow |
   close(state, id, row)
   unlock(state, row.challenger, row.bond + row.fee)
   const { kind, role, accused: operator, challenger: reporter, process } = row
+  // What it took over it may have lost with its source: then it loses the Process and its bond, and no stake.
+  const host = state.hosts.get(process)
+  if (kind === 'F2' && host?.phase === 'hosted' && row.epoch < host.epoch) {
+    unhost(state, { process, scheduler: operator })
+    return row
+  }
   convict(state, { kind, digest: `challenge ${id}`, role, operator, reporter, process })
   if (role === 'SU') {
     unhost(state, { process, scheduler: operator, queue: kind === 'F3' ? row.message : undefined })

@@ -5,7 +5,7 @@ import type { Account } from './account.ts'
 import { takeDue } from './agenda.ts'
 import { answerChallenge, type ChallengeRequest, expireChallenge, openChallenge } from './challenges.ts'
 import { commitEvidence, expireCommit, openCommit } from './commits.ts'
-import { type BidProof, bid, closeBidding, forkKey, hostedSince, returnBidBond, unhost } from './hosts.ts'
+import { type BidProof, bid, closeBidding, forkKey, hostedSince, hostReady, settleBidBond, unhost } from './hosts.ts'
 import { burn, claim, transfer } from './ledger.ts'
 import { mint } from './mint.ts'
 import { type Registration, registerOperator, stake, unjail, unstake } from './operators.ts'
@@ -60,6 +60,7 @@ export type EconomyEvent =
     }
   | { readonly type: 'challenge'; readonly id: string; readonly request: ChallengeRequest }
   | { readonly type: 'respond'; readonly id: string }
+  | { readonly type: 'host-ready'; readonly process: ProcessId; readonly scheduler: Address }
   | ({ readonly type: 'bid' } & { process: ProcessId; bidder: Address; account: Account; proof: BidProof })
   | { readonly type: 'report'; readonly reporter: Account; readonly report: OracleReport }
   | { readonly type: 'header'; readonly reporter: Account; readonly height: number; readonly hash: string }
@@ -95,12 +96,14 @@ function happen(state: EconomyState, { kind, key }: AgendaRow): readonly Happeni
     case 'commit':
       expireCommit(state, key)
       return []
-    case 'bid-bond':
-      returnBidBond(state, key)
-      return []
+    case 'bid-bond': {
+      const process = settleBidBond(state, key)
+      return process === undefined ? [] : [{ type: 'unhosted', process }]
+    }
     case 'challenge': {
       const row = expireChallenge(state, key)
       if (row === undefined) return []
+      if (!state.verdicts.has(`challenge ${key}`)) return [{ type: 'unhosted', process: row.process }]
       const convicted: Happening = { type: 'convicted', role: row.role, operator: row.accused, kind: row.kind }
       return row.role === 'SU' ? [convicted, { type: 'unhosted', process: row.process }] : [convicted]
     }
@@ -174,6 +177,9 @@ function reduceStakes(state: EconomyState, event: Exclude<EconomyEvent, { type: 
     }
     case 'bid':
       bid(state, event)
+      return done(event)
+    case 'host-ready':
+      hostReady(state, event.process, event.scheduler)
       return done(event)
   }
 }

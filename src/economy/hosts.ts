@@ -4,6 +4,7 @@ import { nextLink } from '../protocol/hash-chain.ts'
 import type { Address, AssignmentId, MessageId, ProcessId } from '../protocol/ids.ts'
 import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
+import { epochsOf, judgePlace } from './host-epochs.ts'
 import { lock, unlock } from './ledger.ts'
 import { standingOf } from './operators.ts'
 import { poolOf } from './pools.ts'
@@ -86,6 +87,7 @@ export function unhost(
       { epoch: before.epoch, scheduler: at.scheduler, from: before.since, to: height, last: undefined },
     ].slice(-maxPast),
     winnerBond: undefined,
+    ready: false,
     bounty: before.bounty + (lost?.bond ?? 0n),
   })
   schedule(state, { height: height + state.params.biddingBlocks, kind: 'bidding', key: at.process })
@@ -156,20 +158,39 @@ export function closeBidding(state: EconomyState, process: ProcessId): boolean {
     fork: undefined,
     bids: [],
     winnerBond: winner,
+    ready: false,
     bounty: 0n,
   })
   const key = `${process} ${epoch}`
-  schedule(state, { height: height + publicationBlocks + responseBlocks, kind: 'bid-bond', key })
+  schedule(state, { height: height + 2 * publicationBlocks + responseBlocks, kind: 'bid-bond', key })
   return true
 }
 
-/** The winner has served long enough: its bond goes back. */
-export function returnBidBond(state: EconomyState, key: string): void {
-  const [process = '', epoch] = key.split(' ')
+/** The winner has the whole log that it took over. @throws AoError `NOT_ALLOWED` for anybody else. */
+export function hostReady(state: EconomyState, process: ProcessId, scheduler: Address): void {
   const row = state.hosts.get(process)
-  if (row?.winnerBond === undefined || String(row.epoch) !== epoch) return
+  if (row?.phase !== 'hosted' || row.scheduler !== scheduler || row.epoch === 0) {
+    throw new AoError('NOT_ALLOWED', 'that unit has not taken the Process over', { process })
+  }
+  state.hosts.set(process, { ...row, ready: true })
+}
+
+/**
+ * The time is over in which the winner had to get the log. If it has, its bond goes back; if not, it goes to the next one.
+ *
+ * @returns the Process, if it has no host any more.
+ */
+export function settleBidBond(state: EconomyState, key: string): ProcessId | undefined {
+  const [process, epoch] = key.split(' ') as [ProcessId, string]
+  const row = state.hosts.get(process)
+  if (row?.winnerBond === undefined || String(row.epoch) !== epoch) return undefined
+  if (!row.ready) {
+    unhost(state, { process, scheduler: row.scheduler })
+    return process
+  }
   unlock(state, row.winnerBond.account, row.winnerBond.bond)
   state.hosts.set(process, { ...row, winnerBond: undefined })
+  return undefined
 }
 
 /** The interval in which an SU was responsible for an epoch; undefined where the table does not tell. */
@@ -189,8 +210,11 @@ function headOf(process: ProcessId, row: HostRow, { chain, between }: BidProof):
   const last = chain.at(-1)
   if (last === undefined)
     throw new AoError('INVALID_ARGUMENT', 'the bid shows no Assignment of the old SU', { process })
+  const epochs = epochsOf(row, row.scheduler)
   for (const [i, link] of chain.entries()) {
-    if (link.scheduler !== row.scheduler || link.epoch !== row.epoch) {
+    const isOfLast = link.scheduler === row.scheduler && link.epoch === row.epoch
+    // A host may have lost the Process before it ordered anything.
+    if (!isOfLast && judgePlace(epochs, { ...link, id: link.assignment }) !== 'stands') {
       throw new AoError('INVALID_ARGUMENT', 'an Assignment is not of the old SU and epoch', { nonce: link.nonce })
     }
     if (i > 0 && !follows(chain[i - 1], link, i === 1 ? between : [])) {
@@ -245,5 +269,6 @@ const firstEpoch = (scheduler: Address): HostRow => ({
   queue: [],
   past: [],
   winnerBond: undefined,
+  ready: true,
   bounty: 0n,
 })

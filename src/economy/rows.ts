@@ -180,8 +180,10 @@ export interface HostRow {
   readonly queue: readonly MessageId[]
   /** Earlier hosts, newest last. */
   readonly past: readonly PastHost[]
-  /** Held until the winner has shown that it serves. */
+  /** Held until the winner has served for a while. */
   readonly winnerBond: HostBid | undefined
+  /** Whether the winner has said that it has the whole log. */
+  readonly ready: boolean
   /** Forfeited by a winner that could not serve: goes to the next. */
   readonly bounty: Quantity
 }

@@ -50,4 +50,5 @@ export class HostRows implements HostTable {
 const empty: Omit<HostRow, 'epoch' | 'scheduler' | 'phase' | 'past'> = {
   ...{ since: 0, head: undefined, fork: undefined, bids: [], fallbacks: [], queue: [], winnerBond: undefined },
   bounty: 0n,
+  ready: true,
 }

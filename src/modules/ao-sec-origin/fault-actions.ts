@@ -18,6 +18,7 @@ export const faultActions: Readonly<Record<string, Action>> = {
   Challenge: challenge,
   Respond: respond,
   'Host-Bid': hostBid,
+  'Host-Ready': hostReady,
   'Execute-Slash': call => {
     call.apply({ type: 'tick' }) // what is due happens with any message
   },
@@ -123,6 +124,13 @@ function hostBid(call: Call): void {
   const proof = { firstScheduler: spec.scheduler, fallbacks, chain, between: betweenOf(ids) }
   call.apply({ type: 'bid', process, bidder, account, proof })
   call.reply('Bid-Notice', { Process: process })
+}
+
+/** The new host says that it has the log. What it lacks all the same it can be challenged for. */
+function hostReady(call: Call): void {
+  const process = parseId<ProcessId>(need(call.request, 'Process'), 'Process')
+  call.apply({ type: 'host-ready', process, scheduler: call.request.from as Address })
+  call.reply('Ready-Notice', { Process: process })
 }
 
 function betweenOf(text: string): readonly AssignmentId[] {

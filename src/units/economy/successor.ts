@@ -41,7 +41,7 @@ export interface SuccessorOptions {
 }
 export const defaultSuccessorOptions: SuccessorOptions = { pollMs: 1000, bids: true, maxBids: 16 }
 
-/** Blocks after which a bid that did not show is made again. */
+/** Blocks after which what was said and did not show is said again. */
 const rebidBlocks = 10
 
 /**
@@ -54,6 +54,7 @@ export class Successor implements Component {
   readonly #options: SuccessorOptions
   readonly #loop: Loop
   readonly #bidAt = new Map<ProcessId, number>()
+  readonly #saidAt = new Map<ProcessId, number>()
   readonly #carried = new Map<ProcessId, number>()
 
   constructor(deps: SuccessorDeps, options: SuccessorOptions = defaultSuccessorOptions) {
@@ -104,7 +105,7 @@ export class Successor implements Component {
   }
 
   async #carryOn(process: ProcessId, options: AbortOptions): Promise<void> {
-    const { economy, scheduler, routes, collector, address, telemetry } = this.#deps
+    const { economy, scheduler, routes, collector, address, mail, origin, telemetry } = this.#deps
     const { spec } = await routes.process(process, options)
     const host = economy.hostOf(process, spec.scheduler)
     if (host?.scheduler !== address || host.epoch === 0 || this.#carried.get(process) === host.epoch) return
@@ -121,7 +122,14 @@ export class Successor implements Component {
       telemetry.log.info('process taken over', { process, epoch: host.epoch, nonce: last.nonce })
       await this.#orderAgain(tree.others(whole), options)
     }
-    this.#carried.set(process, host.epoch)
+    if (process === origin || economy.state?.hosts.get(process)?.ready === true) {
+      this.#carried.set(process, host.epoch)
+      return
+    }
+    const height = economy.state?.clock.value.height ?? 0
+    if (height < (this.#saidAt.get(process) ?? Number.NEGATIVE_INFINITY) + rebidBlocks) return
+    this.#saidAt.set(process, height)
+    await mail.send(origin, tagsOf(['Action', 'Host-Ready'], ['Process', process]), ' ', options)
   }
 
   /** Messages of places that count no more. Whoever sent them has an answer to them. */
@@ -168,6 +176,10 @@ export class Successor implements Component {
     const last = rows.at(-1)
     if (last === undefined) return telemetry.log.warn('no log to bid with', { process })
     const own = await scheduler.tail(process)
+    // Whoever wins has to serve what any bid has shown: where this SU could not, it does not bid.
+    const shown = state.hosts.get(process)?.head
+    if (shown !== undefined && shown.nonce >= rows.length)
+      return telemetry.log.warn('a bid has shown more than is to be found', { process, nonce: shown.nonce })
     // A log is never taken back: where this SU ordered otherwise in an earlier turn, another has to go on.
     if (own !== undefined && rows[own.nonce]?.assignment.id !== own.id)
       return telemetry.log.warn('own log is another', { process, nonce: own.nonce })

@@ -207,6 +207,13 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
     const host = state().hosts.get(processIdOf(victim)) ?? assert.fail('no host')
     assert.deepEqual([host.scheduler, host.epoch, host.head?.nonce], [heir, 1, 4])
     await sent('anyone', 'Host', { Process: processIdOf(victim) })
+    const Process = processIdOf(victim)
+    assert.deepEqual(await sent('anyone', 'Host-Ready', { Process }), ['Host-Ready-Error'])
+    assert.deepEqual(await sent('su2', 'Host-Ready', { Process }), ['Ready-Notice'])
+    mail.height += 2 * originParams.publicationBlocks + originParams.responseBlocks
+    await sent('anyone', 'Execute-Slash')
+    assert.equal(state().hosts.get(Process)?.winnerBond, undefined, 'the bond of the bid is back')
+    assert.equal(state().hosts.get(Process)?.scheduler, heir)
     await sent('anyone', 'Slashes')
     await equalStates()
   })

@@ -8,7 +8,7 @@ const [su, heir, third] = ['su', 'su2', 'su3'].map(name => testSigner(name).addr
 const headAt = (nonce: number): LogHead => ({ nonce, assignment: anId(`head ${nonce}`), hashChain: anId('chain') })
 const row: HostRow = {
   ...{ epoch: 1, scheduler: heir, phase: 'hosted', since: 9, head: headAt(4), fork: undefined, bids: [] },
-  ...{ fallbacks: [], queue: [], winnerBond: undefined, bounty: 0n },
+  ...{ fallbacks: [], queue: [], winnerBond: undefined, bounty: 0n, ready: true },
   past: [{ epoch: 0, scheduler: su, from: 0, to: 9, last: headAt(4) }],
 }
 const at = (scheduler: Address, epoch: number, nonce: number, id: string = anId(`any ${nonce}`)) => ({
