@@ -114,7 +114,7 @@ export class GrpcServer implements Component {
     this.#addServices(server, calls)
     const health = new HealthImplementation(this.#health('SERVING'))
     health.addToServer(server as Parameters<HealthImplementation['addToServer']>[0])
-    await addReflection(server)
+    addReflection(server)
     const port = await bind(server, this.#options)
     limitConnections(server, this.#options)
     this.#admission.open()

@@ -2,10 +2,8 @@ import '../../lib/polyfill.ts'
 import { gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
 import type { KadDHT } from '@libp2p/kad-dht'
-import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
-import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Libp2pOptions } from 'libp2p'
@@ -69,10 +67,10 @@ export const dialTimeoutMs = 10_000
 const pingTimeoutMs = 30_000
 
 /** How we run libp2p. */
-export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2pOptions<HostServices> {
+export async function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Promise<Libp2pOptions<HostServices>> {
   const { listen, announce = [], limits, allowSameIp, networkHash, version, transports } = options
   const scoreOf = (peer: string): number => hooks.scoreOf(peer)
-  const reach = reachability(options)
+  const reach = await reachability(options)
   const deny = (peer: { toString(): string }): boolean => hooks.isRefused(peer.toString())
   return {
     start: false,
@@ -80,7 +78,7 @@ export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2p
     nodeInfo: { name: 'aonet', version, userAgent: `aonet/${version}` },
     addresses: { listen: [...listen, ...reach.listen], announce: [...announce] },
     transports: [...(transports ?? [tcp()]), reach.transport],
-    ...(options.preSharedKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: options.preSharedKey }) }),
+    ...(await protector(options)),
     connectionEncrypters: [noise()],
     // A connection carries gossip, identify, ping and records: 64 streams are plenty.
     streamMuxers: [yamux({ maxInboundStreams: 64, maxOutboundStreams: 64 })],
@@ -102,7 +100,7 @@ export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2p
       denyInboundRelayReservation: deny,
       denyOutboundRelayedConnection: deny,
     },
-    peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(networkHash) })] : [],
+    peerDiscovery: await discovery(options),
     services: {
       ...reach.services,
       identify: identify(),
@@ -114,4 +112,22 @@ export function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): Libp2p
         : { dht: dhtService({ networkHash, clock: systemClock, privateAddresses: allowSameIp }, hooks) }),
     },
   }
+}
+
+// Loaded where they are used.
+async function protector({
+  preSharedKey: psk,
+}: Libp2pHostOptions): Promise<Pick<Libp2pOptions, 'connectionProtector'>> {
+  if (psk === undefined) return {}
+  const { preSharedKey } = await import('@libp2p/pnet')
+  return { connectionProtector: preSharedKey({ psk }) }
+}
+
+async function discovery({
+  mdns: wanted,
+  networkHash,
+}: Libp2pHostOptions): Promise<NonNullable<Libp2pOptions['peerDiscovery']>> {
+  if (!wanted) return []
+  const { mdns } = await import('@libp2p/mdns')
+  return [mdns({ serviceTag: mdnsServiceTag(networkHash) })]
 }

@@ -197,7 +197,7 @@ export class Libp2pHost implements Component {
     if (this.#libp2p !== undefined) return
     throwIfAborted(signal)
     const libp2p = await createLibp2p(
-      hostConfig(this.#options, {
+      await hostConfig(this.#options, {
         isRefused: peer => this.isRefused(peer),
         scoreOf: peer => this.ledger.scoreOf(peer),
         blame: (peer, reason) => this.ledger.blame(peer, reason),

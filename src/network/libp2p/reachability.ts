@@ -1,8 +1,5 @@
 import '../../lib/polyfill.ts'
-import { autoNAT } from '@libp2p/autonat'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
-import { dcutr } from '@libp2p/dcutr'
-import { uPnPNAT } from '@libp2p/upnp-nat'
 import type { Libp2pOptions } from 'libp2p'
 
 /** How a node is reached that others cannot simply dial. */
@@ -26,14 +23,16 @@ const reservationMs = 10 * 60_000
 /**
  * Every node can call one that is behind a relay; what the settings add is said in `ReachabilityOptions`.
  *
+ * What most nodes do not use is loaded only where it is: together they would be a tenth of a start.
+ *
  * A place at a relay is not limited in bytes or time, as libp2p's default is: a unit serves over it. Its bound is the
  * number of places; a relay is a machine whose operator chose to be one.
  */
-export function reachability({ relay, relayServer, upnp, autonat }: ReachabilityOptions): {
+export async function reachability({ relay, relayServer, upnp, autonat }: ReachabilityOptions): Promise<{
   readonly transport: ReturnType<typeof circuitRelayTransport>
   readonly listen: readonly string[]
   readonly services: NonNullable<Libp2pOptions['services']>
-} {
+}> {
   const server = circuitRelayServer({
     maxInboundHopStreams: maxRelayedStreams,
     maxOutboundHopStreams: maxRelayedStreams,
@@ -44,10 +43,10 @@ export function reachability({ relay, relayServer, upnp, autonat }: Reachability
     transport: circuitRelayTransport({ maxInboundStopStreams: maxRelayedStreams }),
     listen: relay === true ? ['/p2p-circuit'] : [],
     services: {
-      ...(relay === true ? { dcutr: dcutr() } : {}),
+      ...(relay === true ? { dcutr: (await import('@libp2p/dcutr')).dcutr() } : {}),
       ...(relayServer === true ? { relay: server } : {}),
-      ...(upnp === true ? { upnp: uPnPNAT() } : {}),
-      ...(autonat === true ? { autonat: autoNAT() } : {}),
+      ...(upnp === true ? { upnp: (await import('@libp2p/upnp-nat')).uPnPNAT() } : {}),
+      ...(autonat === true ? { autonat: (await import('@libp2p/autonat')).autoNAT() } : {}),
     } as NonNullable<Libp2pOptions['services']>,
   }
 }

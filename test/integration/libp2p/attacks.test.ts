@@ -97,7 +97,7 @@ describe('attacks on gossip', function () {
       ...{ privateKey: testJwk('modified'), listen: ['/ip4/127.0.0.1/tcp/0'], bootstrap: [], mdns: false, dht: false },
       ...{ networkHash: network, allowSameIp: true, version: 'x', limits: defaultHostLimits },
     }
-    const config = hostConfig(options, { isRefused: () => false, scoreOf: () => 0, blame: () => undefined })
+    const config = await hostConfig(options, { isRefused: () => false, scoreOf: () => 0, blame: () => undefined })
     const modified = await createLibp2p({
       ...config,
       services: {
