@@ -17,13 +17,16 @@ export interface WorkerVmPoolOptions {
   readonly maxLive: number
   /** Calls that wait per worker before more are refused. */
   readonly maxQueued: number
-  /** A worker busy for longer with one call is ended. Self-protection, not a rule of the network: set it generously. */
+  /** A worker busy for longer with one call is ended; four times as long in the slow lane. Self-protection, not a rule of the network: set it generously. */
   readonly wallClockMs: number
   /** A Process whose message takes longer is moved to a worker that no quick one shares. Default: 250. */
   readonly sliceMs?: number
   /** Threads for those, started when the first of them comes. Default: 1. */
   readonly slowWorkers?: number
 }
+
+/** Threads of the slow lane run only where others leave room: their calls may last so many times as long. */
+const slowPatience = 4
 
 /** A worker's time per call, in seconds. */
 const evaluationBuckets = [0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1, 5]
@@ -64,7 +67,10 @@ export class WorkerVmPool implements VmPool, Component {
     }
     const { sliceMs = 250, slowWorkers = 1 } = options
     const slots = (count: number, lane: Lane): WorkerSlot[] =>
-      Array.from({ length: Math.max(1, count) }, () => new WorkerSlot({ ...options, lane, sliceMs }, events))
+      Array.from({ length: Math.max(1, count) }, () => {
+        const wallClockMs = options.wallClockMs * (lane === 'slow' ? slowPatience : 1)
+        return new WorkerSlot({ ...options, wallClockMs, lane, sliceMs }, events)
+      })
     this.#slots = slots(options.workers, 'quick')
     this.#slowSlots = slots(slowWorkers, 'slow')
     metrics.gauge('aonet_vm_queued_calls', 'Calls that wait for a worker', () =>

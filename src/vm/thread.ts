@@ -13,8 +13,8 @@ export function startThread(name: string, from: string, options: WorkerOptions):
   return new Worker(script, { ...options, eval: true })
 }
 
-/** A third of what an equal thread gets, and all that nobody else wants. */
-const niceness = 5
+/** All that nobody else wants, and of a core that others want a thirtieth: then a quick call hardly waits for a long one. */
+const niceness = 15
 
 /** Lets the other threads of this program go first, where the system knows threads apart (Linux). */
 export function lowerPriority(): void {
