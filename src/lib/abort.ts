@@ -11,6 +11,28 @@ export function withDeadline(ms: number, { signal }: AbortOptions = {}): AbortSi
   return signal === undefined ? limit : AbortSignal.any([signal, limit])
 }
 
+/**
+ * Does work under a signal that fires as the caller's does, or with `DEADLINE` after `ms` milliseconds. As `withDeadline`,
+ * for what is often done: nothing of it is left behind for the garbage collector.
+ */
+export async function underDeadline<T>(
+  ms: number,
+  { signal }: AbortOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const both = new AbortController()
+  const onAbort = (): void => both.abort(signal?.reason)
+  if (signal?.aborted) onAbort()
+  const late = setTimeout(() => both.abort(new AoError('DEADLINE', 'the deadline passed', { ms })), ms)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await work(both.signal)
+  } finally {
+    clearTimeout(late)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
 /** Waits for `promise` or for the signal, whichever comes first. The work behind the promise goes on. */
 export async function raceSignal<T>(promise: Promise<T>, { signal }: AbortOptions = {}): Promise<T> {
   if (signal === undefined) return promise

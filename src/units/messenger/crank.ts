@@ -1,4 +1,4 @@
-import { type AbortOptions, withDeadline } from '../../lib/abort.ts'
+import { type AbortOptions, underDeadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
@@ -77,8 +77,9 @@ export class Crank {
   }
 
   async #ask(job: CrankJob, options: AbortOptions): Promise<Answer> {
-    const signal = withDeadline(this.#options.resultTimeoutMs, options)
-    const { result, attestation } = await this.#deps.compute.result(job.process, this.#placeOf(job), { signal })
+    const { result, attestation } = await underDeadline(this.#options.resultTimeoutMs, options, signal =>
+      this.#deps.compute.result(job.process, this.#placeOf(job), { signal }),
+    )
     return { outbox: result.outbox, pin: pinOf(parseAttestation(parseStoredItem(attestation))) }
   }
 

@@ -93,6 +93,7 @@ export class RoutedCompute implements Compute {
       .filter(({ address }) => address !== local.address)
       .map(record => ({ address: record.address, unit: remote.compute(record), local: false }))
     if (local.compute !== undefined) candidates.push({ address: local.address, unit: local.compute, local: true })
+    if (candidates.length < 2) return candidates
     const warm = new Set(
       directory
         .find('CU')

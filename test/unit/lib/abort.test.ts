@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { raceSignal, sleep } from '../../../src/lib/abort.ts'
+import { raceSignal, raceWithin, sleep, underDeadline } from '../../../src/lib/abort.ts'
 import { AoError, retryAdvice } from '../../../src/lib/errors.ts'
 import { SingleFlight } from '../../../src/lib/single-flight.ts'
 
@@ -19,6 +19,20 @@ describe('lib/abort', () => {
 
   it('tells a passed deadline from a caller that gave up', async () => {
     await assert.rejects(sleep(60_000, { signal: AbortSignal.timeout(1) }), { code: 'DEADLINE' })
+  })
+
+  it('sets a time for one wait, and for all that a piece of work waits for', async () => {
+    const never = new Promise<never>(() => undefined)
+    await assert.rejects(raceWithin(never, 1), { code: 'DEADLINE' })
+    await assert.rejects(raceWithin(never, 60_000, { signal: AbortSignal.abort() }), { code: 'ABORTED' })
+    assert.equal(await raceWithin(Promise.resolve(7), 60_000), 7)
+    const waits = (signal: AbortSignal): Promise<never> => raceSignal(never, { signal })
+    await assert.rejects(underDeadline(1, {}, waits), { code: 'DEADLINE' })
+    const caller = new AbortController()
+    const work = underDeadline(60_000, caller, waits)
+    caller.abort()
+    await assert.rejects(work, { code: 'ABORTED' })
+    assert.equal(await underDeadline(60_000, {}, async signal => signal.aborted), false)
   })
 
   it('shows a bug as INTERNAL without its text', () => {
