@@ -42,8 +42,8 @@ interface Watched {
 interface Refused {
   readonly message: DataItem
   readonly process: ProcessId
-  /** Height at which it was refused first. */
-  readonly since: number
+  /** Height of the first look after it was refused. */
+  since: number | undefined
 }
 
 /** Blocks over which the challenges of a network are spread: the first one is enough. */
@@ -103,12 +103,11 @@ export class Accuser implements Component {
   /** To be told of each message that a Process's host did not take, though nothing is wrong with it. */
   onRefused(message: DataItem, error: unknown): void {
     const process = message.target
-    const { state } = this.#deps.economy
-    if (state === undefined || process === undefined || process === this.#deps.origin) return
+    if (process === undefined || process === this.#deps.origin) return
     if (retryAdvice(error) === 'no') return // something is wrong with the message
     const key = `${process} ${message.id}`
     if (this.#refused.has(key) || this.#refused.size >= this.#options.maxWatched) return
-    this.#refused.set(key, { message, process, since: state.clock.value.height })
+    this.#refused.set(key, { message, process, since: undefined })
   }
 
   /** One round: lets go of what has come, and asks for what is overdue. */
@@ -150,7 +149,10 @@ export class Accuser implements Component {
     await this.#ask(id, { kind: 'F2', accused: scheduler, process, due }, [parseStoredItem(assignment.raw), item], now)
   }
 
-  async #tryAgain(key: string, { message, process, since }: Refused, now: Now): Promise<void> {
+  async #tryAgain(key: string, one: Refused, now: Now): Promise<void> {
+    const { message, process } = one
+    one.since ??= now.height
+    const { since } = one
     const { scheduler, routes, economy } = this.#deps
     try {
       await scheduler.schedule(message, now)
