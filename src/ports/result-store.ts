@@ -22,6 +22,11 @@ export interface RowNames {
   readonly isRepeat: boolean
 }
 
+export interface NamedRow {
+  readonly row: StoredResult
+  readonly names?: RowNames | undefined
+}
+
 /** A bare nonce is the message alone: cron messages after it come after it. */
 export interface ResultRange {
   readonly after?: Nonce | ResultAt | undefined
@@ -53,6 +58,8 @@ export interface ResultStore {
    * @throws AoError `EQUIVOCATION` if the stored row says something else; `LOG_WRITE_FAILED` if the disk refuses.
    */
   put(row: StoredResult, names?: RowNames): Promise<void>
+  /** As `put` for rows of one Process, all of them or none. */
+  putAll(rows: readonly NamedRow[]): Promise<void>
   /** The schedule as it was evaluated: ascending, without crons, both ends inclusive. */
   scheduled(process: ProcessId, range: { from: Nonce; to?: Nonce | undefined }): AsyncIterable<ScheduledMessage>
   /**

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import { sha256, utf8 } from '../lib/bytes.ts'
+import { sha256, toHex, utf8 } from '../lib/bytes.ts'
 import { failpoint } from '../lib/failpoint.ts'
-import type { ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
+import type { NamedRow, ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
 import { parseStoredItem } from '../protocol/data-item.ts'
@@ -21,6 +21,12 @@ const good = new KeySpace('result-good')
 
 /** (process, nonce) → bytes of the item as it was ordered; absent for what is on Arweave already. */
 const items = new KeySpace('result-item')
+
+interface RowWrite {
+  readonly kept: StoredResult
+  readonly bytes: number
+  readonly ops: readonly WriteOp[]
+}
 
 /** Rows fetched at once while a range is read. */
 const chunk = 32
@@ -82,28 +88,55 @@ export class LevelResultStore implements ResultStore {
     return last === undefined ? undefined : decodeRow(last[1])
   }
 
-  put(row: StoredResult, { origin, isRepeat = false }: Partial<RowNames> = {}): Promise<void> {
-    const { process, nonce, cron } = row.result
+  put(row: StoredResult, names?: RowNames): Promise<void> {
+    return this.putAll([{ row, names }])
+  }
+
+  putAll(rows: readonly NamedRow[]): Promise<void> {
+    const process = rows[0]?.row.result.process
+    if (process === undefined) return Promise.resolve()
     // Two at once about one nonce must not both find nothing stored.
     return this.#lock.run([process], async () => {
-      const key = rowKey(process, nonce, cron)
       const newest = await this.#newestOf(process)
-      const stored = nonce > newest ? undefined : await this.#store.get(key)
-      if (stored !== undefined) return assertSameRow(stored, row)
+      const writes: RowWrite[] = []
+      const given = new Set<string>()
+      for (const named of rows) {
+        const write = await this.#writeOf(named, { newest, given })
+        if (write !== undefined) writes.push(write)
+      }
+      if (writes.length === 0) return
       failpoint('result-looked-up')
-      const bytes = encodeRow(row)
-      const names = cron === undefined ? nameKeys(process, row.assignment.message, origin) : []
-      await this.#store.write([
-        put(key, bytes),
-        ...(isRepeat ? await this.#unknown(names) : names).map(name => put(name, u64(nonce))),
-        ...(cron === undefined && row.message !== undefined ? [put(itemKey(process, nonce), row.message.raw)] : []),
-        ...(row.result.error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
-      ])
+      await this.#store.write(writes.flatMap(({ ops }) => ops))
       failpoint('result-written')
-      this.#newest.set(process, Math.max(newest, nonce))
-      const { message: _, ...kept } = row
-      this.#remember(kept, bytes.length)
+      this.#newest.set(process, Math.max(newest, ...writes.map(({ kept }) => kept.result.nonce)))
+      for (const { kept, bytes } of writes) this.#remember(kept, bytes)
     })
+  }
+
+  /** What stores the row, and which names it gives with others of its batch; undefined if it is stored. @throws AoError `EQUIVOCATION` if another is. */
+  async #writeOf(
+    { row, names: known }: NamedRow,
+    { newest, given }: { readonly newest: number; readonly given: Set<string> },
+  ): Promise<RowWrite | undefined> {
+    const { message, ...kept } = row
+    const { process, nonce, cron, error } = row.result
+    const key = rowKey(process, nonce, cron)
+    const stored = nonce > newest ? undefined : await this.#store.get(key)
+    if (stored !== undefined) {
+      assertSameRow(stored, row)
+      return undefined
+    }
+    const value = encodeRow(row)
+    const all = cron === undefined ? nameKeys(process, row.assignment.message, known?.origin) : []
+    const names = known?.isRepeat ? (await this.#unknown(all)).filter(name => !given.has(toHex(name))) : all
+    for (const name of names) given.add(toHex(name))
+    const ops = [
+      put(key, value),
+      ...names.map(name => put(name, u64(nonce))),
+      ...(cron === undefined && message !== undefined ? [put(itemKey(process, nonce), message.raw)] : []),
+      ...(error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
+    ]
+    return { kept, bytes: value.length, ops }
   }
 
   async *scheduled(

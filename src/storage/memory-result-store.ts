@@ -1,4 +1,4 @@
-import type { ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
+import type { NamedRow, ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, comparePlaces, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
@@ -36,11 +36,22 @@ export class MemoryResultStore implements ResultStore {
     return this.#of(process).at(-1)
   }
 
-  async put(row: StoredResult, { origin }: Partial<RowNames> = {}): Promise<void> {
+  put(row: StoredResult, names?: RowNames): Promise<void> {
+    return this.putAll([{ row, names }])
+  }
+
+  async putAll(rows: readonly NamedRow[]): Promise<void> {
+    for (const { row } of rows) {
+      const stored = this.#rows.get(rowName(row.result.process, row.result))
+      if (stored !== undefined) assertSameRow(encodeRow(stored), row)
+    }
+    for (const { row, names } of rows) this.#put(row, names?.origin)
+  }
+
+  #put(row: StoredResult, origin: Origin | undefined): void {
     const { process, nonce, cron } = row.result
     const name = rowName(process, row.result)
-    const stored = this.#rows.get(name)
-    if (stored !== undefined) return assertSameRow(encodeRow(stored), row)
+    if (this.#rows.has(name)) return
     this.#rows.set(name, row)
     if (cron !== undefined) return
     for (const key of namesOf(process, row.assignment.message, origin)) {

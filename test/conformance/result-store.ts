@@ -61,6 +61,32 @@ export function resultStoreSuite(
       assert.equal(await store.nonceOf(anId<ProcessId>('other'), anId(), origin), undefined)
     })
 
+    it('takes several rows at once, all of them or none', async () => {
+      const [first, second, third] = rows
+      assert.ok(first && second && third)
+      const origin = `${anId('sender')} 3 0` as Origin
+      const again = { ...third, assignment: { ...third.assignment, message: first.assignment.message } }
+      await store.putAll([
+        { row: first, names: { origin, isRepeat: false } },
+        { row: second, names: { origin, isRepeat: true } },
+      ])
+      await store.putAll([
+        { row: first }, // stored already
+        { row: again, names: { isRepeat: true } },
+      ])
+      assert.deepEqual(
+        [await store.nonceOf(process, anId(), origin), (await store.newest(process))?.result.nonce],
+        [0, 2],
+      )
+      assert.equal(await store.nonceOf(process, first.assignment.message), 0)
+      const later = (await schedule(await aProcess(), await messages(process, 4))).at(-1)?.assignment
+      assert.ok(later)
+      const other = await aRow(first.assignment, 'something else')
+      await assert.rejects(store.putAll([{ row: await aRow(later, 'ok') }, { row: other }]), { code: 'EQUIVOCATION' })
+      assert.equal(await store.get(process, later.nonce), undefined)
+      await store.putAll([])
+    })
+
     it('tells the newest row, whatever the order of putting', async () => {
       const [first, second, third] = rows
       assert.ok(first && second && third)

@@ -1,7 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Logger } from '../../lib/telemetry.ts'
-import type { ResultStore, RowNames, StoredResult } from '../../ports/result-store.ts'
+import type { NamedRow, ResultStore, RowNames, StoredResult } from '../../ports/result-store.ts'
 import type { AttestedResult, CronAt } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
@@ -51,23 +51,39 @@ export class Attestor {
     return this.#recorded
   }
 
+  record(evaluated: Evaluated): Promise<void> {
+    return this.recordAll([evaluated])
+  }
+
   /**
-   * Resolves when on disk.
+   * Messages of one Process, in their order. Resolves when all are on disk.
    *
    * @throws AoError `STORE_CORRUPT` if an earlier evaluation gave something else, `EQUIVOCATION` if it was of another
    * Assignment.
    */
-  async record(evaluated: Evaluated): Promise<void> {
-    const { signer, results, broadcast, meter } = this.#deps
-    const { result, assignment, message } = evaluated
-    const stored = await results.get(result.process, result.nonce, result.cron)
-    if (stored !== undefined) return this.#assertSame(stored, evaluated)
-    const signed = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
+  async recordAll(evaluated: readonly Evaluated[]): Promise<void> {
+    const { results, broadcast } = this.#deps
+    const signed = await Promise.all(evaluated.map(each => this.#signNew(each)))
+    const rows = signed.filter(row => row !== undefined)
+    if (rows.length === 0) return
     failpoint('cu-signed')
-    await results.put({ assignment, result, attestation: signed.raw, message }, evaluated.names)
+    await results.putAll(rows)
     failpoint('cu-recorded')
-    this.#recorded++
-    broadcast.send(signed.raw)
+    this.#recorded += rows.length
+    for (const { row } of rows) broadcast.send(row.attestation)
+  }
+
+  /** Undefined for what was said before. */
+  async #signNew(evaluated: Evaluated): Promise<NamedRow | undefined> {
+    const { signer, results, meter } = this.#deps
+    const { result, assignment, message, names } = evaluated
+    const stored = await results.get(result.process, result.nonce, result.cron)
+    if (stored !== undefined) {
+      this.#assertSame(stored, evaluated)
+      return undefined
+    }
+    const { raw } = await signer.sign(draftAttestation(attestationOf(result, { ...evaluated, meter })))
+    return { row: { assignment, result, attestation: raw, message }, names }
   }
 
   #assertSame(stored: StoredResult, { result, assignment }: Evaluated): void {

@@ -8,7 +8,9 @@ import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import type { Id, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { onBootItem } from '../../protocol/on-boot.ts'
+import type { Evaluation } from '../../protocol/result.ts'
 import type { SeenItem } from '../assigned-item.ts'
+import type { Evaluated } from './attest.ts'
 import { type CronDeps, runCronsBefore } from './cron-run.ts'
 import { evaluate } from './evaluate.ts'
 import { type Live, noteApplied } from './live.ts'
@@ -41,12 +43,14 @@ interface UnderWay {
   readonly standing: Standing
   /** None for a repeat. */
   readonly step: Promise<Step> | undefined
+  /** What `step` gave. */
+  outcome?: Step
   readonly bytes: number
 }
 
 /**
  * The messages of one Process on their way: checked, given to its worker while the ones before are still evaluated there,
- * and recorded one by one in their order.
+ * and recorded in their order.
  *
  * Invariant: after the first failure nothing more is recorded. The instance may then be ahead of the record; the number
  * of messages it has applied tells.
@@ -59,7 +63,8 @@ export class Flow {
   readonly #standings: Standings
   /** The last one given. */
   #at: Assignment | undefined
-  #count = 0
+  /** In their order. */
+  readonly #underWay: UnderWay[] = []
   #bytes = 0
   /** What `vm.usage.handledMs` was when the last one was recorded. */
   #handledMs: number
@@ -116,7 +121,7 @@ export class Flow {
   }
 
   async #room(bytes: number): Promise<void> {
-    while (this.#count > 0 && this.#isFull(bytes)) {
+    while (this.#underWay.length > 0 && this.#isFull(bytes)) {
       await new Promise<void>(resolve => {
         this.#moved = resolve
       })
@@ -126,8 +131,9 @@ export class Flow {
 
   #isFull(bytes: number): boolean {
     const { maxUnderWay, maxUnderWayBytes, maxUnderWayMs } = this.#options
-    const tooLong = (this.#count + 1) * this.#live.messageMs > maxUnderWayMs
-    return this.#count >= maxUnderWay || this.#bytes + bytes > maxUnderWayBytes || tooLong
+    const { length } = this.#underWay
+    const tooLong = (length + 1) * this.#live.messageMs > maxUnderWayMs
+    return length >= maxUnderWay || this.#bytes + bytes > maxUnderWayBytes || tooLong
   }
 
   #assertNoFailure(): void {
@@ -135,53 +141,79 @@ export class Flow {
   }
 
   #add(entry: UnderWay): void {
-    this.#count++
     this.#bytes += entry.bytes
-    entry.step?.catch(() => undefined) // heard when its turn comes
-    this.#recording = this.#recording
-      .then(() => this.#record(entry))
-      .catch(error => {
-        this.#failure ??= { error }
-      })
-      .then(() => {
-        this.#count--
-        this.#bytes -= entry.bytes
-        this.#moved()
-      })
+    this.#underWay.push(entry)
+    entry.step?.then(
+      step => {
+        entry.outcome = step
+      },
+      () => undefined, // heard when its turn comes
+    )
+    if (this.#underWay.length === 1) this.#recording = this.#recordAll()
   }
 
-  async #record({ checked: { assignment }, checked, item, standing, step }: UnderWay): Promise<void> {
-    const live = this.#live
-    const { evaluation, ...after } = step === undefined ? this.#nothing(assignment, standing) : await step
-    if (this.#failure !== undefined) return
-    failpoint('cu-evaluated')
-    const { nonce } = assignment
-    if (after.applied !== live.applied + (step === undefined ? 0 : 1)) {
-      // It went ahead of the record: a result could not be stored, or an answer was lost.
-      throw new AoError('NOT_READY', 'the instance is not where it should be', { applied: after.applied, nonce })
+  /** What is evaluated by the time the disk is free goes there together. */
+  async #recordAll(): Promise<void> {
+    while (this.#underWay.length > 0) {
+      let count = 1
+      try {
+        const [first] = this.#underWay
+        if (first?.step !== undefined) first.outcome = await first.step
+        while (this.#underWay[count]?.outcome !== undefined) count++
+        if (this.#failure === undefined) await this.#record(this.#underWay.slice(0, count))
+      } catch (error) {
+        this.#failure ??= { error }
+      }
+      for (const { bytes } of this.#underWay.splice(0, count)) this.#bytes -= bytes
+      this.#moved()
     }
-    const { stateRoot, stateNonce } = after
-    const result = { ...evaluation, process: this.#process, nonce, stateRoot, stateNonce }
+  }
+
+  async #record(entries: readonly UnderWay[]): Promise<void> {
+    const live = this.#live
     const { module } = live.route.spec
-    const names = { origin: standing.origin, isRepeat: standing.first !== undefined }
-    await this.#deps.attestor.record({ result, assignment, module, previousStateRoot: live.root, names, message: item })
-    this.#standings.stored(checked, standing)
+    const evaluated: (Evaluated & { readonly after: Step })[] = []
+    let last: Pick<Step, 'stateRoot' | 'stateNonce' | 'applied'> = { ...live, stateRoot: live.root }
+    for (const { checked, item, standing, outcome } of entries) {
+      const { assignment } = checked
+      const after: Step = outcome ?? { ...last, evaluation: this.#nothing(assignment, standing) }
+      failpoint('cu-evaluated')
+      this.#assertNext(last.applied + (outcome === undefined ? 0 : 1), after, assignment)
+      const { stateRoot, stateNonce, evaluation } = after
+      const result = { ...evaluation, process: this.#process, nonce: assignment.nonce, stateRoot, stateNonce }
+      const names = { origin: standing.origin, isRepeat: standing.first !== undefined }
+      evaluated.push({ result, assignment, module, previousStateRoot: last.stateRoot, names, message: item, after })
+      last = after
+    }
+    await this.#deps.attestor.recordAll(evaluated)
+    for (const { checked, standing } of entries) this.#standings.stored(checked, standing)
+    for (const { assignment, after } of evaluated) this.#apply(assignment, after)
+    const { handledMs } = live.vm.usage
+    live.messageMs = (handledMs - this.#handledMs) / entries.length
+    this.#handledMs = handledMs
+    for (const { assignment } of evaluated) {
+      failpoint('cu-applied')
+      this.#deps.recorded(live, assignment.nonce)
+    }
+  }
+
+  /** @throws AoError `NOT_READY` if the instance went ahead of the record: a result could not be stored, or was lost. */
+  #assertNext(expected: number, { applied }: Step, { nonce }: Assignment): void {
+    if (applied === expected) return
+    throw new AoError('NOT_READY', 'the instance is not where it should be', { applied, nonce })
+  }
+
+  #apply(assignment: Assignment, after: Step): void {
+    const live = this.#live
     live.at = assignment
     live.cron = undefined
-    if (nonce === 0) live.origin = assignment
+    if (assignment.nonce === 0) live.origin = assignment
     noteApplied(live, after)
-    const { handledMs } = live.vm.usage
-    if (step !== undefined) live.messageMs = handledMs - this.#handledMs
-    this.#handledMs = handledMs
-    failpoint('cu-applied')
-    this.#deps.recorded(live, nonce)
   }
 
-  /** The state stays as it is, whatever a repeat says. */
-  #nothing(assignment: Assignment, { first }: Standing): Step {
+  #nothing(assignment: Assignment, { first }: Standing): Evaluation {
     if (first === undefined) throw new TypeError('only a repeat is not evaluated')
     this.#deps.repeated(assignment, first)
-    const { root: stateRoot, stateNonce, applied } = this.#live
-    return { evaluation: repeatOf(first), stateRoot, stateNonce, applied }
+    return repeatOf(first)
   }
 }

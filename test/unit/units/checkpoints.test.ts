@@ -170,7 +170,7 @@ describe('units/compute: checkpoints', () => {
     await bench.arrange('recorder', to => messages(to, 3))
     bench.unit = bench.aUnit({ notWorthMs: 0 })
     await bench.unit.result(bench.process, at(1))
-    bench.results.put = async () => {
+    bench.results.putAll = async () => {
       throw new AoError('LOG_WRITE_FAILED', 'disk full')
     }
     await assert.rejects(bench.unit.result(bench.process, at(2)), { code: 'LOG_WRITE_FAILED' })

@@ -202,12 +202,12 @@ describe('units/compute', () => {
 
   it('shows a result only once it is stored, and replays when storing failed', async () => {
     await bench.arrange('recorder', to => messages(to, 2))
-    const put = bench.results.put.bind(bench.results)
-    bench.results.put = async () => {
+    const putAll = bench.results.putAll.bind(bench.results)
+    bench.results.putAll = async () => {
       throw new AoError('LOG_WRITE_FAILED', 'disk full')
     }
     await assert.rejects(bench.unit.result(bench.process, at(1)), { code: 'LOG_WRITE_FAILED' })
-    bench.results.put = put
+    bench.results.putAll = putAll
     const { result } = await bench.unit.result(bench.process, at(2))
     assert.equal((result.output as { count: number }).count, 3)
   })
