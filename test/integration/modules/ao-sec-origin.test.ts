@@ -218,6 +218,25 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
     await equalStates()
   })
 
+  it('let the new host answer with what the old one had signed', async () => {
+    const [first, second] = [log[1]?.message, log[2]?.message]
+    if (first === undefined || second === undefined) assert.fail('no messages')
+    const ask = async (kind: 'F2' | 'F3', shown: Uint8Array): Promise<string> => {
+      const asked = mail.next('reporter', 'Challenge', { Kind: kind, Accused: heir }, dataOf(shown, victim.raw))
+      assert.deepEqual(await both(asked), ['Challenge-Notice', 'Challenge-Notice'], kind)
+      return asked.Id
+    }
+    const answered = ['Response-Notice', 'Respond-Notice']
+    const leftOut = await ask('F3', first.raw)
+    assert.deepEqual(await sent('su2', 'Respond', { Challenge: leftOut }, dataOf(at(1).raw)), answered)
+    mail.height = at(2).blockHeight + originParams.publicationBlocks
+    const unseen = await ask('F2', at(2).raw)
+    assert.deepEqual(await sent('su2', 'Respond', { Challenge: unseen }, dataOf(at(2).raw, second.raw)), answered)
+    assert.equal(state().challenges.size, 0)
+    assert.equal(standingOf(state(), 'SU', heir), 'active')
+    await equalStates()
+  })
+
   it('reject what proves nothing, whatever the signature, and keep the bond', async () => {
     const rsa = signerFromJwk(generateKey('rsa'))
     const honest = { kind: 'F1', unit: rsa.address, process: processIdOf(victim) } as const
