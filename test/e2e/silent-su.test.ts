@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Id } from '../../src/protocol/ids.ts'
 import { eventually } from '../support/eventually.ts'
 import { type StakedTestnet, withStakedTestnet } from '../support/staked-testnet.ts'
 
@@ -58,6 +59,11 @@ async function play(net: StakedTestnet, fault: Fault): Promise<void> {
   assert.deepEqual(messages.slice(0, sent.length), sent, 'the same history')
   assert.equal(new Set(messages).size, messages.length, 'nothing stands twice')
   assert.ok(messages.includes(next.message))
-  if (fault.takes) return
+  if (fault.takes) {
+    // What the old one kept from Arweave, the new one brings there.
+    const isThere = async () => (await net.gateway.item(spawned.id as string as Id)) !== undefined
+    await eventually('the log of the old SU is on Arweave', isThere, 60_000)
+    return
+  }
   assert.ok(data.includes('one'), 'what was left out is ordered')
 }
