@@ -1,72 +1,18 @@
 import assert from 'node:assert/strict'
-import { oneAo } from '../../../../src/economy/quantity.ts'
 import { utf8 } from '../../../../src/lib/bytes.ts'
 import { AoError } from '../../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../../src/lib/telemetry.ts'
-import { Origin } from '../../../../src/modules/ao-sec-origin/origin.ts'
 import type { Assignment } from '../../../../src/protocol/assignment.ts'
 import { packBundle } from '../../../../src/protocol/bundle.ts'
 import type { DataItem } from '../../../../src/protocol/data-item.ts'
-import { verifyDataItem } from '../../../../src/protocol/data-item.ts'
 import type { Id, ProcessId } from '../../../../src/protocol/ids.ts'
 import { Accuser } from '../../../../src/units/economy/accuser.ts'
-import { OriginMail } from '../../../../src/units/economy/origin-mail.ts'
 import { Respondent } from '../../../../src/units/economy/respondent.ts'
 import { aMessage, anItem, processIdOf, testSigner } from '../../../support/builders.ts'
-import { TestClock } from '../../../support/eventually.ts'
-import { dataOf, OriginMessages, originEnvironment, originId, originParams } from '../../../support/origin.ts'
+import { Court } from '../../../support/court.ts'
+import { dataOf, originId, originParams } from '../../../support/origin.ts'
 import { recorder } from '../../../support/script-vm.ts'
 import { UnitNetwork, type UnitNode } from '../../../support/unit-network.ts'
-
-/** AO-Sec Origin, evaluated at once, and units that talk to it. */
-class Court {
-  readonly mail = new OriginMessages()
-  readonly process = new Origin()
-  readonly actions: string[] = []
-  /** Of the last challenge: what its signed item carries. */
-  brought: DataItem | undefined
-  readonly #clock = new TestClock()
-
-  constructor() {
-    this.process.handle(this.mail.spawn(), originEnvironment)
-    this.act('faucet', 'Mint')
-    for (const name of ['challenger', 'mu']) {
-      const Recipient = testSigner(name).address
-      this.act('faucet', 'Transfer', { Recipient, Quantity: String(20n * oneAo) })
-    }
-  }
-
-  get state() {
-    return this.process.state ?? assert.fail('no state')
-  }
-
-  act(...given: Parameters<OriginMessages['next']>): void {
-    this.process.handle(this.mail.next(...given), originEnvironment)
-  }
-
-  /** The verdicts so far, by kind. */
-  get verdicts(): readonly string[] {
-    return [...this.state.verdicts.entries()].map(([, { kind }]) => kind)
-  }
-
-  /** Nobody has anything more to say: what is due happens. */
-  pass(blocks: number): void {
-    this.mail.height += blocks
-    this.act('faucet', 'Execute-Slash')
-  }
-
-  mailOf(name: string, arweave: UnitNetwork['arweave']): OriginMail {
-    const submit = async (bytes: Uint8Array): Promise<never> => {
-      const { tags, data } = await verifyDataItem(bytes)
-      const fields = Object.fromEntries(tags.map(({ name: key, value }) => [key, value]))
-      this.actions.push(fields['Action'] ?? '')
-      this.act(name, fields['Action'] ?? '', fields, Buffer.from(data).toString())
-      return undefined as never
-    }
-    const deps = { signer: testSigner(name), clock: this.#clock, messenger: { submit }, arweave }
-    return new OriginMail({ ...deps, telemetry: silentTelemetry })
-  }
-}
 
 describe('units/economy: challenges', () => {
   let net: UnitNetwork
