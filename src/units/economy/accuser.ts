@@ -46,6 +46,8 @@ interface Refused {
   since: number | undefined
 }
 
+/** Looked at in one round. */
+const maxAtOnce = 16
 /** Blocks over which the challenges of a network are spread: the first one is enough. */
 const maxLot = 8
 /** Blocks until the same is asked again. */
@@ -115,10 +117,11 @@ export class Accuser implements Component {
     const { state } = this.#deps.economy
     if (state === undefined || this.#watched.size + this.#refused.size === 0) return
     const { height } = await this.#deps.arweave.head(options)
-    for (const [key, one] of [...this.#watched]) {
+    const due = height - state.params.publicationBlocks - patience
+    for (const [key, one] of inTurn(this.#watched, ({ assignment }) => assignment.blockHeight <= due)) {
       await this.#guarded(() => this.#lookAt(key, one, { state, height, ...options }))
     }
-    for (const [key, one] of [...this.#refused]) {
+    for (const [key, one] of inTurn(this.#refused, () => true)) {
       await this.#guarded(() => this.#tryAgain(key, one, { state, height, ...options }))
     }
   }
@@ -134,7 +137,6 @@ export class Accuser implements Component {
   async #lookAt(key: string, { assignment }: Watched, now: Now): Promise<void> {
     const { arweave, economy, routes } = this.#deps
     const { process, id, blockHeight, scheduler, epoch } = assignment
-    if (now.height < blockHeight + now.state.params.publicationBlocks + patience) return
     if ((await arweave.item(id as string as Id, now)) !== undefined) {
       this.#watched.delete(key)
       return
@@ -188,6 +190,20 @@ export class Accuser implements Component {
     await mail.send(origin, tags, toBase64Url(packBundle(items)), options)
     telemetry.log.warn('unit challenged', { kind, accused, process })
   }
+}
+
+/** A few of those that are due; they go behind the others. */
+function inTurn<V>(all: Map<string, V>, isDue: (one: V) => boolean): readonly (readonly [string, V])[] {
+  const chosen: (readonly [string, V])[] = []
+  for (const [key, one] of all) {
+    if (chosen.length >= maxAtOnce) break
+    if (isDue(one)) chosen.push([key, one])
+  }
+  for (const [key, one] of chosen) {
+    all.delete(key)
+    all.set(key, one)
+  }
+  return chosen
 }
 
 interface Now extends AbortOptions {
