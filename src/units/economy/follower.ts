@@ -21,6 +21,7 @@ import { tagValues } from '../../protocol/tags.ts'
 import type { UnitRole } from '../../protocol/unit-record.ts'
 import { toVmMessage } from '../compute/messages.ts'
 import { Loop } from '../loop.ts'
+import { measureEconomy } from './gauges.ts'
 import { OriginOrder } from './origin-order.ts'
 import { readableItems } from './readable-items.ts'
 
@@ -62,7 +63,8 @@ export class EconomyFollower implements Component, HostTable {
       return options.pollMs
     }
     this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
-    this.#measure()
+    const replayed = (): number => (this.#last?.nonce ?? -1) + 1
+    measureEconomy(deps.telemetry.metrics, { state: () => this.state, replayed })
   }
 
   start(): Promise<void> {
@@ -229,31 +231,6 @@ export class EconomyFollower implements Component, HostTable {
     const lines = [...snapshotState(state)]
     const snapshot = { last: this.#last.raw, order: order.snapshot(), bundles: [...this.#read], lines }
     await this.#deps.store.put(this.#deps.origin, snapshot)
-  }
-
-  #measure(): void {
-    const { metrics } = this.#deps.telemetry
-    const of = (read: (state: EconomyState) => bigint) => () =>
-      this.state === undefined ? 0 : Number(read(this.state) / 10n ** 6n) / 1e6
-    metrics.gauge(
-      'aonet_economy_replayed_messages',
-      'Messages of AO-Sec Origin replayed from Arweave',
-      () => (this.#last?.nonce ?? -1) + 1,
-    )
-    metrics.gauge('aonet_economy_supply_ao', 'Tokens minted and not burned, in AO', of(totalSupply))
-    metrics.gauge(
-      'aonet_economy_slashed_ao',
-      'Stake slashed since the beginning, in AO',
-      of(state => state.funds.value.slashed),
-    )
-    for (const role of ['SU', 'CU', 'MU'] as const) {
-      const name = `aonet_economy_bonded_${role.toLowerCase()}_ao`
-      metrics.gauge(
-        name,
-        `Stake bonded for ${role}s, in AO`,
-        of(state => state.totals.get(role)?.at(-1)?.value ?? 0n),
-      )
-    }
   }
 }
 
