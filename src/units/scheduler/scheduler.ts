@@ -23,6 +23,7 @@ import { parseAoItem, parseProcessSpec } from '../../protocol/message.ts'
 import { type Origin, originOf } from '../../protocol/origin.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { Bells } from '../bell.ts'
+import { type AdoptedRow, adoptLog } from './adopt.ts'
 import { Announcer } from './announce.ts'
 import { assertAssignable, assertCanBegin, settlementDepthOf } from './assignable.ts'
 import { ChainHead } from './chain-head.ts'
@@ -83,15 +84,6 @@ export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
   maxUnsent: 10_000,
   headPollMs: 5_000,
 }
-
-/** A row of a log that another scheduler began. */
-export interface AdoptedRow extends ScheduledMessage {
-  /** It is on Arweave for good: nobody need bring it there again. */
-  readonly settled: boolean
-}
-
-/** Rows of one disk write. */
-const adoptedAtOnce = 256
 
 /** What is asked of a Process at every message for it. */
 interface Hosted {
@@ -265,27 +257,9 @@ export class SchedulerUnit implements Scheduler, Component {
     return (await this.#deps.log.at(process, nonce as Nonce))?.id === assignment
   }
 
-  /**
-   * Takes over the log of a Process up to where this scheduler's turn begins. Rows that are here already are left alone.
-   *
-   * @throws AoError `EQUIVOCATION` if this log has another row there, `NONCE_GAP` if one is left out, `LOG_WRITE_FAILED`.
-   */
+  /** Takes over the log of a Process up to where this scheduler's turn begins. @throws AoError as `adoptLog`. */
   async adopt(process: ProcessId, rows: readonly AdoptedRow[]): Promise<void> {
-    const { log } = this.#deps
-    const [first] = rows
-    if (first?.message === undefined) throw new AoError('NONCE_GAP', 'the log does not begin at nonce 0', { process })
-    const { authorities } = parseProcessSpec(first.message.tags)
-    const tail = (await log.tail(process))?.nonce ?? -1
-    for (const { assignment } of rows.slice(0, tail + 1)) {
-      const own = await log.at(process, assignment.nonce)
-      if (own?.id !== assignment.id)
-        throw new AoError('EQUIVOCATION', 'this log has another Assignment there', { process, nonce: assignment.nonce })
-    }
-    const entries = rows.slice(tail + 1).map(row => ({
-      ...row,
-      origin: row.message === undefined || row.assignment.nonce === 0 ? undefined : originOf(row.message, authorities),
-    }))
-    for (let i = 0; i < entries.length; i += adoptedAtOnce) await log.append(entries.slice(i, i + adoptedAtOnce))
+    await adoptLog(this.#deps.log, process, rows)
     this.#followers.ring(process)
   }
 
