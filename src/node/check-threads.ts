@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
-import { checkSignaturesIn } from '../protocol/check-aside.ts'
+import { checkSignaturesIn, signatureHolds } from '../protocol/check-aside.ts'
 import type { ProcessId } from '../protocol/ids.ts'
 import { FairQueue } from '../units/scheduler/fair-queue.ts'
 import { type CheckAnswer, type CheckRequest, type CheckThreadData, maxChunkItems, slotBytes } from './check-packet.ts'
@@ -20,6 +20,9 @@ export const defaultCheckThreadsOptions: CheckThreadsOptions = {
   maxChunk: 8,
   maxQueued: 20_000,
 }
+
+/** The digest of a larger item takes longer than its signature. */
+const maxHereBytes = 16 * 1024
 
 /** Chunks that a thread has at once: the next lies ready when it is done with one. */
 const chunksPerThread = 2
@@ -114,7 +117,7 @@ export class CheckThreads implements Component {
   }
 
   #flush(): void {
-    if (!this.#running) return
+    if (!this.#running || this.#checkedHere()) return
     for (let depth = 0; depth < chunksPerThread; depth++) {
       for (let i = 0; i < this.#options.threads && this.#queue.size > 0; i++) {
         this.#threads[i] ??= this.#open()
@@ -122,6 +125,20 @@ export class CheckThreads implements Component {
         if (thread !== undefined && thread.sent.length <= depth) this.#send(thread)
       }
     }
+  }
+
+  /** One small item while nothing else is under way: a thread and back would take longer than the check. */
+  #checkedHere(): boolean {
+    const isSmall = this.#queue.size === 1 && this.#queue.bytes <= maxHereBytes
+    if (!isSmall || this.#threads.some(({ sent }) => sent.length > 0)) return false
+    for (const { item, resolve, reject } of this.#queue.take({ maxBatch: 1, maxBatchBytes: maxHereBytes })) {
+      try {
+        resolve(signatureHolds(item))
+      } catch (error) {
+        reject(error)
+      }
+    }
+    return true
   }
 
   #send({ worker, free, sent }: Thread): void {

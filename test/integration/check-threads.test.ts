@@ -44,6 +44,26 @@ describe('node/check threads', () => {
     )
   })
 
+  it('checks a small item that comes alone at once, and leaves all else to the threads', async () => {
+    const { raw } = await anItem({ data: Buffer.alloc(100, 1) })
+    const forged = Buffer.from(raw)
+    forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1
+    const { raw: large } = await anItem({ data: Buffer.alloc(20_000, 1) })
+    /** What is known before this program looks at its threads again. */
+    const atOnce = async (...items: readonly Uint8Array[]): Promise<readonly unknown[]> => {
+      const known: unknown[] = items.map(() => 'nothing')
+      const checks = items.map((bytes, i) => threads.check(bytes, anId()).then(good => (known[i] = good)))
+      await new Promise<void>(resolve => process.nextTick(() => process.nextTick(resolve)))
+      const found = [...known]
+      await Promise.all(checks)
+      return found
+    }
+    assert.deepEqual(await atOnce(raw), [true])
+    assert.deepEqual(await atOnce(forged), [false])
+    assert.deepEqual(await atOnce(large), ['nothing'])
+    assert.deepEqual(await atOnce(raw, forged), ['nothing', 'nothing'])
+  })
+
   it('refuses one item too many with OVERLOADED, and takes more when there is room', async () => {
     const { raw } = await anItem()
     const answers = await Promise.allSettled(Array.from({ length: 51 }, () => threads.check(raw, anId())))

@@ -38,6 +38,11 @@ export class FairQueue<T extends Queued> {
     return this.#size
   }
 
+  /** Of all entries. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** @throws AoError `OVERLOADED` at a limit, naming it. */
   push(entry: T): void {
     const { maxPending, maxPendingPerProcess, maxPendingBytes } = this.#limits
