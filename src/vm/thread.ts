@@ -13,8 +13,11 @@ export function startThread(name: string, from: string, options: WorkerOptions):
   return new Worker(script, { ...options, eval: true })
 }
 
-/** All that nobody else wants, and of a core that others want a thirtieth: then a quick call hardly waits for a long one. */
-const niceness = 15
+/**
+ * A third of what an equal thread gets, and all that nobody else wants. Not less: while it holds what all threads of a
+ * program share, such as the map of its memory, they wait for it.
+ */
+const niceness = 5
 
 /** Lets the other threads of this program go first, where the system knows threads apart (Linux). */
 export function lowerPriority(): void {
