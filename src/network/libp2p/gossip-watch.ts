@@ -1,8 +1,8 @@
 import type { Logger } from '../../lib/telemetry.ts'
 import type { Libp2pHost } from './host.ts'
 
-/** Milliseconds between looks. A stream is opened within one; missing in two means that it will not come. */
-const lookMs = 3_000
+/** Milliseconds between looks. A stream is opened within one, on a busy machine too; missing in two means that it will not come. */
+const lookMs = 5_000
 
 /**
  * Closes connections over which gossip has silently ended.

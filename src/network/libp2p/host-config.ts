@@ -62,8 +62,13 @@ export interface HostHooks extends DhtHooks {
   scoreOf(peer: string): number
 }
 
-/** Milliseconds that one attempt to connect may take. */
-export const dialTimeoutMs = 10_000
+/**
+ * Milliseconds that one attempt to connect may take, and one address of it. A dozen handshakes at once on a busy machine
+ * take seconds: giving up early makes them all begin anew.
+ */
+export const dialTimeoutMs = 20_000
+const addressTimeoutMs = 12_000
+const identifyTimeoutMs = 15_000
 const pingTimeoutMs = 30_000
 
 /** How we run libp2p. */
@@ -88,6 +93,8 @@ export async function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): 
       maxIncomingPendingConnections: 32,
       maxParallelDials: 16,
       dialTimeout: dialTimeoutMs,
+      addressDialTimeout: addressTimeoutMs,
+      inboundUpgradeTimeout: addressTimeoutMs,
     },
     // A late ping mostly means a busy machine: the default of 5 s cut healthy links under load. A process that
     // dies is seen at once by its closed socket.
@@ -103,7 +110,8 @@ export async function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): 
     peerDiscovery: await discovery(options),
     services: {
       ...reach.services,
-      identify: identify(),
+      // More than one at once, or a second question would end the first.
+      identify: identify({ timeout: identifyTimeoutMs, maxInboundStreams: 4, maxOutboundStreams: 4 }),
       ping: ping(),
       // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.
       pubsub: components => gossipsub(gossipOptions(networkHash, { allowSameIp, scoreOf }))(components) as GossipRouter,

@@ -42,8 +42,10 @@ const enoughPeers = 8
 const maxDiscoveryDials = 4
 /** How often lost bootstrap peers are looked for, in milliseconds. */
 const tickMs = 250
+/** How often connections are looked at, in milliseconds. */
+const lookMs = 5_000
 /** A connection older than this whose peer did not say who it is gets asked again, in milliseconds. */
-const identifyMs = 2_000
+const identifyMs = 5_000
 
 /**
  * The libp2p node: one key, TCP with noise and yamux, gossipsub, and a lasting connection to the bootstrap peers.
@@ -227,7 +229,7 @@ export class Libp2pHost implements Component {
     this.#bootstrap.tick()
     this.#tickers = [
       setInterval(() => this.#bootstrap.tick(), tickMs),
-      setInterval(() => this.#lookAtConnections(libp2p), identifyMs),
+      setInterval(() => this.#lookAtConnections(libp2p), lookMs),
     ]
     this.#deps.log.info('libp2p-listening', { peer: this.peerId, multiaddrs: this.multiaddrs })
   }
@@ -281,7 +283,7 @@ export class Libp2pHost implements Component {
       const peer = connection.remotePeer.toString()
       if (this.#peers.has(peer) || this.#refused.has(peer) || connection.timeline.open > late) continue
       this.#deps.log.debug('peer-identify-again', { peer })
-      const signal = AbortSignal.timeout(identifyMs)
+      const signal = AbortSignal.timeout(identifyMs - 500) // before the next look
       libp2p.services.identify
         .identify(connection, { signal })
         .catch((error: unknown) => this.#deps.log.debug('peer-not-identified', { peer, reason: String(error) }))
