@@ -8,6 +8,7 @@ import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
 import { type Address, type Id, parseId } from '../protocol/ids.ts'
 import type { PrivateJwk } from '../protocol/keys.ts'
+import { rebuildItem } from '../protocol/rebuild-item.ts'
 import type { Tag } from '../protocol/tags.ts'
 import {
   blockAnswer,
@@ -29,7 +30,6 @@ import { GatewayHttp } from './http.ts'
 import { type TxFields, txAnswer, verifyTx, verifyTxData } from './layer-one.ts'
 import { Payer } from './payer.ts'
 import { postTransaction } from './post-transaction.ts'
-import { rebuildItem } from './rebuild-item.ts'
 
 export interface GatewayOptions {
   readonly gatewayUrl: string

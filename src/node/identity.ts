@@ -11,6 +11,8 @@ import type { NodeOptions } from './settings.ts'
 /** What a node signs with: as a unit, and as a libp2p peer. One Ed25519 key can be both. */
 export interface NodeKeys {
   readonly signer: Signer
+  /** Whether the unit key is an RSA key, which SUs everywhere know. */
+  readonly isRsa: boolean
   /** Ed25519, at hand: noise needs it for each connection. */
   readonly peer: PrivateJwk
   /** Whether the unit key lies unprotected on the disk. */
@@ -31,13 +33,14 @@ export async function loadNodeKeys(options: NodeOptions, keyFile: string): Promi
   const peerFile = join(dataDir, 'peer-key.json')
   if (remoteSigner !== '') {
     const signer = await connectRemoteSigner(remoteSigner)
-    return apart(signer, createKey(peerFile, 'ed25519', passphrase).jwk, false)
+    const isRsa = signer.signatureType === 1
+    return apart({ signer, isRsa, plain: false }, createKey(peerFile, 'ed25519', passphrase).jwk)
   }
   const key = loadKey(keyFile, `Make one with: aonet init --data-dir ${dataDir}`, passphrase)
   if (!key.encrypted) assertPlainAllowed(keyFile, options)
   if (key.jwk['kty'] === 'OKP') return own(key)
   const peer = createKey(peerFile, 'ed25519', key.encrypted ? passphrase : undefined)
-  return apart(key.signer, peer.jwk, !key.encrypted)
+  return apart({ signer: key.signer, isRsa: true, plain: !key.encrypted }, peer.jwk)
 }
 
 /** @throws AoError `INVALID_CONFIG` if the file that should hold it cannot be read. */
@@ -64,11 +67,11 @@ function assertPlainAllowed(file: string, { network, insecurePlaintextKey }: Nod
 }
 
 const own = ({ signer, jwk, encrypted }: LoadedKey): NodeKeys => ({
-  ...{ signer, peer: jwk, plain: !encrypted },
+  ...{ signer, isRsa: false, peer: jwk, plain: !encrypted },
   peerSignature: () => undefined,
 })
 
-const apart = (signer: Signer, peer: PrivateJwk, plain: boolean): NodeKeys => ({
-  ...{ signer, peer, plain },
-  peerSignature: network => signAsPeer(peer, peerBinding(network, signer.address)),
+const apart = (unit: Pick<NodeKeys, 'signer' | 'isRsa' | 'plain'>, peer: PrivateJwk): NodeKeys => ({
+  ...{ ...unit, peer },
+  peerSignature: network => signAsPeer(peer, peerBinding(network, unit.signer.address)),
 })

@@ -20,12 +20,13 @@ const maxAnswerBytes = 16 * 1024
  *
  * @throws AoError `INVALID_CONFIG` for an address that is not local, `PEER_UNREACHABLE` if nobody answers there.
  */
-export async function connectRemoteSigner(url: string): Promise<Signer> {
+export async function connectRemoteSigner(url: string): Promise<Signer & { readonly signatureType: 1 | 2 }> {
   const ask = asker(url)
   const { signatureType, owner } = await ask('GET', '/key')
   if ((signatureType !== 1 && signatureType !== 2) || typeof owner !== 'string') throw unclear(url)
   const ownerKey = fromBase64Url(owner)
   return {
+    signatureType,
     address: addressOfKey(ownerKey),
     sign: draft =>
       buildDataItem(draft, {

@@ -77,7 +77,16 @@ export const settings = {
     'for testnets: misbehave so that the others can be seen to notice; an SU that tells two orders (double-sign), orders nothing for others (censor) or settles nothing (no-publish)',
   ),
   arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
-  arweaveWallet: setting(z.string(), '', 'JWK file (RSA) of the wallet that pays for settlement; needed by an SU'),
+  arweaveWallet: setting(
+    z.string(),
+    '',
+    'JWK file (RSA) of the wallet that pays for settlement, needed by an SU; an MU signs with it what goes to other networks',
+  ),
+  foreignSchedulers: setting(
+    flag,
+    true,
+    'go to SUs of other networks by the Url that they publish on Arweave (Scheduler-Location); to private addresses only on a testnet',
+  ),
   keyPassphraseFile: setting(z.string(), '', 'file whose first line is the passphrase of the key'),
   keyPassphrase: {
     ...setting(z.string(), '', 'passphrase of the key; better in a file, or typed at the start'),

@@ -15,6 +15,7 @@ import { defaultSchedulerUnitOptions, SchedulerUnit, type SchedulerUnitDeps } fr
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
 import { WorkerVmPool } from '../vm/pool.ts'
 import { DoubleSigningGossip } from './double-signing-gossip.ts'
+import type { NodeKeys } from './identity.ts'
 import { loadKey } from './keys.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
@@ -124,6 +125,24 @@ export const networkParams = ({ network, origin }: NodeOptions): NetworkParams =
   network,
   ...(origin === '' ? {} : { origin }),
 })
+
+/**
+ * The RSA key that an MU signs with what goes to other networks: the unit key if it is one, else the Arweave wallet.
+ *
+ * @throws AoError `INVALID_CONFIG` if the wallet is none.
+ */
+export function foreignSigner(
+  { roles, arweaveWallet, foreignSchedulers }: NodeOptions,
+  { signer, isRsa }: NodeKeys,
+): Signer | undefined {
+  if (!roles.includes('MU') || !foreignSchedulers) return undefined
+  if (isRsa) return signer
+  if (arweaveWallet === '') return undefined
+  const wallet = loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.')
+  if (wallet.jwk['kty'] === 'RSA') return wallet.signer
+  const hint = 'Name an RSA wallet file with arweaveWallet.'
+  throw new AoError('INVALID_CONFIG', 'the Arweave wallet is no RSA key', { setting: 'arweaveWallet' }, { hint })
+}
 
 /** The wallet that pays for settlement. @throws AoError `INVALID_CONFIG` if an SU has none. */
 export function payerWallet({ roles, arweaveWallet }: NodeOptions) {

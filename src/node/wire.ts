@@ -3,6 +3,7 @@ import type { HttpServer } from '../http/server.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Component, ComponentList } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
+import { HttpForeignUnits } from '../network/foreign/units.ts'
 import type { Certificate } from '../network/grpc/certificate.ts'
 import { GrpcUnits } from '../network/grpc/clients.ts'
 import type { GrpcServer } from '../network/grpc/server.ts'
@@ -32,6 +33,7 @@ import type { EconomyFollower } from '../units/economy/follower.ts'
 import { OriginMail } from '../units/economy/origin-mail.ts'
 import { StakedDirectory } from '../units/economy/staked-directory.ts'
 import { FollowedSchedules } from '../units/routing/followed-schedules.ts'
+import { ForeignSchedulers } from '../units/routing/foreign-schedulers.ts'
 import { GossipIntake } from '../units/routing/gossip-intake.ts'
 import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
 import { keptLog } from '../units/routing/kept-log.ts'
@@ -58,6 +60,7 @@ import {
   computeUnit,
   economyFollower,
   evidenceDesk,
+  foreignSigner,
   messengerUnit,
   networkParams,
   payerWallet,
@@ -146,6 +149,7 @@ export function wireNode(input: WireInput): WiredNode {
   )
   const settler =
     scheduler && settlerUnit({ ...shared, log: assignments, store: new LevelSettlementStore(store) }, options)
+  const abroad = options.foreignSchedulers ? new HttpForeignUnits(telemetry, { allowPrivate: isTestnet }) : undefined
   const routes = new Routes({
     local: { address, scheduler },
     directory,
@@ -154,6 +158,15 @@ export function wireNode(input: WireInput): WiredNode {
     arweave,
     telemetry,
     hosts: economy,
+    foreign:
+      abroad &&
+      new ForeignSchedulers({
+        arweave,
+        units: abroad,
+        network,
+        clock,
+        telemetry,
+      }),
   })
   const checkpoints = new LevelCheckpointStore(input.checkpoints)
   const results = new LevelResultStore(store)
@@ -166,7 +179,8 @@ export function wireNode(input: WireInput): WiredNode {
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
   const queue = new LevelCrankQueue(store)
   const behind = { routes, hosts: economy, scheduler: routedScheduler, compute: routedCompute, directory, remote }
-  const messenger = messengerUnit({ ...shared, ...behind, queue, monitors: new LevelMonitorStore(store) }, options)
+  const own = { queue, monitors: new LevelMonitorStore(store), foreignSigner: foreignSigner(options, keys) }
+  const messenger = messengerUnit({ ...shared, ...behind, ...own }, options)
   const tracer = new UnitTracer({
     local: { address, messenger },
     scheduler: routedScheduler,
@@ -259,6 +273,7 @@ export function wireNode(input: WireInput): WiredNode {
           clock,
           telemetry,
           url: () => `${httpUrl()}/su`,
+          network,
           session: () => session.current,
         })
 
@@ -272,6 +287,7 @@ export function wireNode(input: WireInput): WiredNode {
     new CheckThreads(telemetry),
     tunnel,
     remote,
+    abroad,
     host,
     gossip,
     pool,

@@ -50,6 +50,10 @@ export interface CrankQueue {
   get(process: ProcessId, message: MessageId): Promise<CrankJob | undefined>
   /** Its message's signed bytes, if they were kept. */
   item(process: ProcessId, message: MessageId): Promise<Uint8Array | undefined>
+  /** A part of its outbox as it was signed to go to another network, if it was; kept as long as the job. */
+  signedPart(process: ProcessId, message: MessageId, index: number): Promise<Uint8Array | undefined>
+  /** Resolves when it is on disk. */
+  keepSignedPart(process: ProcessId, message: MessageId, index: number, item: Uint8Array): Promise<void>
   /** All jobs of messages of a Process, as far as they are kept. */
   ofProcess(process: ProcessId): Promise<readonly CrankJob[]>
   /** Jobs that are neither done nor failed, earliest `dueAt` first, at most `limit`. */

@@ -11,6 +11,8 @@ import { del, present, put, type Store, type WriteOp } from './store.ts'
 const jobs = new KeySpace('crank')
 /** (process, message) → the message's signed bytes. */
 const items = new KeySpace('crank-item')
+/** (process, message, index) → a part as it was signed. */
+const signed = new KeySpace('crank-signed')
 /** (dueAt, process, message) of open jobs. */
 const due = new KeySpace('crank-due')
 /** (at, process, message) of ended jobs. */
@@ -29,6 +31,8 @@ export class LevelCrankQueue implements CrankQueue {
   readonly #lock = new KeyedLock()
   /** Counted once, before the first write. */
   #counts: Promise<Counts> | undefined
+  /** Whether any part is kept as it was signed: most networks have none, and nothing to look for when a job goes. */
+  #hasSigned: Promise<boolean> | undefined
 
   constructor(store: Store) {
     this.#store = store
@@ -49,6 +53,15 @@ export class LevelCrankQueue implements CrankQueue {
 
   async item(process: ProcessId, message: MessageId): Promise<Uint8Array | undefined> {
     return this.#store.get(items.key(...nameParts({ process, message })))
+  }
+
+  async signedPart(process: ProcessId, message: MessageId, index: number): Promise<Uint8Array | undefined> {
+    return this.#store.get(signedKey({ process, message }, index))
+  }
+
+  async keepSignedPart(process: ProcessId, message: MessageId, index: number, item: Uint8Array): Promise<void> {
+    await this.#store.write([put(signedKey({ process, message }, index), item)], { sync: true })
+    this.#hasSigned = Promise.resolve(true)
   }
 
   async ofProcess(process: ProcessId): Promise<readonly CrankJob[]> {
@@ -122,12 +135,26 @@ export class LevelCrankQueue implements CrankQueue {
   async #forget(found: readonly CrankJob[]): Promise<number> {
     const values = await this.#store.getMany(found.map(jobKey))
     const gone = values.map(decodeMaybe).filter(job => job !== undefined && !isOpenJob(job)) as CrankJob[]
+    const parts = await this.#signedPartsOf(gone)
     await this.#apply(
-      gone.flatMap(job => [...withoutIndex(job), del(jobKey(job)), del(items.key(...nameParts(job)))]),
+      [
+        ...gone.flatMap(job => [...withoutIndex(job), del(jobKey(job)), del(items.key(...nameParts(job)))]),
+        ...parts.map(del),
+      ],
       { open: 0, ended: -gone.length },
       { sync: false }, // what comes back is forgotten again
     )
     return gone.length
+  }
+
+  async #signedPartsOf(gone: readonly CrankJob[]): Promise<readonly Uint8Array[]> {
+    this.#hasSigned ??= this.#count({ ...signed.range(), limit: 1 }).then(count => count > 0)
+    if (!(await this.#hasSigned)) return []
+    const keys: Uint8Array[] = []
+    for (const job of gone) {
+      for await (const [key] of this.#store.entries(signed.range(...nameParts(job)))) keys.push(key)
+    }
+    return keys
   }
 
   async #apply(ops: readonly WriteOp[], change: Counts, { sync }: { readonly sync: boolean }): Promise<void> {
@@ -167,6 +194,7 @@ const kindOf = (job: CrankJob): keyof Counts => (isOpenJob(job) ? 'open' : 'ende
 const nameOf = ({ process, message }: JobName): string => `${process} ${message}`
 const nameParts = ({ process, message }: JobName): readonly Uint8Array[] => [idPart(process), idPart(message)]
 const jobKey = (job: JobName): Uint8Array => jobs.key(...nameParts(job))
+const signedKey = (job: JobName, index: number): Uint8Array => signed.key(...nameParts(job), u64(index))
 const rootKey = (job: CrankJob): Uint8Array => roots.key(idPart(job.root), ...nameParts(job))
 const indexKey = (job: CrankJob): Uint8Array =>
   isOpenJob(job) ? due.key(timePart(job.dueAt), ...nameParts(job)) : ended.key(timePart(job.at), ...nameParts(job))

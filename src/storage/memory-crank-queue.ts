@@ -6,6 +6,7 @@ import { isOpenJob } from './crank-job.ts'
 export class MemoryCrankQueue implements CrankQueue {
   readonly #jobs = new Map<string, CrankJob>()
   readonly #items = new Map<string, Uint8Array>()
+  readonly #signed = new Map<string, Map<number, Uint8Array>>()
 
   async write(
     { add = [], update = [] }: CrankChange,
@@ -28,6 +29,15 @@ export class MemoryCrankQueue implements CrankQueue {
 
   async item(process: ProcessId, message: MessageId): Promise<Uint8Array | undefined> {
     return this.#items.get(keyOf(process, message))
+  }
+
+  async signedPart(process: ProcessId, message: MessageId, index: number): Promise<Uint8Array | undefined> {
+    return this.#signed.get(keyOf(process, message))?.get(index)
+  }
+
+  async keepSignedPart(process: ProcessId, message: MessageId, index: number, item: Uint8Array): Promise<void> {
+    const parts = this.#signed.get(keyOf(process, message)) ?? new Map<number, Uint8Array>()
+    this.#signed.set(keyOf(process, message), parts.set(index, item))
   }
 
   async ofProcess(process: ProcessId): Promise<readonly CrankJob[]> {
@@ -64,6 +74,7 @@ export class MemoryCrankQueue implements CrankQueue {
     for (const { process, message } of gone) {
       this.#jobs.delete(keyOf(process, message))
       this.#items.delete(keyOf(process, message))
+      this.#signed.delete(keyOf(process, message))
     }
     return gone.length
   }

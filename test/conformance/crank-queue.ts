@@ -154,6 +154,22 @@ export function crankQueueSuite(
       assert.equal(await queue.get(anId('process'), anId('e')), undefined)
     })
 
+    it('keeps parts as they were signed until their job goes', async () => {
+      const [process, a, b] = [anId<ProcessId>('process'), anId<MessageId>('a'), anId<MessageId>('b')]
+      await queue.write({ add: [aJob('a'), aJob('b')] })
+      await queue.keepSignedPart(process, a, 0, Uint8Array.of(1))
+      await queue.keepSignedPart(process, a, 7, Uint8Array.of(2))
+      await queue.keepSignedPart(process, b, 0, Uint8Array.of(3))
+      const bytes = async (message: MessageId, index: number) => (await queue.signedPart(process, message, index))?.[0]
+      assert.deepEqual(
+        [await bytes(a, 0), await bytes(a, 7), await bytes(a, 1), await bytes(b, 0)],
+        [1, 2, undefined, 3],
+      )
+      await queue.write({ update: [aJob('a', { state: 'done', at: 1 })] })
+      assert.equal(await queue.purge({ endedBefore: 100, keepAtMost: 0, limit: 10 }), 1)
+      assert.deepEqual([await bytes(a, 0), await bytes(a, 7), await bytes(b, 0)], [undefined, undefined, 3])
+    })
+
     it('keeps a job that was opened again after it had ended', async () => {
       await queue.write({ add: [aJob('a')] })
       await queue.write({ update: [aJob('a', { state: 'failed', at: 1 })] })

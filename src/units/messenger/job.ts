@@ -27,6 +27,13 @@ export const newJob = (
   ...{ state: 'queued', attempts: 0, parts: [], reason: undefined, result: undefined },
 })
 
+/** One that an SU of another network has ordered: nothing is left to do here. */
+export const foreignJob = (job: CrankJob, url: string): CrankJob => ({
+  ...job,
+  state: 'done',
+  reason: `ordered by the SU ${url} of another network: what it sets off is pushed there`,
+})
+
 /** A cron message has no id: one is made of its place, so that one place has one job. It is the root of what it sets off. */
 export function newCronJob({ process, nonce, cron }: Result, now: number): readonly CrankJob[] {
   if (cron === undefined) return []

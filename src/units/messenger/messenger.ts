@@ -30,7 +30,8 @@ import { Crank, type CrankRunOptions } from './crank.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { Feed } from './feed.ts'
 import { type FollowDeps, followAll, followOwn } from './follow.ts'
-import { hasFailed, isEnded, newJob, type Ordered, reopened } from './job.ts'
+import type { ForeignPartsDeps } from './foreign-parts.ts'
+import { foreignJob, hasFailed, isEnded, newJob, type Ordered, reopened } from './job.ts'
 import { Monitors, type MonitorsOptions } from './monitors.ts'
 import { Purge, type PurgeOptions } from './purge.ts'
 import { Pusher, type PusherOptions } from './pusher.ts'
@@ -38,12 +39,12 @@ import { Revival, type RevivalOptions } from './revival.ts'
 import { RootBudget } from './root-budget.ts'
 import { verifyAtDoor } from './verify.ts'
 
-export interface MessengerUnitDeps {
+export interface MessengerUnitDeps extends Pick<ForeignPartsDeps, 'foreignSigner'> {
   /** Its address is what the `Authority` tags of Processes name. */
   readonly signer: Signer
   readonly queue: CrankQueue
   readonly monitors: MonitorStore
-  readonly routes: Pick<Routes, 'process'>
+  readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt'>
   readonly hosts?: HostTable | undefined
   /** Routed: any Process of the network. */
   readonly scheduler: Scheduler
@@ -198,6 +199,8 @@ export class MessengerUnit implements Messenger, Component {
 
   async monitor(process: ProcessId, options: AbortOptions = {}): Promise<void> {
     this.#assertLiving()
+    const foreign = await this.#deps.routes.foreign(process, options)
+    if (foreign !== undefined) throw notMonitored(process, foreign.url)
     await this.#monitors.add(process, options)
   }
 
@@ -257,7 +260,9 @@ export class MessengerUnit implements Messenger, Component {
 
   async #enqueue(assignment: Ordered, root: MessageId, depth = 0): Promise<void> {
     const now = this.#deps.clock.now()
-    await this.#write({ add: [newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now })] })
+    const job = newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now })
+    const foreign = await this.#deps.routes.foreign(assignment.process)
+    await this.#write({ add: [foreign === undefined ? job : foreignJob(job, foreign.url)] })
     this.#measure()
   }
 
@@ -286,7 +291,7 @@ export class MessengerUnit implements Messenger, Component {
    */
   async #write(change: CrankChange): Promise<void> {
     const { update = [], sync = true } = change
-    const begin = (added: readonly CrankJob[]): void => this.#drain.offer(added)
+    const begin = (added: readonly CrankJob[]): void => this.#drain.offer(added.filter(job => !isEnded(job)))
     const added = await this.#queue.write(change, { onAdding: sync ? undefined : begin })
     failpoint('mu-written')
     this.#budget.added(added)
@@ -313,6 +318,14 @@ function rootOf(assignment: Assignment, item: DataItem | undefined): MessageId {
   const pushedFor = item === undefined ? undefined : tagValue(item.tags, 'Pushed-For')
   return isId(pushedFor) ? (pushedFor as MessageId) : assignment.message
 }
+
+const notMonitored = (process: ProcessId, url: string): AoError =>
+  new AoError(
+    'UNSUPPORTED',
+    'the Process is of another network: nobody here evaluates its cron messages',
+    { process, url },
+    { hint: 'Ask an MU of its network.' },
+  )
 
 const unknownJob = (process: ProcessId, message: MessageId): AoError =>
   new AoError(

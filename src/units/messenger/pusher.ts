@@ -2,6 +2,7 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { CrankJob } from '../../ports/crank-queue.ts'
+import type { ForeignScheduler } from '../../ports/foreign.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type { CrankPart, Messenger, RemoteUnits, Scheduler } from '../../ports/units.ts'
@@ -9,18 +10,20 @@ import type { Assignment } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
 import { type Address, type Id, isId, type MessageId, type Nonce, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
+import { parseProcessSpec } from '../../protocol/message.ts'
 import type { AssignmentRequest, Outbox, OutboxMessage, OutboxSpawn } from '../../protocol/result.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import { type Candidate, firstAnswer } from '../routing/failover.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
 import { alsoAssignedTo, assignToAll } from './assign-part.ts'
+import { ForeignParts, type ForeignPartsDeps } from './foreign-parts.ts'
 import type { Ordered } from './job.ts'
 import { draftPushed, draftSpawn, draftSpawned, type PushedFrom } from './push.ts'
 import { twinOf } from './twin.ts'
 
-export interface PusherDeps {
+export interface PusherDeps extends ForeignPartsDeps {
   readonly signer: Signer
-  readonly routes: Pick<Routes, 'process'>
+  readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt'>
   readonly scheduler: Scheduler
   readonly directory: PeerDirectory
   readonly remote: RemoteUnits
@@ -30,6 +33,8 @@ export interface PusherOptions {
   /** A target that everybody answers not to know counts as a wallet after so many tries: a new Process needs a moment. */
   readonly walletAfterAttempts: number
 }
+
+type PartAt = AbortOptions & { readonly index: number }
 
 /** What became of a part, and the messages it put into schedules. */
 export interface PushOutcome {
@@ -45,14 +50,26 @@ export interface PushOutcome {
 export class Pusher {
   readonly #deps: PusherDeps
   readonly #options: PusherOptions
+  readonly #foreign: ForeignParts
 
   constructor(deps: PusherDeps, options: PusherOptions) {
     this.#deps = deps
     this.#options = options
+    this.#foreign = new ForeignParts(deps)
   }
 
   /** @throws AoError what `retryAdvice` tells transient from permanent; nothing is kept of a push that threw. */
-  async push(job: CrankJob, outbox: Outbox, at: AbortOptions & { readonly index: number }): Promise<PushOutcome> {
+  async push(job: CrankJob, outbox: Outbox, at: PartAt): Promise<PushOutcome> {
+    const { part, next = [] } = await this.#push(job, outbox, at)
+    const own: Ordered[] = []
+    // What is ordered in another network has no result here.
+    for (const ordered of next) {
+      if ((await this.#deps.routes.foreign(ordered.process, at)) === undefined) own.push(ordered)
+    }
+    return { part, next: own }
+  }
+
+  async #push(job: CrankJob, outbox: Outbox, at: PartAt): Promise<PushOutcome> {
     const { index } = at
     const { spec } = await this.#deps.routes.process(job.process, at)
     const from: PushedFrom = { process: job.process, spec, nonce: job.nonce, index, cron: job.cron, root: rootOf(job) }
@@ -102,6 +119,13 @@ export class Pusher {
     const route = await this.#routeOf(target, job, options)
     failpoint('push-routed')
     const part = { kind: 'message', target, state: 'pushed', nonce: undefined, ...noted } as const
+    const foreign = route && (await this.#deps.routes.foreign(target, options))
+    if (route !== undefined && foreign !== undefined) {
+      const item = await this.#foreign.signed(job, draft, { index: from.index, believer: route })
+      await foreign.take(item, options)
+      const { next, reason = takenBy(foreign) } = await this.#alsoAssign(item, { message, scheduled: [], ...options })
+      return { part: { ...part, message: item.id, reason }, next }
+    }
     if (route !== undefined) {
       const handedTo = await this.#handOver(job, { process: target, route }, options)
       if (handedTo !== undefined) return { part: { ...part, message: undefined, handedTo, reason: handedOver } }
@@ -138,7 +162,10 @@ export class Pusher {
     if (handedTo !== undefined) {
       return { part: { ...part, target: '', ...unseen, handedTo, reason: handedOver } }
     }
-    const born = await scheduler.schedule(await signer.sign(draftSpawn(spawn, from)), options)
+    const draft = draftSpawn(spawn, from)
+    const foreign = await routes.foreignAt(parseProcessSpec(draft.tags).scheduler, options)
+    const item = await (foreign === undefined ? signer.sign(draft) : this.#foreign.signed(job, draft, from))
+    const born = await scheduler.schedule(item, options)
     failpoint('spawn-ordered')
     const { assignment: told, item: news } = await this.#schedule(
       await signer.sign(draftSpawned(spawn, born.process, from)),
@@ -148,8 +175,10 @@ export class Pusher {
     // Another MU may have been first. The parent knows its child alone: ours is never cranked.
     const known = tagValue(news.tags, 'Process')
     const child = known === born.process || !isId(known) ? born : firstborn(known as ProcessId)
+    // A trace looks for the messages of this network only.
+    const place = foreign === undefined ? { nonce: child.nonce } : { nonce: undefined, reason: takenBy(foreign) }
     return {
-      part: { ...part, target: child.process, message: child.message, nonce: child.nonce },
+      part: { ...part, target: child.process, message: child.message, ...place },
       next: [child, { ...told, item: news.raw }],
     }
   }
@@ -212,6 +241,8 @@ const firstborn = (process: ProcessId): Pick<Assignment, 'process' | 'message' |
 })
 
 const toWallet = 'to a wallet: uploaded to Arweave'
+const takenBy = ({ url }: ForeignScheduler): string =>
+  `taken by the SU ${url} of another network, which has it evaluated there`
 const handedOver = "handed to an MU that the target's Authority names"
 const unseen = { message: undefined, nonce: undefined } as const
 const noted = { handedTo: undefined, reason: undefined } as const

@@ -3,16 +3,17 @@ import { type AbortOptions, raceSignal, throwIfAborted, withDeadline } from '../
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
+import type { ForeignScheduler } from '../../ports/foreign.ts'
 import type { HostTable } from '../../ports/hosts.ts'
-import type { PeerDirectory } from '../../ports/peers.ts'
 import type { RouteStore } from '../../ports/route-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { LocalUnits, RemoteUnits, Scheduler } from '../../ports/units.ts'
+import type { Scheduler } from '../../ports/units.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, ProcessId } from '../../protocol/ids.ts'
 import { type ProcessSpec, parseAoItem } from '../../protocol/message.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { failureFacts } from '../failure.ts'
+import { Schedulers, type SchedulersDeps } from './schedulers.ts'
 
 /** A Process as its own signed item says it is. */
 export interface ProcessRoute {
@@ -20,10 +21,7 @@ export interface ProcessRoute {
   readonly spec: ProcessSpec
 }
 
-export interface RoutesDeps {
-  readonly local: Pick<LocalUnits, 'address' | 'scheduler'>
-  readonly directory: PeerDirectory
-  readonly remote: RemoteUnits
+export interface RoutesDeps extends SchedulersDeps {
   readonly store: RouteStore
   readonly arweave: ArweaveClient
   readonly telemetry: Telemetry
@@ -58,12 +56,14 @@ export const defaultRoutesOptions: RoutesOptions = {
 export class Routes {
   readonly #deps: RoutesDeps
   readonly #options: RoutesOptions
+  readonly #schedulers: Schedulers
   readonly #known: LRUCache<ProcessId, ProcessRoute>
   readonly #lookups = new SingleFlight<ProcessId, ProcessRoute>()
 
   constructor(deps: RoutesDeps, options: RoutesOptions = defaultRoutesOptions) {
     this.#deps = deps
     this.#options = options
+    this.#schedulers = new Schedulers(deps, options.schedulerTimeoutMs)
     this.#known = new LRUCache({ max: options.maxCached })
   }
 
@@ -126,30 +126,25 @@ export class Routes {
   }
 
   /** @throws AoError `PEER_UNREACHABLE` if nobody with that address offers scheduling. */
-  async schedulerAt(address: Address, options: AbortOptions = {}): Promise<Scheduler> {
-    const { local, directory, remote } = this.#deps
-    if (address === local.address && local.scheduler !== undefined) return local.scheduler
-    if (address === local.address) throw noScheduler(address, 'Give this node the role SU.')
-    const record = directory.get(address) ?? (await this.#waitFor(address, options))
-    if (!record.roles.includes('SU')) throw noScheduler(address, 'The node is there; give it the role SU.')
-    return remote.scheduler(record)
+  schedulerAt(address: Address, options: AbortOptions = {}): Promise<Scheduler> {
+    return this.#schedulers.at(address, options)
+  }
+
+  /** The SU that hosts the Process, if it is of another network. @throws AoError as `process`, `hostOf`, `schedulerAt`. */
+  async foreign(id: ProcessId, options: AbortOptions = {}): Promise<ForeignScheduler | undefined> {
+    const { spec } = await this.process(id, options)
+    return this.#schedulers.foreignAt(this.hostOf(id, spec), options)
+  }
+
+  /** The SU with that address, if it is of another network. @throws AoError as `schedulerAt`. */
+  foreignAt(address: Address, options: AbortOptions = {}): Promise<ForeignScheduler | undefined> {
+    return this.#schedulers.foreignAt(address, options)
   }
 
   /** Keeps a verified Process item that has just been met, so that nobody needs to look for it. */
   async remember(item: DataItem): Promise<void> {
     const ao = parseAoItem(item)
     if (ao.type === 'Process') await this.#keep(ao.process, { item, spec: ao.spec })
-  }
-
-  async #waitFor(address: Address, options: AbortOptions): Promise<UnitRecord> {
-    try {
-      return await this.#deps.directory.waitFor(address, {
-        signal: withDeadline(this.#options.schedulerTimeoutMs, options),
-      })
-    } catch (cause) {
-      throwIfAborted(options.signal)
-      throw noScheduler(address, 'Start the node with that address, or check that it reaches this network.', cause)
-    }
   }
 
   async #find(id: ProcessId): Promise<ProcessRoute> {
@@ -247,6 +242,3 @@ async function orUnknown<T>(answer: Promise<T>, ...codes: readonly 'INVALID_DATA
     throw error
   }
 }
-
-const noScheduler = (scheduler: Address, hint: string, cause?: unknown): AoError =>
-  new AoError('PEER_UNREACHABLE', 'the scheduler of this Process is not reachable', { scheduler }, { hint, cause })

@@ -17,6 +17,8 @@ export interface LocationDeps {
   readonly telemetry: Telemetry
   /** Where its HTTP face is now, without a slash at the end. Asked for at each publication. */
   readonly url: () => string
+  /** Hash of the network's parameters, named there: its own network finds the SU as a peer, others by its URL. */
+  readonly network: string
   /** Named there, so that a copy of this scheduler's data finds that it is not the newest. */
   readonly session?: (() => Session) | undefined
 }
@@ -33,13 +35,13 @@ export class LocationPublisher implements Component {
   readonly #loop: Loop
 
   constructor(
-    { signer, arweave, clock, telemetry, url, session }: LocationDeps,
+    { signer, arweave, clock, telemetry, url, network, session }: LocationDeps,
     options: LocationOptions = defaultLocationOptions,
   ) {
     const { timeToLiveMs, retryMs } = options
     this.#loop = new Loop(
       async abort => {
-        const location = { url: url(), timeToLiveMs, now: clock.now(), session: session?.() }
+        const location = { url: url(), timeToLiveMs, now: clock.now(), network, session: session?.() }
         await arweave.upload(await signer.sign(draftLocation(location)), abort)
         telemetry.log.debug('location published', { url: location.url })
         return timeToLiveMs / 2
@@ -62,6 +64,7 @@ interface Location {
   readonly url: string
   readonly timeToLiveMs: number
   readonly now: number
+  readonly network: string
   readonly session: Session | undefined
 }
 
@@ -75,6 +78,7 @@ const draftLocation = (location: Location): Draft => ({
     ['Url', location.url],
     ['Time-To-Live', String(location.timeToLiveMs)],
     ['Timestamp', String(location.now)],
+    ['Network', location.network],
     ['Session', location.session && sessionText(location.session)],
   ),
 })

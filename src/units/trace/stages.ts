@@ -4,7 +4,7 @@ import type { Computed, Ordered, Settled, TraceStage } from '../../ports/trace.t
 import type { CrankProgress, PinnedResult } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
 import { type DataItem, parseStoredItem } from '../../protocol/data-item.ts'
-import type { Id } from '../../protocol/ids.ts'
+import type { Id, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { outboxSize } from '../../protocol/result.ts'
 import { reasonOf } from '../failure.ts'
 import type { TraceDeps, TraceOptions } from './deps.ts'
@@ -37,13 +37,24 @@ export class Stages {
         ...({ state: 'done', assignment: id, nonce, timestamp, blockHeight } as const),
         scheduler: assignment.scheduler,
       }
-      for await (const row of scheduler.read(process, { from: nonce, to: nonce }, { signal })) {
-        return { ordered, message: row.message }
+      return {
+        ordered,
+        message: await this.#message(process, nonce, { signal }),
       }
-      return { ordered }
     } catch (error) {
       return { ordered: undone(error, options, { UNKNOWN_MESSAGE: waiting }) }
     }
+  }
+
+  async #message(process: ProcessId, nonce: Nonce, options: AbortOptions): Promise<DataItem | undefined> {
+    try {
+      for await (const row of this.#deps.scheduler.read(process, { from: nonce, to: nonce }, options)) {
+        return row.message
+      }
+    } catch (error) {
+      if (!hasCode(error, 'UNSUPPORTED')) throw error // of another network: only the Assignment is to be had
+    }
+    return undefined
   }
 
   /** @param options.pin what an MU was told: then no CU is asked again. */

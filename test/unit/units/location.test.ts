@@ -21,7 +21,7 @@ describe('units/scheduler/location', () => {
       uploaded.push(item)
       clock.advance(1)
     }
-    const deps = { signer: testSigner('su'), arweave, clock, telemetry: silentTelemetry, url }
+    const deps = { signer: testSigner('su'), arweave, clock, telemetry: silentTelemetry, url, network: 'here' }
     publisher = new LocationPublisher(deps, { timeToLiveMs, retryMs: 2 })
     return publisher.start()
   }
@@ -40,6 +40,7 @@ describe('units/scheduler/location', () => {
     assert.equal(tagValue(tags, 'Type'), 'Scheduler-Location')
     assert.equal(tagValue(tags, 'Url'), 'http://here/su')
     assert.equal(tagValue(tags, 'Time-To-Live'), '60000')
+    assert.equal(tagValue(tags, 'Network'), 'here')
     assert.ok(item.data.length > 0)
   })
 

@@ -1,32 +1,44 @@
 import { asBuffer, concat, fromBase64Url, utf8 } from '../lib/bytes.ts'
 import { AoError, hasCode } from '../lib/errors.ts'
-import { encodeTags } from '../protocol/avro-tags.ts'
-import { type DataItem, verifyDataItem } from '../protocol/data-item.ts'
-import type { Id } from '../protocol/ids.ts'
-import { signatureKinds } from '../protocol/signature-kinds.ts'
-import type { ItemMeta } from './answers.ts'
+import { encodeTags } from './avro-tags.ts'
+import { type DataItem, verifyDataItem } from './data-item.ts'
+import type { Id } from './ids.ts'
+import { signatureKinds } from './signature-kinds.ts'
+import type { Tag } from './tags.ts'
+
+/** What gateways and schedulers show of an item beside its data. Bytes are base64url. */
+export interface ShownItem {
+  readonly signature: string
+  readonly owner: { readonly key: string }
+  readonly recipient?: string | null | undefined
+  /** Base64url, or 32 characters of text. */
+  readonly anchor?: string | null | undefined
+  readonly tags: readonly Tag[]
+}
 
 /**
- * Puts a gateway's account of an item back into the signed bytes and verifies them, so that nothing of it is
+ * Puts a gateway's or scheduler's account of an item back into the signed bytes and verifies them, so that nothing of it is
  * taken on trust: a changed tag, owner or byte of data does not match the signature, another signature not the id.
  *
  * @throws AoError `INVALID_DATA_ITEM` if no reading of the fields is the signed item `id`.
  */
-export async function rebuildItem(id: Id, meta: ItemMeta, data: Uint8Array): Promise<DataItem> {
+export async function rebuildItem(id: Id, meta: ShownItem, data: Uint8Array): Promise<DataItem> {
   for (const bytes of readings(meta, data)) {
     const item = await verified(bytes)
     if (item !== undefined && (item.id as Id) === id) return item
   }
   throw new AoError(
     'INVALID_DATA_ITEM',
-    'what the gateway has under this id is not the signed item',
+    'what is shown under this id is not the signed item',
     { id },
-    { hint: 'It may be a transaction, or changed by the gateway: ask another gateway.' },
+    {
+      hint: 'It may be a transaction, or changed by who shows it: ask another gateway.',
+    },
   )
 }
 
 /** Gateways name neither the signature type nor how they show the anchor; lengths leave few possibilities. */
-function* readings(meta: ItemMeta, data: Uint8Array): Generator<Uint8Array> {
+function* readings(meta: ShownItem, data: Uint8Array): Generator<Uint8Array> {
   const signature = fromBase64Url(meta.signature)
   const ownerKey = fromBase64Url(meta.owner.key)
   const target = fromBase64Url(meta.recipient ?? '')
