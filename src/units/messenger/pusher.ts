@@ -62,11 +62,14 @@ export class Pusher {
   async push(job: CrankJob, outbox: Outbox, at: PartAt): Promise<PushOutcome> {
     const { part, next = [] } = await this.#push(job, outbox, at)
     const own: Ordered[] = []
-    // What is ordered in another network has no result here.
+    let shown = part
+    // What is ordered in another network has no result here, and no place that a trace could go on from.
     for (const ordered of next) {
-      if ((await this.#deps.routes.foreign(ordered.process, at)) === undefined) own.push(ordered)
+      const foreign = await this.#deps.routes.foreign(ordered.process, at)
+      if (foreign === undefined) own.push(ordered)
+      else if (ordered.message === part.message) shown = { ...part, nonce: undefined, reason: takenBy(foreign) }
     }
-    return { part, next: own }
+    return { part: shown, next: own }
   }
 
   async #push(job: CrankJob, outbox: Outbox, at: PartAt): Promise<PushOutcome> {
@@ -175,10 +178,8 @@ export class Pusher {
     // Another MU may have been first. The parent knows its child alone: ours is never cranked.
     const known = tagValue(news.tags, 'Process')
     const child = known === born.process || !isId(known) ? born : firstborn(known as ProcessId)
-    // A trace looks for the messages of this network only.
-    const place = foreign === undefined ? { nonce: child.nonce } : { nonce: undefined, reason: takenBy(foreign) }
     return {
-      part: { ...part, target: child.process, message: child.message, ...place },
+      part: { ...part, target: child.process, message: child.message, nonce: child.nonce },
       next: [child, { ...told, item: news.raw }],
     }
   }

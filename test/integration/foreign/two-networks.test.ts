@@ -20,6 +20,9 @@ import { tagValue } from '../../../src/protocol/tags.ts'
 import { eventually } from '../../support/eventually.ts'
 import { Gate } from '../../support/gate.ts'
 
+/** What is sent to it, as JSON, is its outbox. */
+const puppet = `globalThis.handle = message => (message.Type === 'Process' ? { Output: '' } : JSON.parse(message.Data))`
+
 /** Two networks that know nothing of each other but the same Arweave: `here` sends to Processes `there`. */
 describe('an SU of another network', function () {
   this.timeout(120_000)
@@ -109,10 +112,10 @@ describe('an SU of another network', function () {
         { name: 'Recipient', value: recipient },
       ],
     })
-  /** What a Process of the other network has been sent. */
-  async function inbox(process: ProcessId): Promise<readonly DataItem[]> {
+  /** What a Process has been sent, in the other network unless asked here. */
+  async function inbox(process: ProcessId, client = neighbour): Promise<readonly DataItem[]> {
     const rows: ScheduledMessage[] = []
-    for await (const row of neighbour.schedule(process, { from: 1 as Nonce })) rows.push(row)
+    for await (const row of client.schedule(process, { from: 1 as Nonce })) rows.push(row)
     return rows.map(({ message }) => message).filter(message => message !== undefined)
   }
   /** Everything that a message set off, once nothing is under way any more. */
@@ -173,6 +176,40 @@ describe('an SU of another network', function () {
     const { root } = await user.trace(target, assignment.message)
     assert.equal(root.ordered.state, 'done')
     await assert.rejects(user.result(target, assignment.message), error => hasCode(error, 'UNSUPPORTED'))
+  })
+
+  it('gives birth to what a Process of this network spawns there, and takes what it assigns', async () => {
+    const arweave = new GatewayClient(silentTelemetry, { gatewayUrl: devnet.url })
+    const script = { bytes: Buffer.from(puppet), format: 'js-quickjs-1', name: 'puppet' }
+    const { process } = await user.spawn({ module: await publishModule(script, { arweave, signer: wallet.signer }) })
+    const target = await receiver()
+    const order = {
+      ...{ Messages: [], Output: '' },
+      Spawns: [
+        {
+          Data: 'child',
+          Tags: [
+            { name: 'Module', value: module },
+            { name: 'Scheduler', value: there.record().address },
+          ],
+        },
+      ],
+      Assignments: [{ Processes: [target], Message: module }],
+    }
+    const sent = await user.send(process, { data: JSON.stringify(order) })
+    const { parts } = await outcome(sent)
+    assert.deepEqual(
+      parts.map(({ kind, state, nonce }) => ({ kind, state, nonce })),
+      ['spawn', 'assignment'].map(kind => ({ kind, state: 'pushed', nonce: undefined })),
+    )
+    for (const { reason } of parts) assert.match(reason ?? '', /taken by the SU .* of another network/)
+    const child = parts[0]?.target as ProcessId
+    const born = await neighbour.assignment(child, 0 as Nonce)
+    assert.equal(born.scheduler, there.record().address)
+    const [, news] = await inbox(process, user)
+    assert.equal(tagValue(news?.tags ?? [], 'Process'), child, 'the parent is told')
+    assert.equal((await neighbour.assignment(target, 1 as Nonce)).message, module)
+    assert.deepEqual((await user.trace(process, sent.message)).problems, [])
   })
 
   it('gets it once, whenever the MU is restarted, and whatever wallet it has then', async () => {
