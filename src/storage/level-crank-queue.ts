@@ -182,10 +182,7 @@ export class LevelCrankQueue implements CrankQueue {
   }
 
   async #indexed(range: KeyRange, name: (key: Uint8Array) => Uint8Array): Promise<readonly CrankJob[]> {
-    const keys: Uint8Array[] = []
-    for await (const [key] of this.#store.entries(range)) keys.push(jobs.key(name(key)))
-    const values = await this.#store.getMany(keys)
-    return values.map(decodeMaybe).filter(job => job !== undefined)
+    return (await this.#store.lookUp(range, key => jobs.key(name(key)))).map(decodeJob)
   }
 }
 

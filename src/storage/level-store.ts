@@ -44,9 +44,8 @@ export class LevelStore implements Store {
     return this.#reading(() => this.#db.getMany(keys as Buffer[]))
   }
 
-  async *entries({ gte, lt, reverse, limit }: KeyRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
-    const range = { gte: gte as Buffer, lt: lt as Buffer, reverse: reverse ?? false, limit: limit ?? -1 }
-    const iterator = await this.#reading(async () => this.#db.iterator(range))
+  async *entries(range: KeyRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
+    const iterator = await this.#reading(async () => this.#db.iterator(levelRange(range)))
     try {
       for (;;) {
         const entry = await this.#reading(() => iterator.next())
@@ -56,6 +55,22 @@ export class LevelStore implements Store {
     } finally {
       await iterator.close()
     }
+  }
+
+  lookUp(index: KeyRange, rowKey: (indexKey: Uint8Array) => Uint8Array): Promise<readonly Uint8Array[]> {
+    return this.#reading(async () => {
+      const snapshot = this.#db.snapshot()
+      try {
+        const keys = await this.#db.keys({ ...levelRange(index), snapshot }).all()
+        const rows = await this.#db.getMany(
+          keys.map(key => rowKey(key) as Buffer),
+          { snapshot },
+        )
+        return rows.filter(row => row !== undefined)
+      } finally {
+        await snapshot.close()
+      }
+    })
   }
 
   async write(ops: readonly WriteOp[], { sync = true }: { readonly sync?: boolean } = {}): Promise<void> {
@@ -127,5 +142,11 @@ export class LevelStore implements Store {
   }
 }
 
+const levelRange = ({ gte, lt, reverse, limit }: KeyRange) => ({
+  gte: gte as Buffer,
+  lt: lt as Buffer,
+  reverse: reverse ?? false,
+  limit: limit ?? -1,
+})
 const sizeOf = (op: WriteOp): number => opOverheadBytes + op.key.length + (op.type === 'put' ? op.value.length : 0)
 const stopping = (): AoError => new AoError('STOPPING', 'the store is closed')

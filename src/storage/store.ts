@@ -13,6 +13,8 @@ export interface Store {
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>
   /** As the store was when reading began. */
   entries(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
+  /** What the keys of an index lead to, index and rows as they were at one moment; what is missing is left out. */
+  lookUp(index: KeyRange, rowKey: (indexKey: Uint8Array) => Uint8Array): Promise<readonly Uint8Array[]>
   /**
    * All or nothing; resolves when on disk. Writes that wait for the disk at the same time share one sync.
    *

@@ -179,6 +179,29 @@ export function crankQueueSuite(
       assert.equal((await queue.open(10)).length, 1)
     })
 
+    it('shows the jobs of a root as they were at one moment', async () => {
+      const root = anId<MessageId>('root')
+      const step = (i: number): CrankJob => aJob(`step ${i}`, { root })
+      await queue.write({ add: [step(0)] })
+      let isWriting = true
+      const reading = (async () => {
+        for (; isWriting; await new Promise(setImmediate)) {
+          const jobs = await queue.ofRoot(root)
+          // Each step ends in the change that adds the next: there is always one that is open.
+          assert.equal(jobs.filter(({ state }) => state === 'queued').length, 1)
+        }
+      })()
+      const writing = (async () => {
+        for (let i = 0; i < 300; i++) {
+          await queue.write({ add: [step(i + 1)], update: [{ ...step(i), state: 'done' }], sync: false })
+        }
+      })()
+      await writing.finally(() => {
+        isWriting = false
+      })
+      await reading
+    })
+
     it('takes an empty change as nothing to do', async () => {
       await queue.write({})
       assert.equal(await queue.size(), 0)

@@ -113,6 +113,15 @@ export class ModelStore implements Store {
     for (const [key, value] of inside.slice(0, limit)) yield [Buffer.from(key, 'hex'), value]
   }
 
+  async lookUp(index: KeyRange, rowKey: (indexKey: Uint8Array) => Uint8Array): Promise<readonly Uint8Array[]> {
+    const rows: Uint8Array[] = []
+    for await (const [key] of this.entries(index)) {
+      const row = this.#map.get(hex(rowKey(key)))
+      if (row !== undefined) rows.push(row)
+    }
+    return rows
+  }
+
   async write(ops: readonly WriteOp[], { sync = true }: { readonly sync?: boolean } = {}): Promise<void> {
     if (this.#dead) await never
     if (this.#deaf) throw refused()
