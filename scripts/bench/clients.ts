@@ -1,8 +1,8 @@
 import type { ProcessId } from '../../src/protocol/ids.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { AoconnectUser } from './support/aoconnect-user.ts'
 import { CrankBench, percentile, round } from './support/crank-bench.ts'
+import { median } from './support/measure.ts'
 import { pagesOfResults } from './support/results-pages.ts'
 import { WaoPeer } from './support/wao-peer.ts'
 

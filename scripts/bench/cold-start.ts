@@ -3,10 +3,10 @@ import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
 import { withTempDir } from '../../test/support/builders.ts'
 import { forkScript, killHard } from '../../test/support/fork.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { writeAosLog } from './support/aos-schedule.ts'
 import { ask, coldCuFile } from './support/cold-client.ts'
 import type { ColdReply } from './support/cold-cu.ts'
+import { median } from './support/measure.ts'
 
 /** Messages evaluated after the last clean stop when the CU is killed: a checkpoint is nearly due again. */
 const unsavedMessages = 600

@@ -6,9 +6,9 @@ import { aosModule } from '../../test/support/modules/aos.ts'
 import { environmentOf, idOf, mebibytes } from '../../test/support/modules/process.ts'
 import type { Pages } from '../../test/support/modules/watched.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { aosLoad, aosStart } from './support/aos-load.ts'
 import type { EvalRequest, EvalSetup, EvalTimes } from './support/eval-worker.ts'
+import { median } from './support/measure.ts'
 import { wholeCompute } from './support/whole-compute.ts'
 
 const messages = 500

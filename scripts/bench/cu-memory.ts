@@ -3,10 +3,10 @@ import type { Nonce } from '../../src/protocol/ids.ts'
 import { withTempDir } from '../../test/support/builders.ts'
 import { forkScript, killHard } from '../../test/support/fork.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { writeAosLog } from './support/aos-schedule.ts'
 import { ask, coldCuFile } from './support/cold-client.ts'
 import { liveMemory } from './support/live-memory.ts'
+import { median } from './support/measure.ts'
 
 /** What a sleeping Process may keep resident. */
 const asleepLimitBytes = 100_000

@@ -4,7 +4,7 @@ import { memory } from '@libp2p/memory'
 import { TestNode } from '../../test/integration/libp2p/test-node.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
+import { median } from './support/measure.ts'
 
 const units = 50
 const rounds = 3

@@ -1,8 +1,8 @@
 import type { DataItem } from '../../src/protocol/data-item.ts'
 import type { ProcessId } from '../../src/protocol/ids.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { action, CrankBench, percentile, round, topologies } from './support/crank-bench.ts'
+import { median } from './support/measure.ts'
 import { WaoPeer } from './support/wao-peer.ts'
 
 const count = Number(process.env['N'] ?? 200)

@@ -7,9 +7,9 @@ import type { EconomyState } from '../../src/economy/state.ts'
 import { mainEconomy } from '../../src/protocol/economy-params.ts'
 import type { Address } from '../../src/protocol/ids.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { ledgerRate } from './support/ledger-rate.ts'
 import { aosLedger, originLedger } from './support/ledgers.ts'
+import { median } from './support/measure.ts'
 
 /** Limit of the issue: one mint cycle in less than 5 µs. */
 const cycleLimitUs = 5

@@ -8,7 +8,7 @@ import { MessengerService } from '../../src/network/grpc/generated/ao/v1/messeng
 import { SchedulerService } from '../../src/network/grpc/generated/ao/v1/scheduler.ts'
 import { pinnedCredentials } from '../../src/network/grpc/pinned-credentials.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
+import { median } from './support/measure.ts'
 
 const item = new Uint8Array(2_048).fill(7)
 const rounds = 7

@@ -6,12 +6,10 @@ export type BenchLine = { readonly case: string } & Readonly<Record<string, stri
 /** What a bench file exports as default. */
 export type Bench = () => AsyncIterable<BenchLine>
 
-const notBenches = ['main', 'measure', 'su-client', 'su-grpc', 'su-support', 'su-ways', 'su-latency']
-
 async function benchNames(): Promise<readonly string[]> {
   const files = await readdir(new URL('.', import.meta.url))
   const names = files.flatMap(file => /^(.+)(?<!\.d)\.[jt]s$/.exec(file)?.[1] ?? [])
-  return names.filter(name => !notBenches.includes(name)).sort()
+  return names.filter(name => name !== 'main').sort()
 }
 
 const known = await benchNames()

@@ -1,7 +1,7 @@
 import type { ProcessId } from '../../src/protocol/ids.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
 import { action, CrankBench, hopLimit, round, tag, topologies } from './support/crank-bench.ts'
+import { median } from './support/measure.ts'
 import { WaoPeer, waoHops } from './support/wao-peer.ts'
 
 const hops = Number(process.env['HOPS'] ?? 200)

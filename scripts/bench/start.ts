@@ -12,8 +12,8 @@ import { generateKey, signerFromJwk } from '../../src/protocol/keys.ts'
 import { openStore } from '../../src/storage/level.ts'
 import { LevelAssignmentLog } from '../../src/storage/level-assignment-log.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
-import { fill, workload } from './su-support.ts'
+import { median } from './support/measure.ts'
+import { fill, workload } from './support/su-support.ts'
 
 const rounds = 5
 const processes = 10_000

@@ -8,9 +8,9 @@ import { verifyDataItem } from '../../src/protocol/data-item.ts'
 import type { Id, Nonce, ProcessId } from '../../src/protocol/ids.ts'
 import { generateKey, signerFromJwk } from '../../src/protocol/keys.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
-import { type Door, openDoor } from './su-grpc.ts'
-import { benchUnit, workload } from './su-support.ts'
+import { median } from './support/measure.ts'
+import { type Door, openDoor } from './support/su-grpc.ts'
+import { benchUnit, workload } from './support/su-support.ts'
 
 const count = 3_000
 const rounds = 5

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { verifyDataItem } from '../../src/protocol/data-item.ts'
 import { generateKey, type Signer, signerFromJwk } from '../../src/protocol/keys.ts'
 import type { BenchLine } from './main.ts'
-import { median } from './measure.ts'
-import { ClientProcess, writeMessages } from './su-grpc.ts'
-import { answerTimes } from './su-latency.ts'
-import { benchUnit, cores, fill, measureParts, sumOf, type Workload, workload } from './su-support.ts'
-import { assertOrdered, grpcWay, inProgram, type Site, type Way } from './su-ways.ts'
+import { median } from './support/measure.ts'
+import { ClientProcess, writeMessages } from './support/su-grpc.ts'
+import { answerTimes } from './support/su-latency.ts'
+import { benchUnit, cores, fill, measureParts, sumOf, type Workload, workload } from './support/su-support.ts'
+import { assertOrdered, grpcWay, inProgram, type Site, type Way } from './support/su-ways.ts'
 
 const rounds = 5
 /** Messages of one round, and one round more to warm up. */

@@ -3,7 +3,7 @@ import * as arbundles from 'arbundles'
 import { verifyDataItem } from '../../src/protocol/data-item.ts'
 import { generateKey, type Signer, signerFromJwk } from '../../src/protocol/keys.ts'
 import type { BenchLine } from './main.ts'
-import { compare } from './measure.ts'
+import { compare } from './support/measure.ts'
 
 /** Parsing and verifying 2 KB items with 6 tags, against arbundles. Goals: RSA twice, Ed25519 eight times as fast. */
 export default async function* verify(): AsyncIterable<BenchLine> {

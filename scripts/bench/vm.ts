@@ -9,7 +9,7 @@ import { quickJsVm } from '../../src/vm/quickjs-vm.ts'
 import { wasmVm } from '../../src/vm/wasm-vm.ts'
 import { environmentOf, evalOf, idOf, mebibytes, messageOf, spawnOf } from '../../test/support/modules/process.ts'
 import type { BenchLine } from './main.ts'
-import { compare, median } from './measure.ts'
+import { compare, median } from './support/measure.ts'
 import { type RawMachine, rawAos, rawPlain, rawQuickJs } from './support/raw-machines.ts'
 
 const process_ = idOf('process')

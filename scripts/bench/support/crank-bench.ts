@@ -16,7 +16,7 @@ import { type AosModule, loadAosModule } from '../../../src/testnet/aos-module.t
 import { environmentOf, toVmMessage } from '../../../src/units/compute/messages.ts'
 import { WorkerVmPool } from '../../../src/vm/pool.ts'
 import { RealNetwork } from '../../../test/support/real-network.ts'
-import { median } from '../measure.ts'
+import { median } from './measure.ts'
 
 /** The same Lua that the peer's driver runs. */
 export const counterLua = `Count = 0

@@ -12,8 +12,8 @@ import { openStore } from '../../../src/storage/level.ts'
 import { LevelResultStore } from '../../../src/storage/level-result-store.ts'
 import { resultsPage } from '../../../src/units/compute/results-page.ts'
 import type { BenchLine } from '../main.ts'
-import { median } from '../measure.ts'
 import { round } from './crank-bench.ts'
+import { median } from './measure.ts'
 
 const length = 100_000
 const limit = 25

@@ -3,17 +3,17 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js'
-import { AoError } from '../../src/lib/errors.ts'
-import { silentTelemetry } from '../../src/lib/telemetry.ts'
-import { type Certificate, createCertificate } from '../../src/network/grpc/certificate.ts'
+import { AoError } from '../../../src/lib/errors.ts'
+import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { type Certificate, createCertificate } from '../../../src/network/grpc/certificate.ts'
 import {
   SchedulerService,
   type ScheduleStreamRequest,
   type ScheduleStreamResponse,
-} from '../../src/network/grpc/generated/ao/v1/scheduler.ts'
-import { GrpcServer } from '../../src/network/grpc/server.ts'
-import type { Compute, Messenger, Scheduler } from '../../src/ports/units.ts'
-import type { Signer } from '../../src/protocol/keys.ts'
+} from '../../../src/network/grpc/generated/ao/v1/scheduler.ts'
+import { GrpcServer } from '../../../src/network/grpc/server.ts'
+import type { Compute, Messenger, Scheduler } from '../../../src/ports/units.ts'
+import type { Signer } from '../../../src/protocol/keys.ts'
 
 /** What the client's process is asked to do. `answer` is what it expects back; empty for real Assignments. */
 export interface Errand {

@@ -1,6 +1,6 @@
-import { verifyDataItemAside } from '../../src/protocol/data-item.ts'
-import { generateKey, type Signer, signerFromJwk } from '../../src/protocol/keys.ts'
-import type { BenchLine } from './main.ts'
+import { verifyDataItemAside } from '../../../src/protocol/data-item.ts'
+import { generateKey, type Signer, signerFromJwk } from '../../../src/protocol/keys.ts'
+import type { BenchLine } from '../main.ts'
 import { type BenchUnit, type Workload, workload } from './su-support.ts'
 
 const idleMessages = 200

@@ -1,12 +1,12 @@
 // The submitting side of su-schedule, in a process of its own. Started by su-grpc.ts.
-import '../../src/lib/polyfill.ts'
+import '../../../src/lib/polyfill.ts'
 import { readFileSync } from 'node:fs'
-import { ChannelPool } from '../../src/network/grpc/channel-pool.ts'
-import { defaultPool } from '../../src/network/grpc/clients.ts'
-import { defaultExchanges, scheduleStreams } from '../../src/network/grpc/exchange-kinds.ts'
-import { parseAssignment } from '../../src/protocol/assignment.ts'
-import { parseStoredItem, verifyDataItem } from '../../src/protocol/data-item.ts'
-import type { Address } from '../../src/protocol/ids.ts'
+import { ChannelPool } from '../../../src/network/grpc/channel-pool.ts'
+import { defaultPool } from '../../../src/network/grpc/clients.ts'
+import { defaultExchanges, scheduleStreams } from '../../../src/network/grpc/exchange-kinds.ts'
+import { parseAssignment } from '../../../src/protocol/assignment.ts'
+import { parseStoredItem, verifyDataItem } from '../../../src/protocol/data-item.ts'
+import type { Address } from '../../../src/protocol/ids.ts'
 import type { Errand, Ran } from './su-grpc.ts'
 
 const files = new Map<string, readonly Buffer[]>()
