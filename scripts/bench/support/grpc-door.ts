@@ -29,7 +29,9 @@ async function raw(): Promise<() => Promise<void>> {
       write(value: unknown): void
       end(): void
     }) => {
-      stream.on('data', ({ tag }) => stream.write({ tag, outcome: { $case: 'assignment', value: answer } }))
+      stream.on('data', ({ tag }) =>
+        stream.write({ tag, outcome: { $case: 'assignment', value: answer }, more: [], takesMore: false }),
+      )
       stream.on('end', () => stream.end())
     },
   })
