@@ -31,6 +31,15 @@ export class Loop implements Component {
     this.#failurePauseMs = options.failurePauseMs
   }
 
+  /** Does the same work at intervals, which begin when it ends, well or not. */
+  static every(pollMs: number, work: (options: AbortOptions) => Promise<unknown>, log: Logger, name: string): Loop {
+    const step = async (options: AbortOptions): Promise<number> => {
+      await work(options)
+      return pollMs
+    }
+    return new Loop(step, log, { name, failurePauseMs: pollMs })
+  }
+
   async start(): Promise<void> {
     if (this.#running !== undefined) return
     this.#stop = new AbortController()

@@ -6,26 +6,8 @@ import type { Id, ModuleId, ProcessId } from '../../../src/protocol/ids.ts'
 import { tagsOf } from '../../../src/protocol/tags.ts'
 import { openStore } from '../../../src/storage/level.ts'
 import { LevelAssignmentLog } from '../../../src/storage/level-assignment-log.ts'
-import { aMessage, anId, anItem, aProcess, processIdOf, testSigner } from '../../../test/support/builders.ts'
-import { aosModule } from '../../../test/support/modules/aos.ts'
-
-/** aos as a published Module. */
-export async function aosModuleItem(): Promise<DataItem> {
-  const { bytes, format } = await aosModule()
-  return anItem({
-    data: bytes,
-    tags: tagsOf(
-      ['Data-Protocol', 'ao'],
-      ['Type', 'Module'],
-      ['Variant', 'ao.TN.1'],
-      ['Module-Format', format],
-      ['Input-Encoding', 'JSON-V1'],
-      ['Output-Encoding', 'JSON-V1'],
-      ['Memory-Limit', '500-mb'],
-      ['Compute-Limit', '9000000000000'],
-    ),
-  })
-}
+import { aMessage, anId, aProcess, processIdOf, testSigner } from '../../../test/support/builders.ts'
+import { aosModuleItem } from '../../../test/support/modules/aos.ts'
 
 /** Writes the log of so many aos Processes with so many messages each into `dir`: half Evals, half Transfers. */
 export async function writeAosLog(

@@ -17,7 +17,7 @@ import { MemoryCheckpointStore } from '../../../src/storage/memory.ts'
 import { ComputeUnit, type ComputeUnitOptions, defaultComputeUnitOptions } from '../../../src/units/compute/compute.ts'
 import { WorkerVmPool } from '../../../src/vm/pool.ts'
 import { testSigner } from '../../../test/support/builders.ts'
-import { aosModuleItem } from './aos-schedule.ts'
+import { aosModuleItem } from '../../../test/support/modules/aos.ts'
 
 export type ColdRequest =
   | { readonly type: 'result'; readonly process: ProcessId; readonly nonce: Nonce }

@@ -5,8 +5,8 @@ import { testnetEconomy } from '../../../src/protocol/economy-params.ts'
 import type { Id, ModuleId } from '../../../src/protocol/ids.ts'
 import { tagsOf } from '../../../src/protocol/tags.ts'
 import { aMessage, anItem, aProcess, testSigner } from '../../../test/support/builders.ts'
+import { aosModuleItem } from '../../../test/support/modules/aos.ts'
 import { tokenLua } from './aos-load.ts'
-import { aosModuleItem } from './aos-schedule.ts'
 import type { Ledger } from './ledger-rate.ts'
 
 /** Transfers of a holder who has plenty, to twenty others in turn. */

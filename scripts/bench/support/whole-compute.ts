@@ -12,17 +12,9 @@ import { LevelCheckpointStore } from '../../../src/storage/level-checkpoint-stor
 import { LevelResultStore } from '../../../src/storage/level-result-store.ts'
 import { ComputeUnit } from '../../../src/units/compute/compute.ts'
 import { WorkerVmPool } from '../../../src/vm/pool.ts'
-import {
-  aMessage,
-  anItem,
-  aProcess,
-  processIdOf,
-  schedule,
-  testSigner,
-  withTempDir,
-} from '../../../test/support/builders.ts'
+import { aMessage, aProcess, processIdOf, schedule, testSigner, withTempDir } from '../../../test/support/builders.ts'
 import { Rows, specOf } from '../../../test/support/compute-bench.ts'
-import { aosModule } from '../../../test/support/modules/aos.ts'
+import { aosModuleItem } from '../../../test/support/modules/aos.ts'
 import { tokenLua } from './aos-load.ts'
 
 export interface WholeRate {
@@ -35,7 +27,7 @@ export interface WholeRate {
 export const wholeCompute = (count: number): Promise<WholeRate> =>
   withTempDir(async dir => {
     const arweave = new MemoryArweave()
-    const module = await aModule()
+    const module = await aosModuleItem()
     await arweave.upload(module)
     const item = await aProcess({ module: module.id as Id as ModuleId })
     const process_ = processIdOf(item)
@@ -72,21 +64,6 @@ export const wholeCompute = (count: number): Promise<WholeRate> =>
       await store.close()
     }
   })
-
-async function aModule(): Promise<DataItem> {
-  const { bytes, format } = await aosModule()
-  const tags = tagsOf(
-    ['Data-Protocol', 'ao'],
-    ['Type', 'Module'],
-    ['Variant', 'ao.TN.1'],
-    ['Module-Format', format],
-    ['Input-Encoding', 'JSON-V1'],
-    ['Output-Encoding', 'JSON-V1'],
-    ['Memory-Limit', '500-mb'],
-    ['Compute-Limit', '100000000000'],
-  )
-  return anItem({ data: bytes, tags })
-}
 
 async function following(item: DataItem, count: number): Promise<DataItem[]> {
   const owner = testSigner().address

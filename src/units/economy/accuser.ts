@@ -73,11 +73,7 @@ export class Accuser implements Component {
   constructor(deps: AccuserDeps, options: AccuserOptions = defaultAccuserOptions) {
     this.#deps = deps
     this.#options = options
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.pollMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
     deps.telemetry.metrics.gauge(
       'aonet_accuser_watched',
       'Assignments and refused messages looked after',

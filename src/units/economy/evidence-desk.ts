@@ -68,11 +68,7 @@ export class EvidenceDesk implements Component {
   constructor(deps: EvidenceDeskDeps, options: EvidenceDeskOptions = defaultEvidenceDeskOptions) {
     this.#deps = deps
     this.#options = options
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.pollMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
     deps.telemetry.metrics.gauge(
       'aonet_evidence_open',
       'Pieces of evidence without a verdict yet',

@@ -58,11 +58,7 @@ export class EconomyFollower implements Component, HostTable {
 
   constructor(deps: EconomyFollowerDeps, options: EconomyFollowerOptions = defaultEconomyFollowerOptions) {
     this.#deps = deps
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.pollMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
     const replayed = (): number => (this.#last?.nonce ?? -1) + 1
     measureEconomy(deps.telemetry.metrics, { state: () => this.state, replayed })
   }

@@ -48,11 +48,7 @@ export class Respondent implements Component {
 
   constructor(deps: RespondentDeps, options: RespondentOptions = defaultRespondentOptions) {
     this.#deps = deps
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.pollMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
   }
 
   start(): Promise<void> {

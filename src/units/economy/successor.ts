@@ -60,11 +60,7 @@ export class Successor implements Component {
   constructor(deps: SuccessorDeps, options: SuccessorOptions = defaultSuccessorOptions) {
     this.#deps = deps
     this.#options = options
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.pollMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
     deps.telemetry.metrics.gauge(
       'aonet_successor_carried',
       'Processes taken over from others',

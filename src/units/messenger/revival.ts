@@ -43,11 +43,7 @@ export class Revival implements Component {
 
   constructor(deps: RevivalDeps, options: RevivalOptions) {
     this.#deps = deps
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.revivalEveryMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.revivalEveryMs })
+    this.#loop = Loop.every(options.revivalEveryMs, abort => this.tick(abort), deps.telemetry.log, this.name)
   }
 
   async start(): Promise<void> {

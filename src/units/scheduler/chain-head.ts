@@ -1,3 +1,4 @@
+import type { AbortOptions } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
@@ -17,14 +18,10 @@ export class ChainHead implements Component {
   #head: BlockAnchor | undefined
 
   constructor({ arweave, telemetry }: ChainHeadDeps, { pollMs }: { readonly pollMs: number }) {
-    this.#loop = new Loop(
-      async options => {
-        this.#head = await arweave.head(options)
-        return pollMs
-      },
-      telemetry.log,
-      { name: this.name, failurePauseMs: pollMs },
-    )
+    const look = async (options: AbortOptions): Promise<void> => {
+      this.#head = await arweave.head(options)
+    }
+    this.#loop = Loop.every(pollMs, look, telemetry.log, this.name)
     telemetry.metrics.gauge('aonet_scheduler_block_height', 'Newest Arweave block seen', () => this.#head?.height ?? 0)
   }
 

@@ -67,11 +67,7 @@ export class Settler implements Component {
   constructor(deps: SettlerDeps, options: SettlerOptions = defaultSettlerOptions) {
     this.#deps = deps
     this.#options = options
-    const step = async (abort: AbortOptions): Promise<number> => {
-      await this.tick(abort)
-      return options.pollMs
-    }
-    this.#loop = new Loop(step, deps.telemetry.log, { name: this.name, failurePauseMs: options.pollMs })
+    this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
     const { metrics } = deps.telemetry
     this.#unsettled = metrics.gauge('aonet_settler_unsettled_entries', 'Log entries that are not final on Arweave')
     this.#oldest = metrics.gauge('aonet_settler_oldest_unsettled_seconds', 'Age of the oldest of them')

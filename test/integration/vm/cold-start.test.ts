@@ -14,9 +14,9 @@ import { LevelCheckpointStore } from '../../../src/storage/level-checkpoint-stor
 import { LevelResultStore } from '../../../src/storage/level-result-store.ts'
 import { ComputeUnit, type ComputeUnitOptions, defaultComputeUnitOptions } from '../../../src/units/compute/compute.ts'
 import { WorkerVmPool } from '../../../src/vm/pool.ts'
-import { aMessage, anItem, aProcess, processIdOf, schedule, testSigner, withTempDir } from '../../support/builders.ts'
+import { aMessage, aProcess, processIdOf, schedule, testSigner, withTempDir } from '../../support/builders.ts'
 import { at, Rows, specOf } from '../../support/compute-bench.ts'
-import { aosModule } from '../../support/modules/aos.ts'
+import { aosModuleItem } from '../../support/modules/aos.ts'
 
 describe('a CU with aos on a real disk', function () {
   this.timeout(120_000)
@@ -26,18 +26,7 @@ describe('a CU with aos on a real disk', function () {
   let rows: readonly ScheduledMessage[]
 
   before(async () => {
-    const { bytes, format } = await aosModule()
-    const tags = tagsOf(
-      ['Data-Protocol', 'ao'],
-      ['Type', 'Module'],
-      ['Variant', 'ao.TN.1'],
-      ['Module-Format', format],
-      ['Input-Encoding', 'JSON-V1'],
-      ['Output-Encoding', 'JSON-V1'],
-      ['Memory-Limit', '500-mb'],
-      ['Compute-Limit', '9000000000000'],
-    )
-    module = await anItem({ data: bytes, tags })
+    module = await aosModuleItem()
     item = await aProcess({ module: module.id as Id as ModuleId })
     const evals = Array.from({ length: last }, (_, i) => {
       const lua = i % 9 === 4 ? 'Lost = 1; error("on purpose")' : `Sum = (Sum or 0) + ${i}; return tostring({}) .. Sum`
