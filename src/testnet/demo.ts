@@ -50,7 +50,7 @@ class Demo {
 
   static async open(testnet: Testnet, say: (text: string) => void): Promise<Demo> {
     const { nodes, wallet } = testnet.state
-    const entry = nodes.find(({ name }) => name.startsWith('mu'))
+    const entry = nodes.find(({ roles }) => roles.includes('MU'))
     if (entry === undefined) throw new AoError('NOT_READY', 'the testnet has no MU to talk to')
     const node = await connectNode(endpointOf(entry), {})
     return new Demo(testnet, say, new Client(node, loadKey(wallet, 'Start afresh with --fresh.').signer))

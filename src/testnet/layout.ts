@@ -37,15 +37,6 @@ export interface TestnetOrigin {
   readonly faucet: string
 }
 
-/** Which nodes a testnet has, in the order they start. The first one is where the others join. */
-export const testnetShape: readonly { readonly name: string; readonly roles: readonly UnitRole[] }[] = [
-  { name: 'su-1', roles: ['SU'] },
-  { name: 'cu-1', roles: ['CU'] },
-  { name: 'cu-2', roles: ['CU'] },
-  { name: 'mu-1', roles: ['MU'] },
-  { name: 'all-1', roles: ['MU', 'SU', 'CU'] },
-]
-
 export const defaultTestnetDirectory = join('.aonet', 'testnet')
 
 const stateFile = (directory: string): string => join(directory, 'testnet.json')

@@ -126,9 +126,10 @@ export class Supervised {
   }
 }
 
-function lastLines(file: string): string {
+/** The end of a log, for whoever has to say why a program did not start. */
+export function lastLines(file: string): string {
   try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-3).join('\n')
+    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-5).join('\n')
   } catch {
     return '(no log)'
   }

@@ -6,10 +6,11 @@ import { configFile } from '../node/config.ts'
 import { createKey } from '../node/keys.ts'
 import type { NodeOptions } from '../node/settings.ts'
 import type { Address } from '../protocol/ids.ts'
-import { isAlive, readState, type TestnetNode, type TestnetState, testnetShape, writeState } from './layout.ts'
+import { isAlive, readState, type TestnetNode, type TestnetState, writeState } from './layout.ts'
 import { fetchStatus, isWhole, type NodeRow, nodeUrl } from './node-status.ts'
 import { deployOrigin, planOrigin } from './origin.ts'
 import { freePorts } from './ports.ts'
+import { defaultShape, nodesOfShape, type PlannedNode, sameNodes } from './shape.ts'
 import { Supervised } from './supervised.ts'
 
 export interface TestnetOptions {
@@ -18,6 +19,8 @@ export interface TestnetOptions {
   readonly blockMs: number
   /** Throw away what an earlier testnet left here. */
   readonly fresh: boolean
+  /** How many nodes of each kind, such as `su=1,cu=2,mu=1,all=1`; by default as before, or those. */
+  readonly shape?: string | undefined
   /** By node: a fault that it is to show, such as `double-sign`. */
   readonly faults?: Readonly<Record<string, NodeOptions['fault']>> | undefined
   /** Called with a sentence whenever a part is up. */
@@ -51,9 +54,10 @@ export class Testnet {
   async up(): Promise<void> {
     const { directory, fresh } = this.#options
     const before = this.#earlier()
+    const planned = this.#planned(fresh ? undefined : before)
     if (fresh) rmSync(directory, { recursive: true, force: true })
     mkdirSync(directory, { recursive: true })
-    this.#state = await this.#plan(fresh ? undefined : before)
+    this.#state = await this.#plan(planned, fresh ? undefined : before)
     writeState(directory, this.#state)
     await this.#startArweave()
     const [first, ...others] = this.#state.nodes
@@ -61,7 +65,7 @@ export class Testnet {
     await this.#startNode(first, [])
     const bootstrap = await this.#joinAddress(first)
     await Promise.all(others.map(node => this.#startNode(node, [bootstrap])))
-    await this.#untilWhole(60_000)
+    await this.#untilWhole(60_000 + 2000 * others.length)
     if (this.#state.origin !== undefined) {
       await deployOrigin(directory, this.#state, endpointOf(first))
       this.#options.onProgress(
@@ -103,7 +107,7 @@ export class Testnet {
           'NOT_READY',
           'the nodes do not find each other',
           {},
-          { hint: 'Their logs say why: aonet testnet logs su-1.' },
+          { hint: `Their logs say why: aonet testnet logs ${this.state.nodes[0]?.name}.` },
         )
       }
       await sleep(100)
@@ -131,14 +135,37 @@ export class Testnet {
     )
   }
 
-  async #plan(before: TestnetState | undefined): Promise<TestnetState> {
+  /** @throws AoError `INVALID_ARGUMENT` if the shape makes no network, is not that of before, or lacks the node of a fault. */
+  #planned(before: TestnetState | undefined): readonly PlannedNode[] {
+    const { shape, faults = {} } = this.#options
+    const nodes = before !== undefined && shape === undefined ? before.nodes : nodesOfShape(shape ?? defaultShape)
+    const names = nodes.map(({ name }) => name)
+    if (before !== undefined && !sameNodes(nodes, before.nodes)) {
+      throw new AoError(
+        'INVALID_ARGUMENT',
+        'the testnet that was here before has other nodes',
+        { before: before.nodes.map(({ name }) => name).join(' '), wanted: names.join(' ') },
+        { hint: 'Leave --nodes out to go on with those, add --fresh to throw its data away, or give another --dir.' },
+      )
+    }
+    const stranger = Object.keys(faults).find(name => !names.includes(name))
+    if (stranger === undefined) return nodes
+    throw new AoError(
+      'INVALID_ARGUMENT',
+      `there is no node ${stranger} to misbehave`,
+      { node: stranger },
+      { hint: `The nodes are: ${names.join(', ')}.` },
+    )
+  }
+
+  async #plan(planned: readonly PlannedNode[], before: TestnetState | undefined): Promise<TestnetState> {
     const { directory } = this.#options
     const wanted =
       before === undefined ? [] : [before.arweave.port, ...before.nodes.flatMap(({ ports }) => Object.values(ports))]
-    const [arweavePort = 0, ...ports] = await freePorts(1 + 3 * testnetShape.length, wanted)
+    const [arweavePort = 0, ...ports] = await freePorts(1 + 3 * planned.length, wanted)
     const wallet = join(directory, 'wallet.json')
     createKey(wallet, 'ed25519')
-    const nodes = testnetShape.map(({ name, roles }, index): TestnetNode => {
+    const nodes = planned.map(({ name, roles }, index): TestnetNode => {
       const home = join(directory, name)
       const [p2p = 0, grpc = 0, http = 0] = ports.slice(3 * index)
       const { signer } = createKey(join(home, 'key.json'), 'ed25519')

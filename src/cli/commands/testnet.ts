@@ -7,6 +7,8 @@ import { AoError } from '../../lib/errors.ts'
 import type { Tag } from '../../protocol/tags.ts'
 import { defaultTestnetDirectory, isAlive, readState, runningState, type TestnetState } from '../../testnet/layout.ts'
 import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-status.ts'
+import { defaultShape } from '../../testnet/shape.ts'
+import { lastLines } from '../../testnet/supervised.ts'
 import { LiveScreen } from '../../testnet/table.ts'
 import { Testnet } from '../../testnet/testnet.ts'
 import { collectTag } from '../arguments.ts'
@@ -19,15 +21,14 @@ interface UpOptions extends OutputOptions {
   readonly exit?: boolean
   readonly fresh?: boolean
   readonly detach?: boolean
+  readonly nodes?: string
   readonly blockMs: string
   readonly fault?: readonly Tag[]
 }
 
 export const testnetCommand = (): Command =>
   new Command('testnet')
-    .description(
-      'A whole network on this machine: an embedded Arweave, an SU, two CUs, an MU and a node with all roles.',
-    )
+    .description('A whole network on this machine: an embedded Arweave, and nodes as processes of their own.')
     .addCommand(upCommand())
     .addCommand(downCommand())
     .addCommand(testnetStatusCommand())
@@ -39,10 +40,11 @@ const upCommand = (): Command =>
     .option('--demo', 'then take one message through the whole network, step by step')
     .option('--exit', 'stop everything once it is up (and the demonstration is over)')
     .option('--fresh', 'throw away the data of an earlier run first')
+    .option('--nodes <counts>', `how many of each kind (as before, or ${defaultShape})`)
     .option('--fault <node=fault>', 'let a node misbehave, such as all-1=double-sign; repeat for more', collectTag)
     .option('--detach', 'leave it running in the background')
     .option('--block-ms <milliseconds>', 'time between blocks of the embedded Arweave', '1000')
-    .addHelpText('after', '\nExample:\n  aonet testnet up --demo --exit')
+    .addHelpText('after', '\nExamples:\n  aonet testnet up --demo --exit\n  aonet testnet up --nodes su=2,cu=4,mu=2')
     .action((options: UpOptions) => (options.detach === true ? detach(options) : up(options)))
 
 async function up(options: UpOptions): Promise<void> {
@@ -54,6 +56,7 @@ async function up(options: UpOptions): Promise<void> {
     directory: options.dir,
     blockMs: blockTime(options),
     fresh: options.fresh === true,
+    shape: options.nodes,
     faults: faultsOf(options),
     onProgress: say,
   })
@@ -111,7 +114,7 @@ function joinLine({ arweave, nodes, origin }: Pick<TestnetState, 'arweave' | 'no
 
 async function detach(options: UpOptions): Promise<void> {
   const log = join(options.dir, '..', 'testnet.log')
-  const { dir, blockMs, fresh, demo, fault } = options
+  const { dir, blockMs, fresh, demo, fault, nodes } = options
   const args = [
     'testnet',
     'up',
@@ -121,6 +124,7 @@ async function detach(options: UpOptions): Promise<void> {
     blockMs,
     ...(fresh === true ? ['--fresh'] : []),
     ...(demo === true ? ['--demo'] : []),
+    ...(nodes === undefined ? [] : ['--nodes', nodes]),
     ...(fault ?? []).flatMap(({ name, value }) => ['--fault', `${name}=${value}`]),
   ]
   mkdirSync(join(options.dir, '..'), { recursive: true })
@@ -130,7 +134,7 @@ async function detach(options: UpOptions): Promise<void> {
     stdio: ['ignore', file, file],
   })
   child.unref()
-  const deadline = Date.now() + 90_000
+  const deadline = Date.now() + 300_000 // each step of the start has its own, shorter one
   while (Date.now() < deadline && child.exitCode === null) {
     const state = readState(dir)
     if (state?.isUp === true && state.supervisor === child.pid) {
@@ -145,7 +149,12 @@ async function detach(options: UpOptions): Promise<void> {
     }
     await sleep(200)
   }
-  throw new AoError('NOT_READY', 'the testnet did not come up', { log }, { hint: `Its output is in ${log}.` })
+  throw new AoError(
+    'NOT_READY',
+    `the testnet did not come up:\n${lastLines(log)}`,
+    { log },
+    { hint: `All that it said is in ${log}.` },
+  )
 }
 
 const downCommand = (): Command =>
