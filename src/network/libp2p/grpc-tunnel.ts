@@ -35,6 +35,7 @@ export class GrpcTunnel implements Tunnel, Component {
   readonly #sockets = new Set<Socket>()
   #directory: string | undefined
   #count = 0
+  #serves = false
 
   constructor(deps: GrpcTunnelDeps) {
     this.#deps = deps
@@ -52,11 +53,11 @@ export class GrpcTunnel implements Tunnel, Component {
   }
 
   async start(_options: AbortOptions = {}): Promise<void> {
-    // Only this user may connect to what lies here.
-    this.#directory ??= mkdtempSync(join(tmpdir(), 'aonet-grpc-'))
+    this.#serves = true
   }
 
   async stop(): Promise<void> {
+    this.#serves = false
     for (const socket of this.#sockets) socket.destroy()
     await Promise.all([...this.#doors.values()].map(door => new Promise(resolve => door.close(resolve))))
     this.#doors.clear()
@@ -65,7 +66,9 @@ export class GrpcTunnel implements Tunnel, Component {
   }
 
   open(peer: TunnelPeer): { readonly target: string; close(): void } {
-    if (this.#directory === undefined) throw new AoError('STOPPING', 'no more streams to other nodes are opened')
+    if (!this.#serves) throw new AoError('STOPPING', 'no more streams to other nodes are opened')
+    // Only this user may connect to what lies here.
+    this.#directory ??= mkdtempSync(join(tmpdir(), 'aonet-grpc-'))
     const path = join(this.#directory, String(++this.#count))
     const door = createServer({ allowHalfOpen: true }, socket => void this.#carry(socket, peer))
     door.maxConnections = maxPerPeer

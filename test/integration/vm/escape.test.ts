@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { utf8 } from '../../../src/lib/bytes.ts'
@@ -34,6 +34,7 @@ describe('a hostile module', function () {
   })
   after(() => {
     delete process.env['AONET_SECRET']
+    rmSync(file, { force: true })
     return pools.stop()
   })
 
