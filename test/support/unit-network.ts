@@ -23,7 +23,8 @@ import {
   MemorySettlementStore,
   MemorySignGuard,
 } from '../../src/storage/memory.ts'
-import { ComputeUnit, defaultComputeUnitOptions } from '../../src/units/compute/compute.ts'
+import { ComputeUnit } from '../../src/units/compute/compute.ts'
+import { defaultComputeUnitOptions } from '../../src/units/compute/options.ts'
 import {
   defaultMessengerUnitOptions,
   MessengerUnit,

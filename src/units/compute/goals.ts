@@ -1,3 +1,5 @@
+import type { AoError } from '../../lib/errors.ts'
+import type { ScheduleClock } from '../../ports/units.ts'
 import type { Nonce } from '../../protocol/ids.ts'
 
 interface Goal {
@@ -49,5 +51,40 @@ export class Goals {
     const goal = this.#goals.get(nonce)
     this.#goals.delete(nonce)
     return goal
+  }
+}
+
+interface ClockGoal {
+  readonly clock: ScheduleClock
+  readonly resolve: () => void
+  readonly reject: (error: AoError) => void
+}
+
+/** Times, as the scheduler promises them, up to which somebody wants the cron messages. */
+export class ClockGoals {
+  #goals: ClockGoal[] = []
+
+  get size(): number {
+    return this.#goals.length
+  }
+
+  reached(clock: ScheduleClock): Promise<void> {
+    return new Promise((resolve, reject) => this.#goals.push({ clock, resolve, reject }))
+  }
+
+  /** Goes as far as the latest of them, and settles those that were there when it began. */
+  async meet(goTo: (latest: ScheduleClock) => Promise<void>): Promise<void> {
+    const asked = [...this.#goals]
+    const [first, ...others] = asked.map(({ clock }) => clock)
+    if (first === undefined) return
+    await goTo(others.reduce((newest, clock) => (newest.timestamp >= clock.timestamp ? newest : clock), first))
+    this.#goals = this.#goals.slice(asked.length)
+    for (const { resolve } of asked) resolve()
+  }
+
+  fail(error: AoError): void {
+    const asked = this.#goals
+    this.#goals = []
+    for (const { reject } of asked) reject(error)
   }
 }

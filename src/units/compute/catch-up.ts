@@ -1,0 +1,43 @@
+import { failpoint } from '../../lib/failpoint.ts'
+import type { Scheduler } from '../../ports/units.ts'
+import { type Id, type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
+import { Flow, type FlowDeps, type FlowOptions } from './flow.ts'
+import type { Live } from './live.ts'
+import { readAhead } from './read-ahead.ts'
+import type { Saves } from './saves.ts'
+
+export interface CatchUpOptions extends FlowOptions {
+  /** A schedule that sends nothing for so long is given up, in milliseconds. */
+  readonly readStallMs: number
+  /** Rows of a schedule that are read, and their signatures checked, before their turn comes. */
+  readonly rowsAhead: number
+}
+
+/** Applies the schedule to an instance, from where it stands to that nonce, or as far as the schedule goes. */
+export async function catchUp(
+  live: Live,
+  { scheduler, to, saves }: { readonly scheduler: Scheduler; readonly to: Nonce; readonly saves?: Saves | undefined },
+  deps: FlowDeps,
+  options: CatchUpOptions,
+): Promise<void> {
+  const process = live.route.item.id as Id as ProcessId
+  const reading = new AbortController()
+  const signal = AbortSignal.any([deps.stopped, reading.signal])
+  const rows = scheduler.read(process, { from: nextNonce(live.at?.nonce), to }, { signal })
+  const flow = new Flow(live, deps, options)
+  const { rowsAhead, readStallMs: stallMs } = options
+  try {
+    for await (const row of readAhead(rows, { rowsAhead, stallMs, signal })) {
+      failpoint('cu-row-read')
+      await flow.take(row)
+      if (saves?.isDue(live) !== true) continue
+      await flow.drained() // what is saved is a state that is recorded
+      saves.begin(live)
+    }
+    await flow.drained()
+    if (saves?.isDue(live) === true) saves.begin(live)
+  } finally {
+    reading.abort()
+    await flow.settled()
+  }
+}
