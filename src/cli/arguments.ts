@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { AoError } from '../lib/errors.ts'
 import { isId, type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../protocol/ids.ts'
 import type { Tag } from '../protocol/tags.ts'
+import { defaultTestnetDirectory } from '../testnet/layout.ts'
 
 /** Collects `--tag Name=Value`, as often as it is given. */
 export function collectTag(text: string, before: readonly Tag[] = []): readonly Tag[] {
@@ -34,3 +35,7 @@ export function readUserFile(file: string): Buffer {
     throw new AoError('INVALID_ARGUMENT', `cannot read ${file}`, { file, reason }, { cause, hint: 'Check the path.' })
   }
 }
+
+/** `--dir` of every command about the testnet. */
+export const testnetDirectory = (command: Command): Command =>
+  command.option('--dir <directory>', 'directory of the testnet', defaultTestnetDirectory)

@@ -13,6 +13,12 @@ interface Step {
   readonly lines: readonly string[]
 }
 
+/** Of `testnet status`. */
+interface Row {
+  readonly state: string
+  readonly pid: number
+}
+
 describe('a newcomer', function () {
   this.timeout(180_000)
   let cwd: string
@@ -70,6 +76,12 @@ describe('a newcomer', function () {
     const dry = await runCli(['dry-run', process, '--action', 'Eval', '--data', 'N = 99; return N', '--json'], { cwd })
     assert.equal(dry.code, 0, dry.error)
     assert.match(JSON.stringify((await json('eval', process, 'return N'))['Output']), /"2"|:2|\b2\b/)
+    const killed = await json('testnet', 'kill', 'cu-1')
+    const back = async () => {
+      const rows = JSON.parse((await runCli(['testnet', 'status', '--json'], { cwd })).out) as readonly Row[]
+      return rows.every(({ state }) => state === 'ready') && rows.every(({ pid }) => pid !== killed['pid'])
+    }
+    await eventually('a killed node is back', back, 60_000)
     const status = await runCli(['testnet', 'status'], { cwd })
     assert.equal(status.out.split('\n').filter(line => / ready /.test(line)).length, 5, status.out)
   })
@@ -111,6 +123,7 @@ describe('a newcomer', function () {
     await fails(['spawn', '--module', nobody, '--scheduler', 'x'], /INVALID_ARGUMENT/)
     await fails(['testnet', 'up'], /STORE_LOCKED/)
     await fails(['testnet', 'logs', 'nobody'], /INVALID_ARGUMENT/)
+    await fails(['testnet', 'kill', 'nobody'], /INVALID_ARGUMENT/)
     const spawned = await runCli(['spawn', '--module', nobody, '--json'], { cwd })
     const { process } = JSON.parse(spawned.out) as { process: string }
     await fails(['result', process, '0'], /UNKNOWN_MODULE/)

@@ -1,30 +1,14 @@
-import { spawn } from 'node:child_process'
-import { createReadStream, existsSync, mkdirSync, openSync, statSync, watchFile } from 'node:fs'
+import { createReadStream, existsSync, statSync, watchFile } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { Tag } from '../../protocol/tags.ts'
-import { defaultTestnetDirectory, isAlive, readState, runningState, type TestnetState } from '../../testnet/layout.ts'
-import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-status.ts'
-import { defaultShape } from '../../testnet/shape.ts'
-import { lastLines } from '../../testnet/supervised.ts'
-import { LiveScreen } from '../../testnet/table.ts'
-import { Testnet } from '../../testnet/testnet.ts'
-import { collectTag } from '../arguments.ts'
+import { isAlive, readState, runningState } from '../../testnet/layout.ts'
+import { fetchStatus, statusTable } from '../../testnet/node-status.ts'
+import { testnetDirectory } from '../arguments.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { stopAsked } from '../run.ts'
-
-interface UpOptions extends OutputOptions {
-  readonly dir: string
-  readonly demo?: boolean
-  readonly exit?: boolean
-  readonly fresh?: boolean
-  readonly detach?: boolean
-  readonly nodes?: string
-  readonly blockMs: string
-  readonly fault?: readonly Tag[]
-}
+import { upCommand } from './testnet-up.ts'
 
 export const testnetCommand = (): Command =>
   new Command('testnet')
@@ -33,132 +17,10 @@ export const testnetCommand = (): Command =>
     .addCommand(downCommand())
     .addCommand(testnetStatusCommand())
     .addCommand(logsCommand())
-
-const upCommand = (): Command =>
-  located(new Command('up'))
-    .description('Start it and keep it running until Ctrl-C, with a live table.')
-    .option('--demo', 'then take one message through the whole network, step by step')
-    .option('--exit', 'stop everything once it is up (and the demonstration is over)')
-    .option('--fresh', 'throw away the data of an earlier run first')
-    .option('--nodes <counts>', `how many of each kind (as before, or ${defaultShape})`)
-    .option('--fault <node=fault>', 'let a node misbehave, such as all-1=double-sign; repeat for more', collectTag)
-    .option('--detach', 'leave it running in the background')
-    .option('--block-ms <milliseconds>', 'time between blocks of the embedded Arweave', '1000')
-    .addHelpText('after', '\nExamples:\n  aonet testnet up --demo --exit\n  aonet testnet up --nodes su=2,cu=4,mu=2')
-    .action((options: UpOptions) => (options.detach === true ? detach(options) : up(options)))
-
-async function up(options: UpOptions): Promise<void> {
-  const screen = new LiveScreen()
-  const say = (text: string): void => {
-    if (options.json !== true) screen.line(text)
-  }
-  const testnet = new Testnet({
-    directory: options.dir,
-    blockMs: blockTime(options),
-    fresh: options.fresh === true,
-    shape: options.nodes,
-    faults: faultsOf(options),
-    onProgress: say,
-  })
-  const stopped = stopAsked()
-  let running = true
-  try {
-    say('Starting a network of separate processes on this machine …')
-    await testnet.up()
-    const redraw = async (): Promise<void> => {
-      while (running) {
-        if (options.json !== true) screen.draw(`\n${statusTable(await testnet.rows())}`)
-        await sleep(1000)
-      }
-    }
-    const drawing = screen.live ? redraw() : Promise.resolve()
-    if (options.demo === true) {
-      const { runDemo } = await import('../../testnet/demo.ts')
-      const steps = await Promise.race([runDemo(testnet, say), stopped])
-      if (options.json === true && steps !== undefined) printResult('', steps, options)
-    }
-    if (options.exit !== true) {
-      say(hint(testnet.state, options.dir))
-      await stopped
-    }
-    running = false
-    await drawing
-  } finally {
-    running = false
-    say('Stopping …')
-    await testnet.down()
-  }
-}
-
-function hint({ arweave, nodes, origin }: TestnetState, directory: string): string {
-  const [entry] = nodes.filter(({ roles }) => roles.includes('MU'))
-  const http = entry === undefined ? '' : nodeUrl(entry)
-  return [
-    '',
-    `The network is up; its data is in ${directory}. Ctrl-C stops it.`,
-    'In another terminal: npx aonet testnet status · npx aonet spawn · npx aonet --help',
-    'A node of your own joins with (--roles MU for another role):',
-    joinLine({ arweave, nodes, origin }),
-    `For aoconnect and aos: MU_URL=${http}/mu CU_URL=${http}/cu GATEWAY_URL=${arweave.url}`,
-  ].join('\n')
-}
-
-/** One line that makes a node of a newcomer and starts it. */
-function joinLine({ arweave, nodes, origin }: Pick<TestnetState, 'arweave' | 'nodes' | 'origin'>): string {
-  const bootstrap = `/ip4/127.0.0.1/tcp/${nodes[0]?.ports.p2p}`
-  // Part of the network's parameters: without it the node would be of another network.
-  const token = origin === undefined ? '' : ` --origin ${origin.process}`
-  const init = `npx aonet init --yes --insecure-plaintext-key --data-dir my-node --roles CU`
-  return `  ${init} --bootstrap ${bootstrap} --arweave-url ${arweave.url}${token} && npx aonet start --config my-node/config.yaml`
-}
-
-async function detach(options: UpOptions): Promise<void> {
-  const log = join(options.dir, '..', 'testnet.log')
-  const { dir, blockMs, fresh, demo, fault, nodes } = options
-  const args = [
-    'testnet',
-    'up',
-    '--dir',
-    dir,
-    '--block-ms',
-    blockMs,
-    ...(fresh === true ? ['--fresh'] : []),
-    ...(demo === true ? ['--demo'] : []),
-    ...(nodes === undefined ? [] : ['--nodes', nodes]),
-    ...(fault ?? []).flatMap(({ name, value }) => ['--fault', `${name}=${value}`]),
-  ]
-  mkdirSync(join(options.dir, '..'), { recursive: true })
-  const file = openSync(log, 'a')
-  const child = spawn(process.execPath, [process.argv[1] ?? '', ...args], {
-    detached: true,
-    stdio: ['ignore', file, file],
-  })
-  child.unref()
-  const deadline = Date.now() + 300_000 // each step of the start has its own, shorter one
-  while (Date.now() < deadline && child.exitCode === null) {
-    const state = readState(dir)
-    if (state?.isUp === true && state.supervisor === child.pid) {
-      const statuses = await Promise.all(state.nodes.map(node => fetchStatus(node)))
-      if (isWhole(statuses)) {
-        return printResult(
-          `The network is up in the background; its data is in ${dir}. Stop it with \`aonet testnet down\`.`,
-          { supervisor: child.pid },
-          options,
-        )
-      }
-    }
-    await sleep(200)
-  }
-  throw new AoError(
-    'NOT_READY',
-    `the testnet did not come up:\n${lastLines(log)}`,
-    { log },
-    { hint: `All that it said is in ${log}.` },
-  )
-}
+    .addCommand(killCommand())
 
 const downCommand = (): Command =>
-  located(new Command('down'))
+  testnetDirectory(new Command('down'))
     .description('Stop the testnet that runs in this directory.')
     .action(async (options: { dir: string } & OutputOptions) => {
       const { supervisor } = runningState(options.dir)
@@ -179,7 +41,7 @@ const downCommand = (): Command =>
     })
 
 const testnetStatusCommand = (): Command =>
-  located(new Command('status'))
+  testnetDirectory(new Command('status'))
     .description('The table of all nodes.')
     .action(async (options: { dir: string } & OutputOptions) => {
       const { nodes } = runningState(options.dir)
@@ -199,7 +61,7 @@ const testnetStatusCommand = (): Command =>
     })
 
 const logsCommand = (): Command =>
-  located(new Command('logs'))
+  testnetDirectory(new Command('logs'))
     .description("Print a node's log.")
     .argument('[node]', 'such as su-1, or arweave', 'su-1')
     .option('-f, --follow', 'go on as it grows')
@@ -229,24 +91,24 @@ const logsCommand = (): Command =>
       process.exit(0)
     })
 
-const located = (command: Command): Command =>
-  command.option('--dir <directory>', 'directory of the testnet', defaultTestnetDirectory)
-
-function blockTime({ blockMs }: UpOptions): number {
-  if (/^[0-9]{2,8}$/.test(blockMs)) return Number(blockMs)
-  throw new AoError('INVALID_ARGUMENT', '--block-ms is not a number of milliseconds', { value: blockMs })
-}
-
-const faults = ['double-sign', 'censor', 'no-publish'] as const
-type Fault = (typeof faults)[number]
-
-function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, Fault>> {
-  const known = fault.map(({ name, value }): readonly [string, Fault] => {
-    const found = faults.find(one => one === value)
-    if (found !== undefined) return [name, found]
-    throw new AoError('INVALID_ARGUMENT', 'there is no such fault', { node: name, fault: value }, { hint: faultHint })
-  })
-  return Object.fromEntries(known)
-}
-
-const faultHint = `Faults are ${faults.join(', ')}.`
+const killCommand = (): Command =>
+  testnetDirectory(new Command('kill'))
+    .description('Kill a node as a power cut would, to see the others go on without it. It is started again at once.')
+    .argument('<node>', 'such as cu-1')
+    .action(async (name: string, options: { dir: string } & OutputOptions) => {
+      const { nodes } = runningState(options.dir)
+      const node = nodes.find(node => node.name === name)
+      const names = nodes.map(({ name }) => name).join(', ')
+      if (node === undefined)
+        throw new AoError('INVALID_ARGUMENT', `there is no node ${name}`, {}, { hint: `The nodes are: ${names}.` })
+      const pid = (await fetchStatus(node))?.['pid']
+      if (typeof pid !== 'number')
+        throw new AoError(
+          'NOT_READY',
+          `${name} does not answer`,
+          {},
+          { hint: 'It is down or just starting: try again.' },
+        )
+      process.kill(pid, 'SIGKILL')
+      printResult(`${name} is killed; \`aonet testnet status\` shows when it is back.`, { node: name, pid }, options)
+    })
