@@ -25,12 +25,15 @@ const pendingBytes = 8 * 1024
 /** What a connection costs when nothing is sent. */
 const connectionBytes = 128 * 1024
 
-/** Memory of live Processes: what is set, or a quarter of what there is. */
+/** Memory of live Processes and their copies: what is set, or a quarter of what there is. */
 export const liveMemory = ({ computeMemoryMb }: NodeOptions): number =>
   computeMemoryMb === 0 ? Math.floor(availableMemory() / 4) : computeMemoryMb * MiB
 
+/** Of those, what copies for dry-runs may take. */
+export const forkMemory = (options: NodeOptions): number => Math.floor(liveMemory(options) / 8)
+
 /** What this configuration can take in memory when all its limits are reached at once. */
-export function memoryBudget(options: NodeOptions, workers: number): readonly MemoryShare[] {
+export function memoryBudget(options: NodeOptions, threads: number): readonly MemoryShare[] {
   const { roles, maxItemBytes, maxPending } = options
   return [
     { what: 'the program', bytes: baseBytes },
@@ -44,7 +47,7 @@ export function memoryBudget(options: NodeOptions, workers: number): readonly Me
       ? [
           {
             what: 'evaluation threads and the Processes live in them (computeMemoryMb)',
-            bytes: workers * workerBytes + liveMemory(options),
+            bytes: threads * workerBytes + liveMemory(options),
           },
         ]
       : []),

@@ -9,6 +9,7 @@ import { checkMark, markOf } from '../storage/directory-mark.ts'
 import { openStore } from '../storage/level.ts'
 import type { Store } from '../storage/store.ts'
 import { beginSession } from '../storage/stored-session.ts'
+import { mostThreads } from '../vm/pool.ts'
 import { openCheckpointDir } from './checkpoint-dir.ts'
 import { loadNodeKeys } from './identity.ts'
 import { availableMemory, memoryBudget, memoryWarning } from './memory-budget.ts'
@@ -58,7 +59,10 @@ class NodeProcess implements AoNode {
     const keys = await loadNodeKeys(this.#options, this.#identity.keyFile)
     const { address } = keys.signer
     const telemetry = createTelemetry({ level: logLevel, node: address })
-    const tooLarge = memoryWarning(memoryBudget(this.#options, workersOf(this.#options)), availableMemory())
+    const tooLarge = memoryWarning(
+      memoryBudget(this.#options, mostThreads(workersOf(this.#options))),
+      availableMemory(),
+    )
     if (tooLarge !== undefined) telemetry.log.warn('memory-may-not-suffice', { reason: tooLarge })
     if (keys.plain) telemetry.log.warn('key-not-encrypted', { next: 'aonet keys passphrase' })
     mkdirSync(dataDir, { recursive: true })

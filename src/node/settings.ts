@@ -152,7 +152,7 @@ export const settings = {
   computeMemoryMb: setting(
     whole(0, 10_000_000),
     0,
-    'memory for live Processes in MiB, beyond which they are put to sleep; 0 takes a quarter of what the machine has',
+    'memory for live Processes in MiB, beyond which they are put to sleep, an eighth of it for the copies that dry-runs are evaluated on; 0 takes a quarter of what the machine has',
   ),
   checkpointPublishMinutes: setting(
     whole(0, 525_600),

@@ -1,4 +1,4 @@
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { AoError } from '../lib/errors.ts'
 import type { Gossip } from '../ports/peers.ts'
@@ -18,6 +18,7 @@ import { WorkerVmPool } from '../vm/pool.ts'
 import { DoubleSigningGossip } from './double-signing-gossip.ts'
 import type { NodeKeys } from './identity.ts'
 import { loadKey } from './keys.ts'
+import { forkMemory, liveMemory } from './memory-budget.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { censoring, showsFault } from './wire-economy.ts'
@@ -61,7 +62,7 @@ export const computeUnit = (deps: ComputeUnitDeps, options: NodeOptions): Comput
   new ComputeUnit(deps, {
     ...defaultComputeUnitOptions,
     maxLive: options.computeLive * workersOf(options),
-    maxLiveBytes: options.computeMemoryMb === 0 ? quarterOfMemory() : options.computeMemoryMb * 2 ** 20,
+    maxLiveBytes: liveMemory(options) - forkMemory(options),
     publishEveryMs: options.checkpointPublishMinutes * 60_000,
     trustedOwners: options.checkpointOwners.map(owner => parseAddress(owner, 'checkpointOwners')),
     maxCheckpointBytes: options.checkpointDiskMb * 2 ** 20,
@@ -100,12 +101,6 @@ export const schedulerGossip = (gossip: Gossip, signer: Signer, options: NodeOpt
 export const workersOf = ({ computeWorkers }: NodeOptions): number =>
   computeWorkers || Math.max(1, availableParallelism() - 1)
 
-/** Of this machine, or of what a container may use of it. */
-function quarterOfMemory(): number {
-  const allowed = process.constrainedMemory()
-  return Math.floor(Math.min(totalmem(), allowed > 0 ? allowed : Number.POSITIVE_INFINITY) / 4)
-}
-
 /** A worker drops an instance only as a last resort: which one sleeps is the unit's choice, with a checkpoint first. */
 const spareInstances = 16
 
@@ -118,6 +113,7 @@ export const vmPool = (options: NodeOptions, telemetry: NodeTelemetry): WorkerVm
         maxQueued: 10_000,
         wallClockMs: options.evaluationMs,
         sliceMs: options.sliceMs,
+        forks: { maxForkBytes: forkMemory(options) },
       })
     : undefined
 

@@ -28,6 +28,8 @@ export interface ProcessSetup {
   loadModule(options?: AbortOptions): Promise<Uint8Array>
   /** The state to go on from, instead of nothing applied. Its bytes are taken over: the caller must not use them again. */
   readonly image?: VmImage | undefined
+  /** An instance that only one caller waits for: it shares threads with dry-runs, not with live Processes. */
+  readonly isAside?: boolean | undefined
   /** Called if the instance is gone with its worker, whoever's doing that was. */
   readonly lost?: (() => void) | undefined
 }
@@ -88,7 +90,7 @@ export interface VmUsage {
 
 /**
  * One live Process. It owns the state; an evaluation with `error` leaves the state as it was.
- * Calls are answered in order, one at a time.
+ * Calls are answered in order, one at a time, dry-runs apart.
  */
 export interface LiveProcess {
   /** What it has cost this machine so far, as of its last answer. */
@@ -100,7 +102,12 @@ export interface LiveProcess {
    * the answer to one before giving the next.
    */
   handle(message: VmMessage, options?: HandleOptions): Promise<Step>
-  /** As `handle`, and then the state is put back. */
+  /**
+   * Evaluates on a copy of the state: all that was answered before this call counts, and nothing of it is kept. Several
+   * may run at once, and none of them holds up `handle`.
+   *
+   * @throws AoError as `handle`; `OVERLOADED` if too many wait.
+   */
   dryRun(message: VmMessage, options?: AbortOptions): Promise<Evaluation>
   /** A copy of the state after all calls made before this one. @throws AoError as `handle`. */
   snapshot(options?: AbortOptions): Promise<VmImage>

@@ -59,6 +59,22 @@ export class LiveProcess {
     throw notThisState('the image is not what its state root says')
   }
 
+  /**
+   * Its state becomes that of an image of the same Process, as if it had been opened with it.
+   *
+   * @throws AoError as `open`; it is of no more use then.
+   */
+  async reset(image: VmImage): Promise<void> {
+    if (this.#machine?.memory.buffer.byteLength !== image.memoryBytes) {
+      this.#machine = await this.#guarded(this.#module.instantiate(this.#environment, image.memoryBytes))
+    }
+    applyImage(this.#machine, image)
+    this.#takeBase(this.#machine)
+    if (this.#base.root !== image.stateRoot) throw this.#lost(notThisState('the image is not what its state root says'))
+    this.#applied = image.applied
+    this.#roots = parseRootProgress(image.counters)
+  }
+
   /** An estimate: the pages that are not zero, what the base has of its own, and what an instance has beside its memory. */
   get residentBytes(): number {
     return this.#base.pageCount * pageBytes + this.#base.ownBytes + instanceBytes

@@ -5,9 +5,11 @@ import { AoError } from '../lib/errors.ts'
 import type { Counter, Histogram, Telemetry } from '../lib/telemetry.ts'
 import type { LiveProcess, ProcessSetup, VmPool } from '../ports/vm.ts'
 import type { ProcessId } from '../protocol/ids.ts'
+import { ForkedProcess } from './forked-process.ts'
+import { type ForkLimits, type ForkSource, Forks } from './forks.ts'
 import { vmFormats } from './formats.ts'
 import type { Lane } from './lane.ts'
-import { RemoteProcess } from './remote-process.ts'
+import { type RemoteOptions, RemoteProcess } from './remote-process.ts'
 import { type LossReason, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerVmPoolOptions {
@@ -23,10 +25,28 @@ export interface WorkerVmPoolOptions {
   readonly sliceMs?: number
   /** Threads for those, started when the first of them comes. Default: 1. */
   readonly slowWorkers?: number
+  /** Threads for dry-runs, started with the first, and one more for those that take long. Default: half as many as `workers`. */
+  readonly asideWorkers?: number
+  /** Of the copies that dry-runs are evaluated on. */
+  readonly forks?: Partial<ForkLimits>
 }
+
+/** Threads that such a pool has at most: those for what takes long and for dry-runs start with the first. */
+export const mostThreads = (workers: number): number => workers + 1 + asideFor(workers) + 1
+
+/** Threads for dry-runs. */
+const asideFor = (workers: number): number => Math.max(1, Math.floor(workers / 2))
 
 /** Threads of the slow lane run only where others leave room: their calls may last so many times as long. */
 const slowPatience = 4
+
+const defaultForkLimits: ForkLimits = {
+  maxForks: 32,
+  maxForkBytes: 256 << 20,
+  maxForksEach: 1,
+  maxSlow: 4,
+  maxWaiting: 256,
+}
 
 /** A worker's time per call, in seconds. */
 const evaluationBuckets = [0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1, 5]
@@ -45,6 +65,9 @@ export class WorkerVmPool implements VmPool, Component {
   readonly #slots: readonly WorkerSlot[]
   /** For Processes that take long. Their threads start with the first. */
   readonly #slowSlots: readonly WorkerSlot[]
+  /** For dry-runs, and what nobody else waits for. */
+  readonly #asideSlots: Readonly<Record<Lane, readonly WorkerSlot[]>>
+  readonly #forks: Forks
   readonly #losses: Counter
   readonly #moves: Counter
   readonly #evaluations: Histogram
@@ -73,8 +96,12 @@ export class WorkerVmPool implements VmPool, Component {
       })
     this.#slots = slots(options.workers, 'quick')
     this.#slowSlots = slots(slowWorkers, 'slow')
+    const { asideWorkers = asideFor(options.workers) } = options
+    this.#asideSlots = { quick: slots(asideWorkers, 'quick'), slow: slots(1, 'slow') }
+    const maxForksEach = this.#asideSlots.quick.length
+    this.#forks = new Forks(metrics, { ...defaultForkLimits, maxForksEach, ...options.forks })
     metrics.gauge('aonet_vm_queued_calls', 'Calls that wait for a worker', () =>
-      [...this.#slots, ...this.#slowSlots].reduce((sum, { queued }) => sum + queued, 0),
+      this.#allSlots.reduce((sum, { queued }) => sum + queued, 0),
     )
   }
 
@@ -91,7 +118,11 @@ export class WorkerVmPool implements VmPool, Component {
 
   async stop(): Promise<void> {
     this.#started = false
-    await Promise.all([...this.#slots, ...this.#slowSlots].map(slot => slot.stop()))
+    await Promise.all(this.#allSlots.map(slot => slot.stop()))
+  }
+
+  get #allSlots(): readonly WorkerSlot[] {
+    return [...this.#slots, ...this.#slowSlots, ...this.#asideSlots.quick, ...this.#asideSlots.slow]
   }
 
   /** @throws AoError `NOT_READY` before `start`, `STOPPING` after `stop`, and as the port says. */
@@ -103,12 +134,27 @@ export class WorkerVmPool implements VmPool, Component {
       })
     }
     if (!this.#started) throw new AoError('NOT_READY', 'the pool of workers is not running')
-    const lanes = { quick: slotOf(this.#slots, setup.process), slow: slotOf(this.#slowSlots, setup.process) }
-    return RemoteProcess.open(setup, {
-      ...{ ...lanes, ...options },
-      nextId: () => ++this.#lastLive,
-      moved: lane => this.#moves.add(1, { lane }),
-    })
+    const { process } = setup
+    const lanes = setup.isAside
+      ? this.#aside(process, 0)
+      : { quick: slotOf(this.#slots, process), slow: slotOf(this.#slowSlots, process) }
+    const live = await this.#remote(setup, { ...lanes, ...options })
+    const source: ForkSource = {
+      live,
+      open: (image, place, mayLeave) =>
+        this.#remote({ ...setup, lost: undefined, image }, { ...this.#aside(process, place), mayLeave }),
+    }
+    return new ForkedProcess(source, this.#forks)
+  }
+
+  #remote(setup: ProcessSetup, options: Omit<RemoteOptions, 'nextId' | 'moved'>): Promise<RemoteProcess> {
+    const moved = (lane: Lane): void => this.#moves.add(1, { lane })
+    return RemoteProcess.open(setup, { ...options, nextId: () => ++this.#lastLive, moved })
+  }
+
+  #aside(process: ProcessId, place: number): Pick<RemoteOptions, Lane> {
+    const { quick, slow } = this.#asideSlots
+    return { quick: slotOf(quick, process, place), slow: slotOf(slow, process) }
   }
 
   #onLost(reason: LossReason, cause: unknown): void {
@@ -117,9 +163,9 @@ export class WorkerVmPool implements VmPool, Component {
   }
 }
 
-function slotOf(slots: readonly WorkerSlot[], process: ProcessId): WorkerSlot {
+function slotOf(slots: readonly WorkerSlot[], process: ProcessId, place = 0): WorkerSlot {
   const hash = Buffer.from(sha256(utf8(process))).readUInt32BE()
-  const slot = slots[hash % slots.length]
+  const slot = slots[(hash + place) % slots.length]
   if (slot === undefined) throw new TypeError('a pool has at least one worker in each lane')
   return slot
 }

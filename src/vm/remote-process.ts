@@ -12,6 +12,8 @@ export interface RemoteOptions extends AbortOptions {
   /** A number that no instance has had. */
   nextId(): number
   moved(to: Lane): void
+  /** Asked when it is to leave its lane; absent: it may. If it may not, the call is refused. */
+  mayLeave?(): boolean
 }
 
 interface Call {
@@ -41,9 +43,11 @@ export class RemoteProcess implements LiveProcess {
   #moving = false
   #closed = false
   #usage: VmUsage = { handledMs: 0, residentBytes: 0 }
+  #applied: number
 
   private constructor(setup: ProcessSetup, options: RemoteOptions) {
     this.#setup = { ...setup, image: undefined }
+    this.#applied = setup.image?.applied ?? 0
     this.#options = options
     this.#live = options.nextId()
   }
@@ -54,7 +58,7 @@ export class RemoteProcess implements LiveProcess {
   }
 
   /** @throws AoError as `VmPool.open`. */
-  static async open(setup: ProcessSetup, options: RemoteOptions): Promise<LiveProcess> {
+  static async open(setup: ProcessSetup, options: RemoteOptions): Promise<RemoteProcess> {
     const process = new RemoteProcess(setup, options)
     try {
       process.#charge(await openIn(options.quick, process.#live, setup, { signal: options.signal }))
@@ -72,7 +76,21 @@ export class RemoteProcess implements LiveProcess {
 
   async handle(message: VmMessage, { boot, ...options }: HandleOptions = {}): Promise<Step> {
     const read = (answer: unknown): unknown => this.#charge(answer as Costed<unknown>)
-    return (await this.#call(live => ({ type: 'handle', live, message, boot }), options, read)) as Step
+    const step = (await this.#call(live => ({ type: 'handle', live, message, boot }), options, read)) as Step
+    this.#applied = step.applied
+    return step
+  }
+
+  /** How many messages led to its state, as of its last answer. */
+  get applied(): number {
+    return this.#applied
+  }
+
+  /** Its state becomes that of the image, as if it had been opened with it. */
+  async reset(image: VmImage): Promise<void> {
+    const read = (answer: unknown): unknown => this.#charge(answer as Costed<unknown>)
+    await this.#call(live => ({ type: 'reset', live, image }), {}, read)
+    this.#applied = image.applied
   }
 
   async dryRun(message: VmMessage, options: AbortOptions = {}): Promise<Evaluation> {
@@ -131,7 +149,9 @@ export class RemoteProcess implements LiveProcess {
   #putBack(call: Call): void {
     call.sent = false
     if (this.#closed) call.reject(closed())
-    else if (!this.#moving) this.#startMoving()
+    else if (this.#moving) return
+    else if (this.#options.mayLeave?.() === false) call.reject(crowded())
+    else this.#startMoving()
   }
 
   #startMoving(): void {
@@ -190,4 +210,11 @@ async function openIn(
 }
 
 const asIs = (answer: unknown): unknown => answer
+const crowded = (): AoError =>
+  new AoError(
+    'OVERLOADED',
+    'it takes long, and too many that do are evaluated already',
+    {},
+    { hint: 'Ask again later.' },
+  )
 const closed = (): AoError => new AoError('NOT_READY', 'the live instance of the Process is closed')

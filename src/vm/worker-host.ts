@@ -39,6 +39,10 @@ export class WorkerHost {
       }
       case 'dry-run':
         return this.#dryRun(this.#find(request.live), request.message)
+      case 'reset': {
+        const { live } = this.#find(request.live)
+        return costed(live, () => live.reset(request.image))
+      }
       case 'snapshot':
         return this.#find(request.live).live.snapshot()
       case 'close':

@@ -22,6 +22,7 @@ export type WorkerRequest =
       readonly boot: BootItem | undefined
     }
   | { readonly type: 'dry-run'; readonly live: number; readonly message: VmMessage }
+  | { readonly type: 'reset'; readonly live: number; readonly image: VmImage }
   | { readonly type: 'snapshot'; readonly live: number }
   | { readonly type: 'close'; readonly live: number }
 
@@ -45,7 +46,7 @@ export type WorkerReply =
   | { readonly type: 'done'; readonly value: unknown }
   | { readonly type: 'failed'; readonly error: PlainError }
 
-/** The answer to `open` and `handle`: what it gave, and what it cost. */
+/** The answer to `open`, `reset` and `handle`: what it gave, and what it cost. */
 export interface Costed<T> {
   readonly value: T
   /** Milliseconds in the worker. */

@@ -156,7 +156,7 @@ export class WorkerSlot {
     if (job === undefined) return
     try {
       const { request } = job
-      this.#thread?.postMessage(request, request.type === 'open' ? buffersOf(request.image) : [])
+      this.#thread?.postMessage(request, 'image' in request ? buffersOf(request.image) : [])
     } catch (error) {
       job.reject(error) // something in the request cannot be copied
       return

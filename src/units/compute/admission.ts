@@ -1,13 +1,16 @@
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 
-/** Callers that wait for an evaluation: no more than so many, and none once the unit stops. */
+/** Callers that wait for something: no more than so many, and none once the unit stops. */
 export class Admission {
+  readonly #what: string
   readonly #limit: number
   readonly #stopped: AbortSignal
   #waiting = 0
 
-  constructor(limit: number, stopped: AbortSignal) {
+  /** @param what they are many of, for the error. */
+  constructor(what: string, limit: number, stopped: AbortSignal) {
+    this.#what = what
     this.#limit = limit
     this.#stopped = stopped
   }
@@ -23,7 +26,7 @@ export class Admission {
     if (this.#waiting >= this.#limit) {
       throw new AoError(
         'OVERLOADED',
-        'too many callers wait for an evaluation',
+        `too many ${this.#what}`,
         { waiting: this.#waiting },
         { hint: 'Ask another Compute Unit, or again in a moment.' },
       )

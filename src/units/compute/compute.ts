@@ -90,13 +90,15 @@ export class ComputeUnit implements Compute, Component {
   readonly #followed: FollowedHosts
   readonly #recorded: Recorded
   readonly #admission: Admission
+  readonly #dryRuns: Admission
 
   constructor(deps: ComputeUnitDeps, options: ComputeUnitOptions = defaultComputeUnitOptions) {
     this.#deps = deps
     this.#options = options
     this.#dumps = new Dumps(options.maxDumps)
     this.#recorded = new Recorded(deps)
-    this.#admission = new Admission(options.maxWaiting, this.#stop.signal)
+    this.#admission = new Admission('callers wait for an evaluation', options.maxWaiting, this.#stop.signal)
+    this.#dryRuns = new Admission('dry-runs at once', options.maxDryRuns, this.#stop.signal)
     const { params, telemetry } = deps
     this.#broadcast = new Broadcast(deps, 'attestations', options.maxUnsent)
     this.#attestor = new Attestor({ ...deps, broadcast: this.#broadcast, log: telemetry.log, meter: params.meter })
@@ -139,6 +141,7 @@ export class ComputeUnit implements Compute, Component {
     this.#followed = new FollowedHosts({ ...deps, rewind })
     const { metrics } = telemetry
     metrics.gauge('aonet_compute_waiting_callers', 'Callers that wait for an evaluation', () => this.#admission.waiting)
+    metrics.gauge('aonet_compute_dry_runs', 'Dry-runs that are evaluated or wait', () => this.#dryRuns.waiting)
   }
 
   start(): Promise<void> {
@@ -178,7 +181,7 @@ export class ComputeUnit implements Compute, Component {
   }
 
   async dryRun(process: ProcessId, message: DryRunMessage, options: AbortOptions = {}): Promise<Evaluation> {
-    return this.#admission.admit(options, async () => {
+    return this.#dryRuns.admit(options, async () => {
       const scheduler = await this.#deps.routes.scheduler(process, options)
       const { nonce } = await scheduler.assignment(process, 'newest', options)
       const messageAt = (last: Assignment) => toDryRunMessage(process, message, last)

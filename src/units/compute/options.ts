@@ -15,6 +15,8 @@ export interface ComputeUnitOptions
     UnaskedOptions {
   /** Callers that wait for an evaluation. */
   readonly maxWaiting: number
+  /** Dry-runs, evaluated or waiting; beside `maxWaiting`, so that they leave the others theirs. */
+  readonly maxDryRuns: number
   readonly maxModules: number
   /** Attestations that gossip has not taken yet. */
   readonly maxUnsent: number
@@ -25,6 +27,7 @@ export interface ComputeUnitOptions
 }
 export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxWaiting: 1_000,
+  maxDryRuns: 256,
   maxLive: 256,
   maxLiveBytes: 1 << 30,
   maxModules: 8,
