@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
 import { AoError } from '../lib/errors.ts'
 import { isId, type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../protocol/ids.ts'
@@ -39,3 +39,13 @@ export function readUserFile(file: string): Buffer {
 /** `--dir` of every command about the testnet. */
 export const testnetDirectory = (command: Command): Command =>
   command.option('--dir <directory>', 'directory of the testnet', defaultTestnetDirectory)
+
+/** @throws AoError `INVALID_ARGUMENT` if it cannot be written. */
+export function writeUserFile(file: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(file, bytes)
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'not writable'
+    throw new AoError('INVALID_ARGUMENT', `cannot write ${file}`, { file, reason }, { cause, hint: 'Check the path.' })
+  }
+}

@@ -99,11 +99,21 @@ export class Client {
 
   /** Signs a Message and has it ordered. */
   async send(process: ProcessId, message: SendOptions, options: AbortOptions = {}): Promise<Assignment> {
-    const tags = [
-      ...(message.tags ?? []),
-      ...tagsOf(['Data-Protocol', 'ao'], ['Variant', 'ao.TN.1'], ['Type', 'Message']),
-    ]
-    return this.#submit({ target: process, tags, data: message.data ?? ' ' }, options)
+    return this.#submit({ target: process, tags: messageTags(message), data: message.data ?? ' ' }, options)
+  }
+
+  /**
+   * Signs a Message and has an MU promise to have it ordered, without waiting for the SU.
+   *
+   * @returns the signed Delivery-Promise: what to show if it is not kept.
+   * @throws AoError `INVALID_RECORD` if some stranger signed it; `NOT_READY` if no MU has a stake.
+   */
+  async promise(process: ProcessId, message: SendOptions, options: AbortOptions = {}): Promise<DataItem> {
+    const item = await this.#sign({ target: process, tags: messageTags(message), data: message.data ?? ' ' })
+    const promise = await this.#node.units.messenger.promise(item.raw, options)
+    if ((await this.units('MU', options)).some(({ address }) => address === promise.owner)) return promise
+    const facts = { messenger: promise.owner }
+    throw new AoError('INVALID_RECORD', 'the promise is signed by no Messenger Unit of this network', facts)
   }
 
   /**
@@ -209,11 +219,8 @@ export class Client {
     await this.#node.close()
   }
 
-  async #submit(
-    draft: { target?: ProcessId; tags: readonly Tag[]; data: string },
-    options: AbortOptions,
-  ): Promise<Assignment> {
-    const item = await this.#signer.sign({ ...draft, anchor: randomAnchor(), data: utf8(draft.data) })
+  async #submit(draft: ItemDraft, options: AbortOptions): Promise<Assignment> {
+    const item = await this.#sign(draft)
     const assignment = await this.#node.units.messenger.submit(item.raw, options)
     if ((assignment.message as Id) !== item.id) {
       throw new AoError('INVALID_ASSIGNMENT', 'the node answered with an Assignment of another message', {
@@ -222,6 +229,10 @@ export class Client {
     }
     await this.#assertScheduler(assignment, item, options)
     return assignment
+  }
+
+  #sign(draft: ItemDraft): Promise<DataItem> {
+    return this.#signer.sign({ ...draft, anchor: randomAnchor(), data: utf8(draft.data) })
   }
 
   /** A Process is ordered by the SU that its own signed item names, or by who took it over, and by nobody else. */
@@ -245,6 +256,17 @@ export class Client {
     )
   }
 }
+
+interface ItemDraft {
+  readonly target?: ProcessId
+  readonly tags: readonly Tag[]
+  readonly data: string
+}
+
+const messageTags = ({ tags = [] }: SendOptions): readonly Tag[] => [
+  ...tags,
+  ...tagsOf(['Data-Protocol', 'ao'], ['Variant', 'ao.TN.1'], ['Type', 'Message']),
+]
 
 /** 32 bytes of text, so that equal items of one key do not share an id. */
 export const randomAnchor = (): string => toBase64Url(randomBytes(24))

@@ -4,7 +4,7 @@ import type { UnitRole } from '../protocol/unit-record.ts'
 import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
 import { epochsOf, judgePlace } from './host-epochs.ts'
-import { hostOf, unhost } from './hosts.ts'
+import { hostOf, keepQueued, unhost } from './hosts.ts'
 import { addFunds, forfeit, lock, unlock } from './ledger.ts'
 import { operatorOf } from './operators.ts'
 import { parseQuantity } from './quantity.ts'
@@ -30,6 +30,8 @@ export interface ChallengeRequest {
   readonly firstScheduler?: Address | undefined
   /** Height that the acknowledgement or the promise names: the challenge may come only some time after. */
   readonly notBefore?: number | undefined
+  /** F8: height after which nobody has to remember what was promised. */
+  readonly notAfter?: number | undefined
 }
 
 const roleOf = { F2: 'SU', F3: 'SU', F8: 'MU' } as const satisfies Record<ChallengeRow['kind'], UnitRole>
@@ -42,10 +44,13 @@ const roleOf = { F2: 'SU', F3: 'SU', F8: 'MU' } as const satisfies Record<Challe
  * @throws AoError `NOT_ALLOWED` | `NOT_READY` | `INSUFFICIENT_BALANCE`
  */
 export function openChallenge(state: EconomyState, id: string, request: ChallengeRequest): ChallengeRow {
-  const { kind, challenger, accused, notBefore, ...rest } = request
+  const { kind, challenger, accused, notBefore, notAfter, ...rest } = request
   const { height } = state.clock.value
   if (notBefore !== undefined && height < notBefore) {
     throw new AoError('NOT_READY', 'the unit still has time of its own', { height, from: notBefore })
+  }
+  if (notAfter !== undefined && height > notAfter) {
+    throw new AoError('NOT_ALLOWED', 'that is too long ago', { height, until: notAfter })
   }
   // Only its host owes anything for a Process: without that an honest unit could be asked what it cannot have.
   const host = hostOf(state, request.process, request.firstScheduler)
@@ -55,10 +60,10 @@ export function openChallenge(state: EconomyState, id: string, request: Challeng
   if (kind === 'F2' && !isServed(state, request)) {
     throw new AoError('NOT_ALLOWED', 'that Assignment is not of the log that the unit has to serve', { accused })
   }
-  const pair = `${challenger} ${accused}`
-  const open = state.openChallenges.get(pair) ?? 0
+  const before = state.openChallenges.get(`${challenger} ${accused}`) ?? 0
   const { maxOpenChallenges, responseBlocks } = state.params
-  if (open >= maxOpenChallenges) throw new AoError('NOT_ALLOWED', 'too many open challenges of this unit', { open })
+  if (before >= maxOpenChallenges)
+    throw new AoError('NOT_ALLOWED', 'too many open challenges of this unit', { open: before })
   const bond = parseQuantity(state.params.timeoutBond)
   const fee = kind === 'F3' ? parseQuantity(state.params.schedulingFee) : 0n
   lock(state, challenger, bond + fee)
@@ -70,11 +75,16 @@ export function openChallenge(state: EconomyState, id: string, request: Challeng
     message: rest.message,
     assignment: rest.assignment,
   }
-  state.challenges.set(id, row)
-  state.openChallenges.set(pair, open + 1)
-  changeDisputes(state, row.role, accused, 1)
-  schedule(state, { height: row.dueAt, kind: 'challenge', key: id })
+  open(state, id, row)
   return row
+}
+
+function open(state: EconomyState, id: string, row: ChallengeRow): void {
+  const pair = `${row.challenger} ${row.accused}`
+  state.challenges.set(id, row)
+  state.openChallenges.set(pair, (state.openChallenges.get(pair) ?? 0) + 1)
+  changeDisputes(state, row.role, row.accused, 1)
+  schedule(state, { height: row.dueAt, kind: 'challenge', key: id })
 }
 
 /** Its host serves the whole log: what it ordered itself, and what it took over. */
@@ -103,6 +113,38 @@ export function answerChallenge(state: EconomyState, id: string): ChallengeRow {
   return row
 }
 
+/**
+ * An MU shows the message that it promised to deliver and could not: the SU that hosts the target is asked for it in the
+ * MU's place (F3), by the same challenger for the same bond. While nobody hosts it, nobody is to blame and the bond goes
+ * back; the next host orders the message.
+ *
+ * @param to id of the message that shows it: that of the new challenge.
+ * @param firstScheduler of the Process item, where it was shown.
+ * @throws AoError `NOT_ALLOWED` | `INVALID_ARGUMENT`
+ */
+export function passOnChallenge(
+  state: EconomyState,
+  { id, to, firstScheduler }: { id: string; to: string; firstScheduler: Address | undefined },
+): ChallengeRow {
+  const row = openChallengeAt(state, id)
+  if (row.kind !== 'F8') throw new AoError('NOT_ALLOWED', 'only an MU may pass a challenge on', { id })
+  const known = state.hosts.get(row.process)
+  if (known === undefined && firstScheduler === undefined)
+    throw new AoError('INVALID_ARGUMENT', 'the Process item is missing: nothing tells who is to order the message')
+  const host = hostOf(state, row.process, firstScheduler)
+  close(state, id, row)
+  if (host === undefined) {
+    unlock(state, row.challenger, row.bond + row.fee)
+    if (known !== undefined) keepQueued(state, row.process, known, row.message)
+    return row
+  }
+  const { height } = state.clock.value
+  const dueAt = height + state.params.responseBlocks
+  const asked: ChallengeRow = { ...row, kind: 'F3', role: 'SU', accused: host.scheduler, dueAt }
+  open(state, to, asked)
+  return row
+}
+
 /** No answer in time: guilty. @returns the row, if it was still open. */
 export function expireChallenge(state: EconomyState, id: string): ChallengeRow | undefined {
   const row = state.challenges.get(id)
@@ -126,8 +168,8 @@ export function expireChallenge(state: EconomyState, id: string): ChallengeRow |
 function close(state: EconomyState, id: string, row: ChallengeRow): void {
   state.challenges.delete(id)
   const pair = `${row.challenger} ${row.accused}`
-  const open = (state.openChallenges.get(pair) ?? 1) - 1
-  if (open === 0) state.openChallenges.delete(pair)
-  else state.openChallenges.set(pair, open)
+  const left = (state.openChallenges.get(pair) ?? 1) - 1
+  if (left === 0) state.openChallenges.delete(pair)
+  else state.openChallenges.set(pair, left)
   changeDisputes(state, row.role, row.accused, -1)
 }

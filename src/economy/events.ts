@@ -3,7 +3,13 @@ import type { Address, ProcessId } from '../protocol/ids.ts'
 import type { UnitRole } from '../protocol/unit-record.ts'
 import type { Account } from './account.ts'
 import { takeDue } from './agenda.ts'
-import { answerChallenge, type ChallengeRequest, expireChallenge, openChallenge } from './challenges.ts'
+import {
+  answerChallenge,
+  type ChallengeRequest,
+  expireChallenge,
+  openChallenge,
+  passOnChallenge,
+} from './challenges.ts'
 import { commitEvidence, expireCommit, openCommit } from './commits.ts'
 import { type BidProof, bid, closeBidding, forkKey, hostedSince, hostReady, settleBidBond, unhost } from './hosts.ts'
 import { burn, claim, transfer } from './ledger.ts'
@@ -60,6 +66,7 @@ export type EconomyEvent =
     }
   | { readonly type: 'challenge'; readonly id: string; readonly request: ChallengeRequest }
   | { readonly type: 'respond'; readonly id: string }
+  | ({ readonly type: 'pass-on' } & Readonly<Parameters<typeof passOnChallenge>[1]>)
   | { readonly type: 'host-ready'; readonly process: ProcessId; readonly scheduler: Address }
   | ({ readonly type: 'bid' } & { process: ProcessId; bidder: Address; account: Account; proof: BidProof })
   | { readonly type: 'report'; readonly reporter: Account; readonly report: OracleReport }
@@ -96,6 +103,8 @@ function happen(state: EconomyState, { kind, key }: AgendaRow): readonly Happeni
     case 'commit':
       expireCommit(state, key)
       return []
+    case 'activity':
+      return [] // the clock has moved, and that is all
     case 'bid-bond': {
       const process = settleBidBond(state, key)
       return process === undefined ? [] : [{ type: 'unhosted', process }]
@@ -173,6 +182,10 @@ function reduceStakes(state: EconomyState, event: Exclude<EconomyEvent, { type: 
     }
     case 'respond': {
       const { challenger } = answerChallenge(state, event.id)
+      return [{ type: 'answered', id: event.id, challenger }]
+    }
+    case 'pass-on': {
+      const { challenger } = passOnChallenge(state, event)
       return [{ type: 'answered', id: event.id, challenger }]
     }
     case 'bid':

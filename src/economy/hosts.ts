@@ -252,7 +252,8 @@ function best(state: EconomyState, process: ProcessId, row: HostRow, bids: reado
   })[0]
 }
 
-function keepQueued(state: EconomyState, process: ProcessId, row: HostRow, message: MessageId): void {
+/** Notes a message that was left out, for whoever orders next. */
+export function keepQueued(state: EconomyState, process: ProcessId, row: HostRow, message: MessageId): void {
   if (row.queue.length >= maxQueue || row.queue.includes(message)) return
   state.hosts.set(process, { ...row, queue: [...row.queue, message] })
 }

@@ -2,6 +2,7 @@ import { AoError } from '../lib/errors.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { UnitRole } from '../protocol/unit-record.ts'
 import type { Account } from './account.ts'
+import { schedule } from './agenda.ts'
 import { debit } from './ledger.ts'
 import { deposit, poolKey, poolOf, redeem, stakeOf } from './pools.ts'
 import { parseQuantity, type Quantity } from './quantity.ts'
@@ -117,7 +118,7 @@ export function unjail(state: EconomyState, role: UnitRole, operator: Address, s
   if (stakeOf(state, role, operator, row.owner) < minStakeOf(state, role)) {
     throw new AoError('INSUFFICIENT_STAKE', 'the owner’s stake is below the minimum', { operator })
   }
-  state.operators.set(poolKey(role, operator), { ...row, jailed: false, activeFrom: periodNow(state) + 1 })
+  setActivity(state, { ...row, jailed: false }, periodNow(state) + 1)
 }
 
 /** Also of a key that never registered: it must not come back as somebody new. */
@@ -130,8 +131,15 @@ export function updateActivity(state: EconomyState, role: UnitRole, operator: Ad
   if (row === undefined || row.tombstoned) return
   const enough = stakeOf(state, role, operator, row.owner) >= minStakeOf(state, role)
   if (enough === (row.activeFrom !== undefined)) return
-  const activeFrom = enough ? periodNow(state) + state.params.activationPeriods : undefined
-  state.operators.set(poolKey(role, operator), { ...row, activeFrom })
+  setActivity(state, row, enough ? periodNow(state) + state.params.activationPeriods : undefined)
+}
+
+/** `activeFrom`: the first period that counts. Somebody is to send a message then, or nobody would see that it does. */
+function setActivity(state: EconomyState, row: OperatorRow, activeFrom: number | undefined): void {
+  const key = poolKey(row.role, row.operator)
+  state.operators.set(key, { ...row, activeFrom })
+  if (activeFrom !== undefined)
+    schedule(state, { height: activeFrom * state.params.periodBlocks, kind: 'activity', key })
 }
 
 const newOperator = ({ role, operator, owner, peer, urls, commissionBps }: Registration): OperatorRow => ({

@@ -123,7 +123,8 @@ export interface VerdictRow {
 /** Something that happens by itself at a height. */
 export interface AgendaRow {
   readonly height: number
-  readonly kind: 'slash' | 'commit' | 'challenge' | 'bidding' | 'bid-bond'
+  /** `activity`: a stake begins to count, which shows with the first message from there on. */
+  readonly kind: 'slash' | 'commit' | 'challenge' | 'bidding' | 'bid-bond' | 'activity'
   readonly key: string
 }
 

@@ -1,7 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { toBase64Url } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import type { AssignRequest, Messenger, Scheduler } from '../ports/units.ts'
 import { verifyDataItem } from '../protocol/data-item.ts'
+import { parsePromise } from '../protocol/delivery-promise.ts'
 import { type MessageId, type ProcessId, parseNonce } from '../protocol/ids.ts'
 import { assignDocs, assignQuery } from './assign-query.ts'
 import { traceDocs, traces, tracesQuery, tracesSchema } from './mu-traces.ts'
@@ -34,7 +36,8 @@ export const muRoutes =
         // One byte over the limit comes in, so that the item's own check says what is too large.
         mu.post('/', { config: { doc: docs.submit }, bodyLimit: maxItemBytes + 1 }, async (request, reply) => {
           const assign = assignQuery(request)
-          return assign === undefined ? submit(request, reply) : assignItem(assign, reply)
+          if (assign !== undefined) return assignItem(assign, reply)
+          return param(request, 'promise') === undefined ? submit(request, reply) : promise(request, reply)
         })
         mu.post('/push/:id/:part', { config: { doc: docs.push } }, async (request, reply) => {
           const message = pathId<MessageId>(request)
@@ -58,6 +61,12 @@ export const muRoutes =
     async function submit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
       const { message } = await messenger.submit(bodyOf(request), whileWaiting(reply, submitMs))
       return reply.code(202).send({ message: 'Processing DataItem', id: message })
+    }
+
+    async function promise(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+      const item = await messenger.promise(bodyOf(request), whileWaiting(reply, submitMs))
+      const { message: id, deadline } = parsePromise(item)
+      return reply.code(202).send({ message: 'Promised', id, deadline, promise: toBase64Url(item.raw) })
     }
 
     async function assignItem(request: AssignRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -94,6 +103,17 @@ const noCustomCu = (): AoError =>
 const maxMonitorBytes = 64 * 1024
 
 const accepted = object({ message: text, id: idSchema })
+const taken = object({ message: text, id: idSchema, deadline: { type: 'integer' }, promise: text }, [
+  'deadline',
+  'promise',
+])
+const promiseDocs = {
+  promise: {
+    description:
+      'With any value: answers at once, before the message is ordered, with a signed Delivery-Promise (base64url) that it will be by the block height `deadline`.',
+    schema: text,
+  },
+}
 const monitorBody = {
   description: 'A signed item with the Process as target',
   type: 'application/octet-stream',
@@ -109,9 +129,9 @@ const docs = {
   submit: {
     summary: 'Takes a signed Message or Process, has it ordered, and pushes what it sets off.',
     tag: 'MU',
-    query: assignDocs,
+    query: { ...assignDocs, ...promiseDocs },
     body: { description: 'A signed ANS-104 data item', type: 'application/octet-stream', schema: itemSchema },
-    answers: { 202: { description: 'It is ordered', schema: accepted } },
+    answers: { 202: { description: 'It is ordered, or promised to be', schema: taken } },
   },
   push: {
     summary: 'Pushes again what a message sent, all parts that are not pushed yet, whichever is named.',

@@ -72,9 +72,9 @@ export const settings = {
     'as a staked SU, bid for Processes whose SU was found guilty, and carry them on; the bond is paid by the stake’s owner',
   ),
   fault: setting(
-    z.enum(['', 'double-sign', 'censor', 'no-publish']),
+    z.enum(['', 'double-sign', 'censor', 'no-publish', 'no-deliver']),
     '',
-    'for testnets: misbehave so that the others can be seen to notice; an SU that tells two orders (double-sign), orders nothing for others (censor) or settles nothing (no-publish)',
+    'for testnets: misbehave so that the others can be seen to notice; an SU that tells two orders (double-sign), orders nothing for others (censor) or settles nothing (no-publish); an MU that promises and passes nothing on (no-deliver)',
   ),
   arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
   arweaveWallet: setting(

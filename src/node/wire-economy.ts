@@ -1,13 +1,19 @@
 import { AoError } from '../lib/errors.ts'
+import type { ArweaveClient } from '../ports/settlement.ts'
+import type { Scheduler } from '../ports/units.ts'
 import type { DataItem } from '../protocol/data-item.ts'
 import { type Id, type ProcessId, parseId } from '../protocol/ids.ts'
 import { testnetParams } from '../protocol/params.ts'
 import { Accuser, type AccuserDeps, defaultAccuserOptions } from '../units/economy/accuser.ts'
 import type { EconomyFollower } from '../units/economy/follower.ts'
 import { defaultLogCollectorOptions, LogCollector, type LogCollectorDeps } from '../units/economy/log-collector.ts'
+import { type MessengerAnswersDeps, messengerAnswers } from '../units/economy/messenger-answers.ts'
 import { Orphans, type OrphansDeps } from '../units/economy/orphans.ts'
 import { defaultRespondentOptions, Respondent, type RespondentDeps } from '../units/economy/respondent.ts'
+import { type SchedulerAnswersDeps, schedulerAnswers } from '../units/economy/scheduler-answers.ts'
 import { defaultSuccessorOptions, Successor, type SuccessorDeps } from '../units/economy/successor.ts'
+import type { MessengerUnit } from '../units/messenger/messenger.ts'
+import type { PromiseCourt } from '../units/messenger/promises.ts'
 import type { SchedulerUnit } from '../units/scheduler/scheduler.ts'
 import type { NodeOptions } from './settings.ts'
 
@@ -35,15 +41,38 @@ export const successor = (
   )
 }
 
-/** Answers for an SU, unless a testnet wants to see what comes of silence. */
+/** Answers for SU and MU, unless a testnet wants to see what comes of silence. */
 export const respondent = (
-  deps: Pick<LogCollectorDeps, 'address' | 'arweave' | 'telemetry'> & Pick<RespondentDeps, 'log' | 'mail'>,
-  { economy, scheduler, options }: Parts,
+  deps: Omit<RespondentDeps, 'economy' | 'origin' | 'answers'> &
+    Pick<SchedulerAnswersDeps, 'log'> &
+    Pick<MessengerAnswersDeps, 'routes' | 'scheduler'> & { readonly arweave: Pick<ArweaveClient, 'item'> },
+  { economy, scheduler: own, messenger, options }: Parts & { readonly messenger: MessengerUnit | undefined },
 ): Respondent | undefined => {
-  if (economy === undefined || scheduler === undefined) return undefined
-  if (showsFault(options, 'censor') || showsFault(options, 'no-publish')) return undefined
+  if (economy === undefined || silentFaults.some(fault => showsFault(options, fault))) return undefined
   const item = (id: Id, abort: object): Promise<DataItem | undefined> => deps.arweave.item(id, abort)
-  return new Respondent({ ...deps, economy, scheduler, item, origin: originOf(options) }, defaultRespondentOptions)
+  const answers = {
+    ...(own && schedulerAnswers({ log: deps.log, scheduler: own, item })),
+    ...(messenger && messengerAnswers({ ...deps, messenger, economy })),
+  }
+  return new Respondent({ ...deps, economy, answers, origin: originOf(options) }, defaultRespondentOptions)
+}
+
+const silentFaults = ['censor', 'no-publish', 'no-deliver'] as const
+
+/** What an MU has messages ordered by: nothing but AO-Sec Origin's, where a testnet wants to see an MU that forgets. */
+export function muScheduler(scheduler: Scheduler, options: NodeOptions): Scheduler {
+  if (!showsFault(options, 'no-deliver')) return scheduler
+  return {
+    schedule: async (message, abort) => {
+      if (message.target === options.origin) return scheduler.schedule(message, abort)
+      throw new AoError('PEER_UNREACHABLE', 'the messenger passes nothing on')
+    },
+    assign: (...asked) => scheduler.assign(...asked),
+    assignment: (...asked) => scheduler.assignment(...asked),
+    clock: (...asked) => scheduler.clock(...asked),
+    process: (...asked) => scheduler.process(...asked),
+    read: (...asked) => scheduler.read(...asked),
+  }
 }
 
 export const accuser = (
@@ -64,5 +93,9 @@ export const censoring =
   ({ target }: DataItem): void => {
     if (target !== undefined && target !== origin) throw new AoError('OVERLOADED', 'the scheduler takes no messages')
   }
+
+/** Where an MU's promises count. */
+export const promiseCourt = (economy: EconomyFollower | undefined, options: NodeOptions): PromiseCourt | undefined =>
+  economy === undefined ? undefined : { economy, origin: originOf(options) }
 
 const originOf = ({ origin }: NodeOptions): ProcessId => parseId<ProcessId>(origin, 'origin')

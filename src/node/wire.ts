@@ -22,6 +22,7 @@ import { LevelCheckpointStore } from '../storage/level-checkpoint-store.ts'
 import { LevelCrankQueue } from '../storage/level-crank-queue.ts'
 import { LevelEconomyStore } from '../storage/level-economy-store.ts'
 import { LevelMonitorStore } from '../storage/level-monitor-store.ts'
+import { LevelPromiseStore } from '../storage/level-promise-store.ts'
 import { LevelRecordStore } from '../storage/level-record-store.ts'
 import { LevelResultStore } from '../storage/level-result-store.ts'
 import { LevelRouteStore } from '../storage/level-route-store.ts'
@@ -54,7 +55,7 @@ import type { NodeOptions } from './settings.ts'
 import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { grpcDoor, httpDoor } from './wire-doors.ts'
-import { accuser, respondent, successor } from './wire-economy.ts'
+import { accuser, muScheduler, promiseCourt, respondent, successor } from './wire-economy.ts'
 import { libp2pHost } from './wire-network.ts'
 import {
   computeUnit,
@@ -178,9 +179,20 @@ export function wireNode(input: WireInput): WiredNode {
   const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog, onRefused })
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
   const queue = new LevelCrankQueue(store)
-  const behind = { routes, hosts: economy, scheduler: routedScheduler, compute: routedCompute, directory, remote }
-  const own = { queue, monitors: new LevelMonitorStore(store), foreignSigner: foreignSigner(options, keys) }
-  const messenger = messengerUnit({ ...shared, ...behind, ...own }, options)
+  const behind = {
+    routes,
+    hosts: economy,
+    scheduler: muScheduler(routedScheduler, options),
+    compute: routedCompute,
+    directory,
+    remote,
+  }
+  const own = { queue, monitors: new LevelMonitorStore(store), promises: new LevelPromiseStore(store) }
+  const court = promiseCourt(economy, options)
+  const messenger = messengerUnit(
+    { ...shared, ...behind, ...own, court, foreignSigner: foreignSigner(options, keys) },
+    options,
+  )
   const tracer = new UnitTracer({
     local: { address, messenger },
     scheduler: routedScheduler,
@@ -214,7 +226,10 @@ export function wireNode(input: WireInput): WiredNode {
   })
 
   const plaintiff = accuser({ ...shared, address, routes, mail, scheduler: routedScheduler }, { economy, options })
-  const answers = respondent({ ...shared, address, mail, log: assignments }, { economy, scheduler, options })
+  const answers = respondent(
+    { ...shared, address, mail, log: assignments, routes, scheduler: routedScheduler },
+    { economy, scheduler, messenger, options },
+  )
   const heir = successor(
     {
       ...{ ...shared, address, directory, remote, routes, mail, kept: ownLog },

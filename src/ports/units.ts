@@ -195,6 +195,11 @@ export interface FollowOptions extends AbortOptions {
 /** MU. `submit` answers once the SU has ordered the message; cranking goes on behind. */
 export interface Messenger {
   submit(bytes: Uint8Array, options?: AbortOptions): Promise<Assignment>
+  /**
+   * Takes a message without waiting for its SU, and gives a signed Delivery-Promise that it will be ordered by a height of
+   * Arweave: evidence against the MU if it is not (F8).
+   */
+  promise(bytes: Uint8Array, options?: AbortOptions): Promise<DataItem>
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign(request: AssignRequest, options?: AbortOptions): Promise<Assignment>
   /** Pushes the outbox of a message that is ordered already, as far as the targets' Authority tags name this MU. */

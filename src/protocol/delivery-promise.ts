@@ -1,7 +1,7 @@
 import { AoError } from '../lib/errors.ts'
-import type { DataItem } from './data-item.ts'
+import type { DataItem, Draft } from './data-item.ts'
 import { type Address, type Id, type MessageId, type ProcessId, parseId, parseNonce } from './ids.ts'
-import { hasTag, requireTag } from './tags.ts'
+import { hasTag, requireTag, tagsOf } from './tags.ts'
 
 /** An MU's signed word that a message will be ordered by a height of Arweave: what F8 holds it to. */
 export interface DeliveryPromise {
@@ -12,6 +12,22 @@ export interface DeliveryPromise {
   /** Block height. */
   readonly deadline: number
 }
+
+export const draftPromise = ({
+  process,
+  message,
+  deadline,
+}: Pick<DeliveryPromise, 'process' | 'message' | 'deadline'>): Draft => ({
+  data: new Uint8Array(0),
+  tags: tagsOf(
+    ['Data-Protocol', 'ao'],
+    ['Type', 'Delivery-Promise'],
+    ['Variant', 'aonet.1'],
+    ['Process', process],
+    ['Message', message],
+    ['Deadline', String(deadline)],
+  ),
+})
 
 /** @throws AoError `INVALID_RECORD` if the item is no promise. */
 export function parsePromise(item: DataItem): DeliveryPromise {

@@ -69,6 +69,8 @@ export interface EconomyParams {
   readonly commitMaxBlocks: number
   readonly publicationBlocks: number
   readonly responseBlocks: number
+  /** Blocks after which a message must be ordered whose delivery an MU promises. */
+  readonly deliveryBlocks: number
   readonly biddingBlocks: number
   readonly maxOpenChallenges: number
   /** Whether units without a stake may be used. Testnets may. */
@@ -122,6 +124,7 @@ export const mainEconomy: EconomyParams = {
   commitMaxBlocks: 60,
   publicationBlocks: 50,
   responseBlocks: 20,
+  deliveryBlocks: 30,
   biddingBlocks: 15,
   maxOpenChallenges: 3,
   allowUnstaked: false,
@@ -148,6 +151,7 @@ export const testnetEconomy: EconomyParams = {
   commitMaxBlocks: 30,
   publicationBlocks: 15,
   responseBlocks: 8,
+  deliveryBlocks: 10,
   biddingBlocks: 5,
   allowUnstaked: true,
   settlementDepth: 2,
@@ -162,6 +166,7 @@ const positive = [
   'correlationBlocks',
   'jailBlocks',
   'responseBlocks',
+  'deliveryBlocks',
   'biddingBlocks',
   'publicationBlocks',
   'maxUnbondings',
@@ -182,6 +187,10 @@ export function checkEconomyParams(params: EconomyParams): EconomyParams {
   must(
     params.evidenceAgeBlocks < params.unbondingBlocks,
     'evidenceAgeBlocks < unbondingBlocks, or stake leaves before it can be slashed',
+  )
+  must(
+    params.deliveryBlocks + params.responseBlocks < params.evidenceAgeBlocks,
+    'deliveryBlocks + responseBlocks < evidenceAgeBlocks, or a broken promise is forgotten before anybody may ask',
   )
   for (const name of positive) must(Number.isSafeInteger(params[name]) && params[name] > 0, `${name} > 0`)
   must(params.reporterBps + params.victimBps <= 10_000, 'reporterBps + victimBps <= 10000')

@@ -8,6 +8,7 @@ import { LevelCheckpointStore } from '../../src/storage/level-checkpoint-store.t
 import { LevelCrankQueue } from '../../src/storage/level-crank-queue.ts'
 import { LevelEconomyStore } from '../../src/storage/level-economy-store.ts'
 import { LevelMonitorStore } from '../../src/storage/level-monitor-store.ts'
+import { LevelPromiseStore } from '../../src/storage/level-promise-store.ts'
 import { LevelResultStore } from '../../src/storage/level-result-store.ts'
 import { LevelRouteStore } from '../../src/storage/level-route-store.ts'
 import { LevelScheduleFloor } from '../../src/storage/level-schedule-floor.ts'
@@ -19,6 +20,7 @@ import { checkpointStoreSuite } from './checkpoint-store.ts'
 import { crankQueueSuite } from './crank-queue.ts'
 import { economyStoreSuite } from './economy-store.ts'
 import { monitorStoreSuite } from './monitor-store.ts'
+import { promiseStoreSuite } from './promise-store.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
 import { scheduleFloorStoreSuite } from './schedule-floor-store.ts'
@@ -43,6 +45,9 @@ economyStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelEconomy
 routeStoreSuite('on LevelDB', () => onDisk(store => ({ store: new LevelRouteStore(store) })))
 monitorStoreSuite('on LevelDB', () =>
   onDisk(store => ({ store: new LevelMonitorStore(store), again: () => new LevelMonitorStore(store) })),
+)
+promiseStoreSuite('on LevelDB', () =>
+  onDisk(store => ({ store: new LevelPromiseStore(store), again: () => new LevelPromiseStore(store) })),
 )
 scheduleFloorStoreSuite('on LevelDB', () =>
   onDisk(store => ({ store: new LevelScheduleFloor(store), again: () => new LevelScheduleFloor(store) })),

@@ -4,6 +4,7 @@ import {
   MemoryCrankQueue,
   MemoryEconomyStore,
   MemoryMonitorStore,
+  MemoryPromiseStore,
   MemoryResultStore,
   MemoryRouteStore,
   MemoryScheduleFloor,
@@ -15,6 +16,7 @@ import { checkpointStoreSuite } from './checkpoint-store.ts'
 import { crankQueueSuite } from './crank-queue.ts'
 import { economyStoreSuite } from './economy-store.ts'
 import { monitorStoreSuite } from './monitor-store.ts'
+import { promiseStoreSuite } from './promise-store.ts'
 import { resultStoreSuite } from './result-store.ts'
 import { routeStoreSuite } from './route-store.ts'
 import { scheduleFloorStoreSuite } from './schedule-floor-store.ts'
@@ -32,6 +34,10 @@ routeStoreSuite('in memory', async () => ({ store: new MemoryRouteStore(), close
 settlementStoreSuite('in memory', async () => ({ store: new MemorySettlementStore(), close }))
 monitorStoreSuite('in memory', async () => {
   const store = new MemoryMonitorStore()
+  return { store, again: () => store, close }
+})
+promiseStoreSuite('in memory', async () => {
+  const store = new MemoryPromiseStore()
   return { store, again: () => store, close }
 })
 scheduleFloorStoreSuite('in memory', async () => {

@@ -46,6 +46,7 @@ export const testEconomy: EconomyParams = {
   commitMaxBlocks: 6,
   publicationBlocks: 6,
   responseBlocks: 4,
+  deliveryBlocks: 3,
   biddingBlocks: 3,
 }
 
@@ -57,7 +58,7 @@ export interface Step {
 export type Act =
   | EconomyEvent
   | { readonly type: 'accuse'; readonly kind: 'F1' | 'F5' | 'F9' | 'none'; readonly who: number; readonly item: number }
-  | { readonly type: 'answer'; readonly which: number }
+  | { readonly type: 'answer'; readonly which: number; readonly passesOn: boolean }
   | { readonly type: 'offer'; readonly bidder: number; readonly process: number; readonly nonce: number }
 
 /** Plays steps, as honest and other people would send them, and tells what came of each. */
@@ -104,7 +105,7 @@ export class Economy {
       case 'answer': {
         const open = this.state.challenges.keysInOrder()
         const id = open[act.which % Math.max(1, open.length)]
-        this.apply({ type: 'respond', id: id ?? 'none' })
+        this.apply(answerOf(id ?? 'none', act.passesOn))
         return
       }
       case 'offer':
@@ -138,6 +139,10 @@ export class Economy {
     this.apply({ type: 'bid', process, bidder: operators[bidder % 3] as Address, account: 'bob', proof })
   }
 }
+
+/** What was asked for, or, of a promise, the message itself: whoever hosts its target is asked then. */
+export const answerOf = (id: string, passesOn: boolean): EconomyEvent =>
+  passesOn ? { type: 'pass-on', id, to: `${id} passed on`, firstScheduler } : { type: 'respond', id }
 
 /** Assignments up to `nonce`, the last two of them. */
 export function chainOf(process: ProcessId, scheduler: Address, epoch: number, nonce: number) {
@@ -207,7 +212,7 @@ export const faultAct: fc.Arbitrary<Act> = fc.oneof(
     who: fc.nat(2),
     item: fc.nat(3),
   }),
-  fc.record({ type: type('answer'), which: fc.nat(5) }),
+  fc.record({ type: type('answer'), which: fc.nat(5), passesOn: fc.boolean() }),
   fc.record({ type: type('offer'), bidder: fc.nat(2), process: fc.nat(1), nonce: fc.nat(5) }),
 )
 const challengeAct: fc.Arbitrary<Act> = fc.record({
@@ -222,7 +227,10 @@ const challengeAct: fc.Arbitrary<Act> = fc.record({
       epoch: fc.constant(0),
       message: fc.constant(named<MessageId>('m')),
     })
-    .map(request => ({ ...request, firstScheduler: request.accused })),
+    .map(request => ({
+      ...request,
+      ...{ firstScheduler: request.accused, signer: request.accused, nonce: 7, assignment: named<AssignmentId>('a') },
+    })),
 })
 
 export const anyStep = (faults: boolean): fc.Arbitrary<Step> =>

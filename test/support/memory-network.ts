@@ -97,6 +97,7 @@ export class MemoryNetwork implements PeerDirectory, RemoteUnits {
     const unit = (): Messenger => this.#unit(address, 'messenger')
     return {
       submit: async (bytes, options) => unit().submit(bytes, options),
+      promise: async (bytes, options) => unit().promise(bytes, options),
       assign: async (request, options) => unit().assign(request, options),
       monitor: async (process, options) => unit().monitor(process, options),
       unmonitor: async (process, options) => unit().unmonitor(process, options),

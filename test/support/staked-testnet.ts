@@ -11,6 +11,7 @@ import { connectNode } from '../../src/network/grpc/connect.ts'
 import { loadKey } from '../../src/node/keys.ts'
 import type { Address, ModuleId } from '../../src/protocol/ids.ts'
 import type { Signer } from '../../src/protocol/keys.ts'
+import type { UnitRole } from '../../src/protocol/unit-record.ts'
 import { defaultTestnetDirectory, readState, type TestnetNode } from '../../src/testnet/layout.ts'
 import { endpointOf } from '../../src/testnet/testnet.ts'
 import { withTempDir } from './builders.ts'
@@ -25,6 +26,13 @@ export interface Offence {
   readonly reporter: Address
   readonly paidReporter: string
   readonly executed: boolean
+}
+
+/** `role`: what both stake for; SU by default. */
+interface Names {
+  readonly cheat: string
+  readonly heir: string
+  readonly role?: UnitRole
 }
 
 interface Party {
@@ -51,7 +59,7 @@ export interface StakedTestnet {
 
 /** Brings one up, plays on it, and takes it down. */
 export async function withStakedTestnet(
-  names: { readonly cheat: string; readonly heir: string; readonly fault: string },
+  names: Names & { readonly fault: string },
   play: (net: StakedTestnet) => Promise<void>,
 ): Promise<void> {
   await withTempDir(async cwd => {
@@ -66,11 +74,7 @@ export async function withStakedTestnet(
   })
 }
 
-async function stakeAndPlay(
-  cwd: string,
-  names: { readonly cheat: string; readonly heir: string },
-  play: (net: StakedTestnet) => Promise<void>,
-): Promise<void> {
+async function stakeAndPlay(cwd: string, names: Names, play: (net: StakedTestnet) => Promise<void>): Promise<void> {
   const state = readState(join(cwd, defaultTestnetDirectory)) ?? assert.fail('no testnet')
   const { nodes, origin, arweave } = state
   if (origin === undefined) assert.fail('there is no AO-Sec Origin')
@@ -83,14 +87,15 @@ async function stakeAndPlay(
   const user = await talk(state.wallet)
   const faucet = await talk(origin.faucet)
   const units = [cheat, heir]
+  const { role = 'SU' } = names
   const stake = 1000n * oneAo
   await faucet.court.act('Transfer', { Recipient: user.client.address, Quantity: String(3n * stake) })
   const parties = [user, faucet]
   for (const { address, directory } of units) {
     const unit = await talk(join(directory, 'key.json'))
     parties.push(unit)
-    await user.court.act('Stake', { Role: 'SU', Operator: address, Quantity: String(stake) })
-    await unit.court.act('Register-Operator', { Role: 'SU', 'Owner-Account': user.client.address })
+    await user.court.act('Stake', { Role: role, Operator: address, Quantity: String(stake) })
+    await unit.court.act('Register-Operator', { Role: role, 'Owner-Account': user.client.address })
   }
   const { signer } = loadKey(join(cwd, state.wallet), '')
   const gateway = new GatewayClient(silentTelemetry, { gatewayUrl: arweave.url })

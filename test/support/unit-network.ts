@@ -17,6 +17,7 @@ import {
   MemoryCheckpointStore,
   MemoryCrankQueue,
   MemoryMonitorStore,
+  MemoryPromiseStore,
   MemoryResultStore,
   MemoryRouteStore,
   MemoryScheduleFloor,
@@ -30,6 +31,7 @@ import {
   MessengerUnit,
   type MessengerUnitOptions,
 } from '../../src/units/messenger/messenger.ts'
+import type { PromiseCourt } from '../../src/units/messenger/promises.ts'
 import { defaultGossipIntakeOptions, GossipIntake } from '../../src/units/routing/gossip-intake.ts'
 import { defaultGossipSubmitterOptions, GossipSubmitter } from '../../src/units/routing/gossip-submitter.ts'
 import { keptLog } from '../../src/units/routing/kept-log.ts'
@@ -51,6 +53,7 @@ const newDisk = () => ({
   guard: new MemorySignGuard(),
   floor: new MemoryScheduleFloor(),
   monitors: new MemoryMonitorStore(),
+  promises: new MemoryPromiseStore(),
   queue: new MemoryCrankQueue(),
   results: new MemoryResultStore(),
   checkpoints: new MemoryCheckpointStore(),
@@ -62,6 +65,8 @@ export type Disk = ReturnType<typeof newDisk>
 export interface NodeOptions {
   readonly messenger?: Partial<MessengerUnitOptions>
   readonly disk?: Disk
+  /** Where the promises of its MU count. */
+  readonly court?: PromiseCourt
   /** Wraps what this node's MU is given, to break or watch it. */
   readonly wrap?: {
     readonly scheduler?: (unit: Scheduler) => Scheduler
@@ -78,6 +83,8 @@ const quick: Partial<MessengerUnitOptions> = {
   maxRetryMs: 4,
   maxRetryAgeMs: 200,
   revivalEveryMs: 10,
+  promisePollMs: 5,
+  maxPromiseRetryMs: 20,
 }
 
 /** A network of real units in one program: memory for disks, gossip and Arweave, function calls for gRPC. */
@@ -200,6 +207,7 @@ export class UnitNode implements Component {
     this.compute = new RoutedCompute({ ...common, local: { address, compute: cu } }, { avoidMs: 50 })
     const muDeps = {
       ...{ ...common, routes, queue: this.disk.queue, monitors: this.disk.monitors },
+      ...{ promises: this.disk.promises, court: options.court },
       scheduler: options.wrap?.scheduler?.(this.scheduler) ?? this.scheduler,
       compute: options.wrap?.compute?.(this.compute) ?? this.compute,
     }

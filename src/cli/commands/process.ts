@@ -4,10 +4,11 @@ import { withDeadline } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
+import { parsePromise } from '../../protocol/delivery-promise.ts'
 import { type Address, type ModuleId, parseAddress, parseId } from '../../protocol/ids.ts'
 import { type Evaluation, resultToJson } from '../../protocol/result.ts'
 import type { Tag } from '../../protocol/tags.ts'
-import { collectTag, collectText, messageOrNonce, processArgument, textOrFile } from '../arguments.ts'
+import { collectTag, collectText, messageOrNonce, processArgument, textOrFile, writeUserFile } from '../arguments.ts'
 import { type ConnectOptions, connectClient, runningTestnet } from '../connect.ts'
 import { exitCodes, type OutputOptions, printResult, progress } from '../output.ts'
 
@@ -65,11 +66,19 @@ export const sendCommand = (): Command =>
     .description('Send a message and print what the Process made of it.')
     .option('--action <action>', 'tag Action')
     .option('--data <text>', 'data; @file reads a file')
+    .option(
+      '--promise <file>',
+      "return before it is ordered, with an MU's signed promise that it will be: evidence if it is not",
+    )
     .addHelpText(
       'after',
       '\nExample:\n  aonet send <process> --action Transfer --tag Recipient=<address> --tag Quantity=5',
     )
-    .action((process: string, options: MessageOptions) => send(process, actionTags(options.action), options))
+    .action((process: string, options: MessageOptions & { promise?: string }) => {
+      const { promise: file } = options
+      const tags = actionTags(options.action)
+      return file === undefined ? send(process, tags, options) : promised(process, tags, { ...options, file })
+    })
 
 export const evalCommand = (): Command =>
   messaging(
@@ -119,6 +128,21 @@ async function send(process: string, tags: readonly Tag[], options: MessageOptio
     const { result } = await client.result(target, assignment.message, { signal })
     printEvaluation(result, { ...assignmentFacts(assignment), stateRoot: result.stateRoot }, options)
     if (options.follow === true) await printFollow(client, assignment, { ...options, signal })
+  })
+}
+
+async function promised(
+  process: string,
+  tags: readonly Tag[],
+  options: MessageOptions & { file: string },
+): Promise<void> {
+  await withClient(options, async (client, signal) => {
+    const message = { tags: [...tags, ...(options.tag ?? [])], data: textOrFile(options.data ?? ' ') }
+    const item = await client.promise(processArgument(process), message, { signal })
+    writeUserFile(options.file, item.raw)
+    const { message: id, messenger, deadline } = parsePromise(item)
+    const text = `message    ${id}\npromised   by ${messenger}\ndeadline   block ${deadline}\nIf it is not ordered by then: aonet evidence submit ${options.file}`
+    printResult(text, { message: id, messenger, deadline, promise: options.file }, options)
   })
 }
 

@@ -154,7 +154,7 @@ function blockTime({ blockMs }: UpOptions): number {
   throw new AoError('INVALID_ARGUMENT', '--block-ms is not a number of milliseconds', { value: blockMs })
 }
 
-const faults = ['double-sign', 'censor', 'no-publish'] as const
+const faults = ['double-sign', 'censor', 'no-publish', 'no-deliver'] as const
 type Fault = (typeof faults)[number]
 
 function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, Fault>> {

@@ -7,7 +7,7 @@ import { AoError } from '../../lib/errors.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { parsePromise } from '../../protocol/delivery-promise.ts'
 import type { EconomyParams } from '../../protocol/economy-params.ts'
-import type { Id, ProcessId } from '../../protocol/ids.ts'
+import type { Address, Id, ProcessId } from '../../protocol/ids.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import { itemsOf, processItem, shownId, signedItem } from './items.ts'
 import { addressOf, need, type Request } from './message.ts'
@@ -44,7 +44,9 @@ export function challengeOf(request: Request, params: EconomyParams): Omit<Chall
     }
     case 'F8': {
       const { messenger: accused, process, message, deadline } = parsePromise(item)
-      return { kind, accused, process, epoch: 0, message, notBefore: deadline }
+      // So that whatever was at stake when it promised is still within reach.
+      const notAfter = deadline + params.evidenceAgeBlocks - params.deliveryBlocks - params.responseBlocks
+      return { kind, accused, process, epoch: 0, message, notBefore: deadline + 1, notAfter }
     }
     default:
       throw new AoError('INVALID_ARGUMENT', 'Kind is F2, F3 or F8', { kind: kind.slice(0, 16) })
@@ -53,7 +55,8 @@ export function challengeOf(request: Request, params: EconomyParams): Omit<Chall
 
 /**
  * Checks that the items are what was asked for. F2: that Assignment and the message itself. F3: an Assignment of the
- * message by the accused. F8: one by the target's host, with the Process item that names it.
+ * message by the accused. F8: one by the target's host, or an earlier one that stands, with the Process item that names
+ * the first.
  *
  * @throws AoError `INVALID_ARGUMENT` saying what is wrong.
  */
@@ -76,7 +79,21 @@ export function responseAnswers(state: EconomyState, row: ChallengeRow, items: r
   const spec = second === undefined ? undefined : processItem(second)
   if (spec !== undefined && spec.process !== row.process) throw wrong('the Process item is another')
   const host = hostOf(state, row.process, spec?.spec.scheduler)
-  if (host?.scheduler !== assignment.scheduler) throw wrong('the target’s host did not sign it')
+  if (host?.scheduler !== assignment.scheduler && !stoodBefore(state, assignment))
+    throw wrong('the target’s host did not sign it')
+}
+
+/** F8: whether the items are the promised message itself: then whoever hosts its target is to order it. */
+export function showsMessage(row: ChallengeRow, [first, second]: readonly Uint8Array[]): ShownMessage | undefined {
+  if (row.kind !== 'F8' || first === undefined || signedItem(first).id !== (row.message as Id)) return undefined
+  const host = second === undefined ? undefined : processItem(second)
+  if (host !== undefined && host.process !== row.process)
+    throw new AoError('INVALID_ARGUMENT', 'the Process item is another')
+  return { firstScheduler: host?.spec.scheduler }
+}
+
+interface ShownMessage {
+  readonly firstScheduler: Address | undefined
 }
 
 /** An earlier host ordered the message, and it stands: nobody may order it again. */

@@ -7,7 +7,7 @@ import { type Address, type AssignmentId, type ProcessId, parseId } from '../../
 import { verifyPurely } from '../../protocol/pure-signatures.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import type { Action, Call } from './action.ts'
-import { challengeOf, responseAnswers } from './challenge-items.ts'
+import { challengeOf, responseAnswers, showsMessage } from './challenge-items.ts'
 import { isReadable, itemsOf, processItem, signedItem } from './items.ts'
 import { addressOf, need } from './message.ts'
 
@@ -99,9 +99,27 @@ function challenge(call: Call): void {
 function respond(call: Call): void {
   const id = need(call.request, 'Challenge')
   const row = openChallengeAt(call.state, id)
-  responseAnswers(call.state, row, itemsOf(call.request.data, 2))
-  call.apply({ type: 'respond', id })
+  const items = itemsOf(call.request.data, 2)
+  const shown = showsMessage(row, items)
+  if (shown === undefined) {
+    responseAnswers(call.state, row, items)
+    call.apply({ type: 'respond', id })
+  } else {
+    passOn(call, id, shown)
+  }
   call.reply('Respond-Notice', { Challenge: id })
+}
+
+/** The message stands in this request, as in a challenge for it: so the SU finds it there. */
+function passOn(call: Call, id: string, { firstScheduler }: { firstScheduler: Address | undefined }): void {
+  const { request, state, out } = call
+  if (request.from !== openChallengeAt(state, id).accused)
+    throw new AoError('NOT_ALLOWED', 'only the MU that promised may pass the challenge on', { id })
+  call.apply({ type: 'pass-on', id, to: request.id, firstScheduler })
+  const asked = state.challenges.get(request.id)
+  if (asked === undefined) return
+  const fields = { Challenge: request.id, Kind: asked.kind, Process: asked.process, 'Due-Height': String(asked.dueAt) }
+  out.send(asked.accused, 'Challenge-Notice', fields, { data: request.data })
 }
 
 /**

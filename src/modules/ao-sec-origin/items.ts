@@ -9,7 +9,7 @@ import { signatureKinds } from '../../protocol/signature-kinds.ts'
 import { tagValues } from '../../protocol/tags.ts'
 
 /** Of one item that a message brings: hashing it costs gas in proportion. */
-const maxItemBytes = 64 * 1024
+export const maxItemBytes = 64 * 1024
 /** Of all of them together, as base64url. */
 const maxDataCharacters = 512 * 1024
 

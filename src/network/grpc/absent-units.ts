@@ -37,6 +37,7 @@ export const absentScheduler: Scheduler = {
 export const absentCompute: Compute = { result: noCompute, results: noCompute, dryRun: noCompute, memory: noCompute }
 export const absentMessenger: Messenger = {
   submit: noMessenger,
+  promise: noMessenger,
   assign: noMessenger,
   monitor: noMessenger,
   unmonitor: noMessenger,

@@ -17,6 +17,9 @@ export const messengerService = (
     maxInFlight,
     taggedItems((item, options) => submitted(messenger, item, options)),
   ),
+  promise: calls.unary(async ({ item }, options) => ({
+    promise: (await messenger.promise(copyOf(item), options)).raw,
+  })),
   assign: calls.unary(async (request, options) => {
     const assignment = await messenger.assign(assignFromWire(request), options)
     return { assignment: assignment.raw }

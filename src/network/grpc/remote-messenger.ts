@@ -2,8 +2,9 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { AssignRequest, CrankOptions, CrankProgress, FollowOptions, Messenger } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
-import { parseStoredItem } from '../../protocol/data-item.ts'
-import type { MessageId, ProcessId } from '../../protocol/ids.ts'
+import { type DataItem, parseStoredItem, verifyDataItem } from '../../protocol/data-item.ts'
+import { parsePromise } from '../../protocol/delivery-promise.ts'
+import type { Id, MessageId, ProcessId } from '../../protocol/ids.ts'
 import { parseAoItem } from '../../protocol/message.ts'
 import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
@@ -42,6 +43,18 @@ export class RemoteMessenger implements Messenger {
     if (assignment.message === item.id && assignment.process === parseAoItem(item).process) return assignment
     const facts = { expected: item.id, got: assignment.message, messenger: this.#peer.address }
     throw new AoError('INVALID_ASSIGNMENT', 'the Messenger answered with an Assignment of another message', facts)
+  }
+
+  /** @throws AoError `INVALID_RECORD` if the answer promises something else. */
+  async promise(bytes: Uint8Array, { signal }: AbortOptions = {}): Promise<DataItem> {
+    const options = { signal, deadlineMs: this.#deadlines.submitMs }
+    const answer = await unaryCall(this.#pool, this.#peer, MessengerService.promise, { item: bytes }, options)
+    const promise = await verifyDataItem(answer.promise)
+    const { message, process } = parsePromise(promise)
+    const item = parseStoredItem(bytes)
+    if (message === (item.id as Id as MessageId) && process === item.target) return promise
+    const facts = { expected: item.id, got: message, messenger: this.#peer.address }
+    throw new AoError('INVALID_RECORD', 'the Messenger promised another message', facts)
   }
 
   /** @throws AoError `INVALID_ASSIGNMENT` if the answer is about another item. */

@@ -1,44 +1,47 @@
 import type { ChallengeRow } from '../../economy/rows.ts'
 import type { AbortOptions } from '../../lib/abort.ts'
-import { fromBase64Url, toBase64Url, toUtf8 } from '../../lib/bytes.ts'
+import { toBase64Url } from '../../lib/bytes.ts'
 import type { Component } from '../../lib/component.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
-import type { AssignmentLog } from '../../ports/assignment-log.ts'
-import { packBundle, unpackBundle } from '../../protocol/bundle.ts'
-import { type DataItem, parseStoredItem, verifyDataItem } from '../../protocol/data-item.ts'
-import type { Address, Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
+import { packBundle } from '../../protocol/bundle.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { Address, ProcessId } from '../../protocol/ids.ts'
 import { tagsOf } from '../../protocol/tags.ts'
 import { failureFacts } from '../failure.ts'
 import { Loop } from '../loop.ts'
-import type { SchedulerUnit } from '../scheduler/scheduler.ts'
 import type { EconomyFollower } from './follower.ts'
 import type { OriginMail } from './origin-mail.ts'
 
 export interface RespondentDeps {
-  /** This SU's own. */
+  /** This unit's own. */
   readonly address: Address
   readonly origin: ProcessId
   readonly economy: Pick<EconomyFollower, 'state'>
-  readonly log: Pick<AssignmentLog, 'at' | 'find' | 'read'>
-  readonly scheduler: Pick<SchedulerUnit, 'schedule'>
   readonly mail: OriginMail
-  /** An item on Arweave: a challenge brings the message that it is about. */
-  readonly item: (id: Id, options: AbortOptions) => Promise<DataItem | undefined>
+  readonly answers: Answers
   readonly telemetry: Telemetry
 }
+/** What a unit shows when it is asked in that way; undefined if it has nothing to show. */
+export type Answers = Partial<Readonly<Record<ChallengeRow['kind'], Answer>>>
+type Answer = (challenge: OpenChallenge, options: AbortOptions) => Promise<readonly Shown[] | undefined>
+/** `id` of the message to AO-Sec Origin that asked. */
+export interface OpenChallenge {
+  readonly id: string
+  readonly row: ChallengeRow
+}
+type Shown = Pick<DataItem, 'id' | 'raw'>
+
 export interface RespondentOptions {
   readonly pollMs: number
 }
 export const defaultRespondentOptions: RespondentOptions = { pollMs: 1000 }
 
-/** Bytes of one item that a response shows: as AO-Sec Origin reads. Of a larger one its beginning is shown. */
-const maxShownBytes = 64 * 1024 + 1
 /** Blocks after which an answer that did not show is given again. */
 const answerAgainBlocks = 3
 
 /**
- * Answers for an SU what it is asked in front of everybody: shows what it has ordered (F2), orders what it is said to
- * leave out and shows that (F3). An SU that has its log and is not silent is never found guilty.
+ * Answers for the units of a node what they are asked in front of everybody. A unit that has what it owes, and is not
+ * silent, is never found guilty.
  */
 export class Respondent implements Component {
   readonly name = 'respondent'
@@ -59,18 +62,19 @@ export class Respondent implements Component {
     return this.#loop.stop()
   }
 
-  /** One round over the open challenges of this unit. */
+  /** One round over the open challenges of this node's units. */
   async tick(options: AbortOptions = {}): Promise<void> {
-    const { economy, address, telemetry } = this.#deps
+    const { economy, address, answers, telemetry } = this.#deps
     const { state } = economy
     if (state === undefined) return
     const { height } = state.clock.value
     for (const id of this.#answeredAt.keys()) if (!state.challenges.has(id)) this.#answeredAt.delete(id)
     for (const [id, row] of [...state.challenges.entries()]) {
-      if (row.accused !== address || row.role !== 'SU') continue
+      const answer = answers[row.kind]
+      if (row.accused !== address || answer === undefined) continue
       if (height < (this.#answeredAt.get(id) ?? Number.NEGATIVE_INFINITY) + answerAgainBlocks) continue
       try {
-        await this.#answer(id, row, options)
+        await this.#answer({ id, row }, answer, options)
         this.#answeredAt.set(id, height)
       } catch (error) {
         telemetry.log.error('challenge not answered', { challenge: id, kind: row.kind, ...failureFacts(error) })
@@ -78,46 +82,16 @@ export class Respondent implements Component {
     }
   }
 
-  async #answer(id: string, row: ChallengeRow, options: AbortOptions): Promise<void> {
+  async #answer(challenge: OpenChallenge, answer: Answer, options: AbortOptions): Promise<void> {
     const { mail, origin, telemetry } = this.#deps
-    const items = row.kind === 'F2' ? await this.#ordered(row) : await this.#orders(id, row, options)
+    const { id, row } = challenge
+    const items = await answer(challenge, options)
     if (items === undefined) {
-      telemetry.log.error('challenged for what this scheduler does not have', { challenge: id, kind: row.kind })
+      telemetry.log.error('challenged for what this unit does not have', { challenge: id, kind: row.kind })
       return
     }
     const tags = tagsOf(['Action', 'Respond'], ['Challenge', id])
     await mail.send(origin, tags, toBase64Url(packBundle(items)), options)
     telemetry.log.warn('challenge answered', { challenge: id, kind: row.kind, process: row.process })
   }
-
-  /** F2: the Assignment that was acknowledged, and its message. */
-  async #ordered({ process, nonce }: ChallengeRow): Promise<readonly Shown[] | undefined> {
-    const at = nonce as Nonce
-    for await (const { assignment, message } of this.#deps.log.read(process, { from: at, to: at })) {
-      // What is on Arweave already was shown there: its SU has nothing more to show.
-      const shown = message === undefined ? [] : [{ id: message.id, raw: message.raw.subarray(0, maxShownBytes) }]
-      return [parseStoredItem(assignment.raw), ...shown]
-    }
-    return undefined
-  }
-
-  /** F3: an Assignment of the message; where there is none the challenge itself brings the message. */
-  async #orders(id: string, row: ChallengeRow, options: AbortOptions): Promise<readonly Shown[] | undefined> {
-    const { log, scheduler } = this.#deps
-    const known = await log.find(row.process, row.message)
-    if (known !== undefined) return [parseStoredItem(known.raw)]
-    const message = await this.#brought(id, row.message, options)
-    if (message === undefined) return undefined
-    return [parseStoredItem((await scheduler.schedule(message, options)).raw)]
-  }
-
-  async #brought(challenge: string, message: MessageId, options: AbortOptions): Promise<DataItem | undefined> {
-    const asked = await this.#deps.item(challenge as Id, options)
-    if (asked === undefined) return undefined
-    const [first] = unpackBundle(fromBase64Url(toUtf8(asked.data)), { maxItems: 2 })
-    const item = first && (await verifyDataItem(first.bytes))
-    return item?.id === message ? item : undefined
-  }
 }
-
-type Shown = Pick<DataItem, 'id' | 'raw'>

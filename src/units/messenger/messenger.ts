@@ -9,6 +9,7 @@ import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.
 import type { HostTable } from '../../ports/hosts.ts'
 import type { MonitorStore } from '../../ports/monitor-store.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
+import type { PromiseStore } from '../../ports/promise-store.ts'
 import type { ArweaveClient } from '../../ports/settlement.ts'
 import type {
   AssignRequest,
@@ -33,6 +34,7 @@ import { type FollowDeps, followAll, followOwn } from './follow.ts'
 import type { ForeignPartsDeps } from './foreign-parts.ts'
 import { foreignJob, hasFailed, isEnded, newJob, type Ordered, reopened } from './job.ts'
 import { Monitors, type MonitorsOptions } from './monitors.ts'
+import { type PromiseCourt, Promises, type PromisesOptions } from './promises.ts'
 import { Purge, type PurgeOptions } from './purge.ts'
 import { Pusher, type PusherOptions } from './pusher.ts'
 import { Revival, type RevivalOptions } from './revival.ts'
@@ -44,6 +46,8 @@ export interface MessengerUnitDeps extends Pick<ForeignPartsDeps, 'foreignSigner
   readonly signer: Signer
   readonly queue: CrankQueue
   readonly monitors: MonitorStore
+  readonly promises: PromiseStore
+  readonly court?: PromiseCourt | undefined
   readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt'>
   readonly hosts?: HostTable | undefined
   /** Routed: any Process of the network. */
@@ -65,6 +69,7 @@ export interface MessengerUnitOptions
     DrainOptions,
     PurgeOptions,
     MonitorsOptions,
+    PromisesOptions,
     RevivalOptions {
   readonly maxItemBytes: number
   /** Open crank jobs, above which no new message is taken. What a taken message sets off is always queued. */
@@ -96,6 +101,9 @@ export const defaultMessengerUnitOptions: MessengerUnitOptions = {
   monitorEveryMs: 5_000,
   monitorTimeoutMs: 60_000,
   revivalEveryMs: 1_000,
+  maxPromises: 10_000,
+  promisePollMs: 1_000,
+  maxPromiseRetryMs: 30_000,
 }
 
 /**
@@ -113,6 +121,7 @@ export class MessengerUnit implements Messenger, Component {
   readonly #purge: Purge
   readonly #monitors: Monitors
   readonly #revival: Revival
+  readonly #promises: Promises
   readonly #budget: RootBudget
   readonly #follow: FollowDeps
   readonly #open: Gauge
@@ -146,6 +155,8 @@ export class MessengerUnit implements Messenger, Component {
       this.#drain.offer(jobs)
     }
     this.#revival = new Revival({ ...deps, reopen }, options)
+    const order = (item: DataItem, abort: AbortOptions): Promise<Assignment> => this.#order(item, abort)
+    this.#promises = new Promises({ ...deps, store: deps.promises, court: deps.court, order }, options)
     const assertLiving = (): void => this.#assertLiving()
     this.#follow = { ...deps, address: deps.signer.address, feed: new Feed(options.maxFollowers), assertLiving }
     this.#open = deps.telemetry.metrics.gauge('aonet_messenger_open_jobs', 'Crank jobs neither done nor failed')
@@ -158,10 +169,12 @@ export class MessengerUnit implements Messenger, Component {
     await this.#purge.start()
     await this.#monitors.start()
     await this.#revival.start()
+    await this.#promises.start()
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#promises.stop()
     await this.#revival.stop()
     await this.#monitors.stop()
     await this.#purge.stop()
@@ -171,7 +184,25 @@ export class MessengerUnit implements Messenger, Component {
 
   /** @throws AoError `INVALID_DATA_ITEM` | `TOO_LARGE` at the door, `OVERLOADED`, and what the Process's SU answers. */
   async submit(bytes: Uint8Array, options: AbortOptions = {}): Promise<Assignment> {
-    throwIfAborted(options.signal)
+    const item = await this.#admit(bytes, options)
+    const assignment = await this.#order(item, options)
+    if ((assignment.process as Id) === item.id && item.target !== undefined) await this.#tellTarget(item, options)
+    failpoint('mu-answering')
+    return assignment
+  }
+
+  /** @throws AoError as `submit` at the door, and what `Promises.give` throws. */
+  async promise(bytes: Uint8Array, options: AbortOptions = {}): Promise<DataItem> {
+    return this.#promises.give(await this.#admit(bytes, options), options)
+  }
+
+  /** What this MU can show of a message that it promised to deliver. */
+  promised(message: MessageId, options: AbortOptions = {}): ReturnType<Promises['shown']> {
+    return this.#promises.shown(message, options)
+  }
+
+  async #admit(bytes: Uint8Array, { signal }: AbortOptions): Promise<DataItem> {
+    throwIfAborted(signal)
     this.#assertLiving()
     failpoint('mu-asked')
     const item = await verifyAtDoor(bytes, { maxBytes: this.#options.maxItemBytes })
@@ -179,11 +210,13 @@ export class MessengerUnit implements Messenger, Component {
     this.#assertShare(item.owner)
     await this.#assertRoom()
     failpoint('mu-admitted')
+    return item
+  }
+
+  async #order(item: DataItem, options: AbortOptions): Promise<Assignment> {
     const assignment = await this.#deps.scheduler.schedule(item, options)
     failpoint('mu-ordered')
     await this.#enqueue({ ...assignment, item: item.raw }, assignment.message)
-    if ((assignment.process as Id) === item.id && item.target !== undefined) await this.#tellTarget(item, options)
-    failpoint('mu-answering')
     return assignment
   }
 

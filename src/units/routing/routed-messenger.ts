@@ -12,6 +12,7 @@ import type {
   RemoteUnits,
 } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
 import type { Address, MessageId, ProcessId } from '../../protocol/ids.ts'
 import { type Candidate, firstAnswer } from './failover.ts'
 
@@ -47,6 +48,10 @@ export class RoutedMessenger implements Messenger {
       if (byGossip === undefined || local.messenger !== undefined || !noMessenger) throw error
       return byGossip.submit(bytes, options)
     }
+  }
+
+  promise(bytes: Uint8Array, options: AbortOptions = {}): Promise<DataItem> {
+    return this.#ask(this.#candidates(), options, ({ unit }) => unit.promise(bytes, options))
   }
 
   assign(request: AssignRequest, options: AbortOptions = {}): Promise<Assignment> {

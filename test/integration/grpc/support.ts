@@ -202,6 +202,7 @@ export class SmallMessenger implements Messenger {
   readonly #scheduler: Scheduler
   readonly cranked: MessageId[] = []
   readonly assign = absentMessenger.assign
+  readonly promise = absentMessenger.promise
   readonly monitor = absentMessenger.monitor
   readonly unmonitor = absentMessenger.unmonitor
 

@@ -17,6 +17,7 @@ import {
   type ScheduledMessage,
 } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
+import { draftPromise } from '../../../src/protocol/delivery-promise.ts'
 import { findFault } from '../../../src/protocol/evidence.ts'
 import type { Address, MessageId } from '../../../src/protocol/ids.ts'
 import { generateKey, signerFromJwk } from '../../../src/protocol/keys.ts'
@@ -161,6 +162,32 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
       'Response-Notice',
       'Respond-Notice',
     ])
+    await equalStates()
+  })
+
+  it('ask an MU for what it promised, and the SU in its place once the MU has shown the message', async () => {
+    const waiting = await aMessage(victim, { data: 'deliver me' })
+    const ofProcess = { process: processIdOf(victim), message: waiting.id as string as MessageId }
+    const promise = await testSigner('mu').sign(draftPromise({ ...ofProcess, deadline: mail.height }))
+    const asked = async (): Promise<string> => {
+      const challenge = mail.next('reporter', 'Challenge', { Kind: 'F8' }, dataOf(promise.raw))
+      assert.deepEqual(await both(challenge), ['Challenge-Notice', 'Challenge-Notice'])
+      return challenge.Id
+    }
+    assert.deepEqual(await sent('reporter', 'Challenge', { Kind: 'F8' }, dataOf(promise.raw)), ['Challenge-Error'])
+    mail.height += 1
+    const Challenge = await asked()
+    assert.deepEqual(await sent('reporter', 'Respond', { Challenge }, dataOf(waiting.raw, victim.raw)), [
+      'Respond-Error',
+    ])
+    const passed = mail.next('mu', 'Respond', { Challenge }, dataOf(waiting.raw, victim.raw))
+    assert.deepEqual(await both(passed), ['Response-Notice', 'Challenge-Notice', 'Respond-Notice'])
+    await equalStates()
+    const order = await testSigner('su').sign(draftAssignment({ ...at(4), nonce: 6 as never, message: waiting.id }))
+    const answered = ['Response-Notice', 'Respond-Notice']
+    assert.deepEqual(await sent('su', 'Respond', { Challenge: passed.Id }, dataOf(order.raw)), answered)
+    assert.deepEqual(await sent('mu', 'Respond', { Challenge: await asked() }, dataOf(order.raw, victim.raw)), answered)
+    assert.equal(state().challenges.size, 0)
     await equalStates()
   })
 

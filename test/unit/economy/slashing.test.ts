@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { standingOf } from '../../../src/economy/operators.ts'
 import { slashBps } from '../../../src/economy/penalties.ts'
 import { peakSince, poolOf, stakeOf } from '../../../src/economy/pools.ts'
 import { maxOf, oneAo } from '../../../src/economy/quantity.ts'
 import { mainEconomy } from '../../../src/protocol/economy-params.ts'
 import type { Address } from '../../../src/protocol/ids.ts'
-import { anyStep, Economy, opening, operators, propertyRuns, type Step, testEconomy } from '../../support/economy.ts'
+import {
+  answerOf,
+  anyStep,
+  Economy,
+  opening,
+  operators,
+  propertyRuns,
+  type Step,
+  testEconomy,
+} from '../../support/economy.ts'
 import { loadVectors } from '../../support/vectors.ts'
 
 interface Vectors {
@@ -96,6 +106,18 @@ describe('economy/slashing', function () {
       }),
       propertyRuns(30, 2000),
     )
+  })
+
+  it('says when a stake begins to count: a quiet network has to send something then', () => {
+    const economy = new Economy()
+    for (const step of opening) economy.play(step)
+    const { periodBlocks, activationPeriods } = testEconomy
+    const from = (Math.floor(economy.at.height / periodBlocks) + activationPeriods) * periodBlocks
+    assert.equal(economy.state.nextDue.value, from)
+    assert.equal(standingOf(economy.state, 'SU', cheat), 'pending')
+    economy.play(wait(from - economy.at.height))
+    assert.equal(standingOf(economy.state, 'SU', cheat), 'active')
+    assert.ok(economy.state.nextDue.value > from)
   })
 
   it('punishes one offence once: more evidence of the same class takes no more', () => {
@@ -271,7 +293,8 @@ const slashedOf = ({ state: s }: Economy, unit: Address): bigint =>
 function answerAll(economy: Economy): void {
   for (const id of economy.state.challenges.keysInOrder()) {
     const row = economy.state.challenges.get(id)
-    if (row?.accused === third) economy.play({ blocks: 0, act: { type: 'respond', id } })
+    // An MU that delivered shows that; one that could not shows the message.
+    if (row?.accused === third) economy.play({ blocks: 0, act: answerOf(id, row.kind === 'F8' && row.dueAt % 2 === 0) })
   }
 }
 

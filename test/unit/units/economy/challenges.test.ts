@@ -8,6 +8,7 @@ import type { DataItem } from '../../../../src/protocol/data-item.ts'
 import type { Id, ProcessId } from '../../../../src/protocol/ids.ts'
 import { Accuser } from '../../../../src/units/economy/accuser.ts'
 import { Respondent } from '../../../../src/units/economy/respondent.ts'
+import { schedulerAnswers } from '../../../../src/units/economy/scheduler-answers.ts'
 import { aMessage, anItem, processIdOf, testSigner } from '../../../support/builders.ts'
 import { Court } from '../../../support/court.ts'
 import { dataOf, originId, originParams } from '../../../support/origin.ts'
@@ -34,10 +35,13 @@ describe('units/economy: challenges', () => {
 
   const respondent = (): Respondent =>
     new Respondent({
-      ...{ address: su.address, origin: originId, economy: court, log: su.disk.log, telemetry: silentTelemetry },
-      scheduler: su.su ?? assert.fail('no SU'),
+      ...{ address: su.address, origin: originId, economy: court, telemetry: silentTelemetry },
       mail: court.mailOf('su', net.arweave),
-      item: async () => court.brought,
+      answers: schedulerAnswers({
+        log: su.disk.log,
+        scheduler: su.su ?? assert.fail('no SU'),
+        item: async () => court.brought,
+      }),
     })
 
   /** Somebody asks the SU, and it is time to publish what it has ordered. */

@@ -33,6 +33,16 @@ export interface SubmitResponse {
   assignment: Uint8Array;
 }
 
+export interface PromiseRequest {
+  /** Signed ANS-104 bytes. */
+  item: Uint8Array;
+}
+
+export interface PromiseResponse {
+  /** Signed ANS-104 bytes of the Delivery-Promise. */
+  promise: Uint8Array;
+}
+
 export interface SubmitStreamRequest {
   tag: number;
   /** Without it nobody waits for the answer to that tag any more. */
@@ -239,6 +249,140 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
   fromPartial(object: DeepPartial<SubmitResponse>): SubmitResponse {
     const message = createBaseSubmitResponse();
     message.assignment = object.assignment ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBasePromiseRequest(): PromiseRequest {
+  return { item: new Uint8Array(0) };
+}
+
+export const PromiseRequest: MessageFns<PromiseRequest> = {
+  encode(message: PromiseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.item.length !== 0) {
+      writer.uint32(10).bytes(message.item);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PromiseRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePromiseRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.item = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PromiseRequest {
+    return { item: isSet(object.item) ? bytesFromBase64(object.item) : new Uint8Array(0) };
+  },
+
+  toJSON(message: PromiseRequest): unknown {
+    const obj: any = {};
+    if (message.item.length !== 0) {
+      obj.item = base64FromBytes(message.item);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PromiseRequest>): PromiseRequest {
+    return PromiseRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PromiseRequest>): PromiseRequest {
+    const message = createBasePromiseRequest();
+    message.item = object.item ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBasePromiseResponse(): PromiseResponse {
+  return { promise: new Uint8Array(0) };
+}
+
+export const PromiseResponse: MessageFns<PromiseResponse> = {
+  encode(message: PromiseResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.promise.length !== 0) {
+      writer.uint32(10).bytes(message.promise);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PromiseResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePromiseResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.promise = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PromiseResponse {
+    return { promise: isSet(object.promise) ? bytesFromBase64(object.promise) : new Uint8Array(0) };
+  },
+
+  toJSON(message: PromiseResponse): unknown {
+    const obj: any = {};
+    if (message.promise.length !== 0) {
+      obj.promise = base64FromBytes(message.promise);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PromiseResponse>): PromiseResponse {
+    return PromiseResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PromiseResponse>): PromiseResponse {
+    const message = createBasePromiseResponse();
+    message.promise = object.promise ?? new Uint8Array(0);
     return message;
   },
 };
@@ -1308,6 +1452,16 @@ export const MessengerService = {
       Buffer.from(SubmitStreamResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitStreamResponse => SubmitStreamResponse.decode(value),
   },
+  /** Answers at once, before the message is ordered, with a promise that it will be. */
+  promise: {
+    path: "/ao.v1.Messenger/Promise" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PromiseRequest): Buffer => Buffer.from(PromiseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PromiseRequest => PromiseRequest.decode(value),
+    responseSerialize: (value: PromiseResponse): Buffer => Buffer.from(PromiseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PromiseResponse => PromiseResponse.decode(value),
+  },
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign: {
     path: "/ao.v1.Messenger/Assign" as const,
@@ -1366,6 +1520,8 @@ export interface MessengerServer extends UntypedServiceImplementation {
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
   /** Many messages on one connection, as with ScheduleStream. */
   submitStream: handleBidiStreamingCall<SubmitStreamRequest, SubmitStreamResponse>;
+  /** Answers at once, before the message is ordered, with a promise that it will be. */
+  promise: handleUnaryCall<PromiseRequest, PromiseResponse>;
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign: handleUnaryCall<MessengerAssignRequest, MessengerAssignResponse>;
   /** Pushes the outbox of a message that is ordered already. */
@@ -1401,6 +1557,22 @@ export interface MessengerClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<SubmitStreamRequest, SubmitStreamResponse>;
+  /** Answers at once, before the message is ordered, with a promise that it will be. */
+  promise(
+    request: PromiseRequest,
+    callback: (error: ServiceError | null, response: PromiseResponse) => void,
+  ): ClientUnaryCall;
+  promise(
+    request: PromiseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PromiseResponse) => void,
+  ): ClientUnaryCall;
+  promise(
+    request: PromiseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PromiseResponse) => void,
+  ): ClientUnaryCall;
   /** Has an item that is on Arweave already ordered in a Process, and pushes what it sets off there. */
   assign(
     request: MessengerAssignRequest,
