@@ -3,7 +3,7 @@ import { eventually } from '../support/eventually.ts'
 import { type AoEdge, AoUser, outputText, readCursor } from './ao-client.ts'
 import { type Door, type Layout, LocalNetwork, layouts } from './local-network.ts'
 
-interface FoundProcess {
+interface FoundItem {
   readonly id: string
   readonly tags: readonly { readonly name: string; readonly value: string }[]
 }
@@ -17,29 +17,43 @@ function suite(layout: Layout): void {
   })
   after(() => network?.stop())
 
-  /** How aos looks for a Process of a name; one of the owners is an empty text. */
-  const findByName = async (name: string): Promise<readonly FoundProcess[]> => {
-    const query = `query ($owners: [String!]!, $name: String!) {
-      transactions(
-        first: 10,
-        owners: $owners,
-        tags: [
-          { name: "Data-Protocol", values: ["ao"] },
-          { name: "Type", values: ["Process"] },
-          { name: "Name", values: [$name] }
-        ]
-      ) { edges { node { id tags { name value } } } }
-    }`
-    const owners = [network.wallet.signer.address, '']
-    const body = JSON.stringify({ query, variables: { owners, name } })
+  const search = async (filter: string, variables: object, fields = ''): Promise<readonly FoundItem[]> => {
+    const [name, type] = Object.hasOwn(variables, 'owners') ? ['$owners', '[String!]!'] : ['$name', 'String!']
+    const query = `query (${name}: ${type}) { transactions(${filter}) { edges { node { id tags { name value } ${fields} } } } }`
     const answer = await fetch(`${network.gateway}/graphql`, {
-      ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body },
+      ...{
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables }),
+      },
     })
     const { data } = (await answer.json()) as {
-      data: { transactions: { edges: readonly { readonly node: FoundProcess }[] } }
+      data: { transactions: { edges: readonly { readonly node: FoundItem }[] } }
     }
     return data.transactions.edges.map(({ node }) => node)
   }
+  const tagged = (...tags: readonly string[]) =>
+    `tags: [${tags.map(tag => tag.split('=')).map(([name, value]) => `{ name: "${name}", values: [${value}] }`)}]`
+
+  /** How aos looks for a Process of a name; one of the owners is an empty text. */
+  const findByName = (name: string) =>
+    search(`first: 10, owners: $owners, ${tagged('Data-Protocol="ao"', 'Type="Process"', `Name="${name}"`)}`, {
+      owners: [network.wallet.signer.address, ''],
+    })
+  /** `--list`. */
+  const listOwn = () =>
+    search(
+      `first: 100, owners: $owners, ${tagged('Data-Protocol="ao"', 'Type="Process"')}`,
+      { owners: [network.wallet.signer.address] },
+      'owner { address }',
+    )
+  /** `--module` with a name. */
+  const findModule = (name: string) =>
+    search(
+      `${tagged('Type="Module"', 'Data-Protocol="ao"', 'Name=$name')}, sort: HEIGHT_DESC, first: 100`,
+      { name },
+      'block { timestamp }',
+    )
 
   for (const door of doors) {
     it(`boot, evaluate, load a file, print live and find the Process again, through ${door}`, async () => {
@@ -49,6 +63,8 @@ function suite(layout: Layout): void {
       const process = await user.spawn('aos', [
         { name: 'App-Name', value: 'aos' },
         { name: 'Name', value: name },
+        // aos adds that of the public network to every spawn.
+        { name: 'Authority', value: 'fcoN_xJeisVsPXA-trzVAuIiqO3ydLQxM-L4XbrQKzY' },
         { name: 'aos-Version', value: '2.0.16' },
       ])
 
@@ -79,8 +95,17 @@ function suite(layout: Layout): void {
         30_000,
       )
 
+      const dry = { process, Owner: network.wallet.signer.address, tags: [{ name: 'Action', value: 'Eval' }] }
+      assert.equal(outputText(await user.ao.dryrun({ ...dry, data: 'return 6 * 7' })), '42')
+      await assert.rejects(async () => outputText(await user.ao.dryrun({ ...dry, data: 'error("dry")' })), /dry/)
+
       // Found once the spawn is settled.
       await eventually('the Process by its name', async () => (await findByName(name))[0]?.id === process, 30_000)
+      assert.ok((await listOwn()).some(({ id }) => id === process))
+      assert.deepEqual(
+        (await findModule('aos')).map(({ id }) => id),
+        [network.modules.aos],
+      )
       assert.equal(await user.evaluate(process, 'return 6 * 7'), '42')
     })
   }

@@ -40,10 +40,12 @@ export const aosCommand = (): Command =>
       `
 aos keeps what it knows of Processes in its home, so it gets one of this network's own.
 Pushed messages are believed only if a Process names the MU: every MU of the network becomes an Authority tag.
+Monitor crons with \`aonet monitor\`: \`.monitor\` ends aos 2.0.16, whatever the network.
 
 Examples:
   aonet aos my-process
   aonet aos my-process -- --load chat.lua
+  aonet aos my-process -- --no-legacy --url http://127.0.0.1:PORT --authority <an MU>   # HyperBEAM's paths
   aonet aos --print`,
     )
     .action(async (name: string, rest: readonly string[], options: AosOptions) => {
@@ -95,16 +97,20 @@ async function setupAt(
     throw missing('this node knows no Scheduler Unit', 'Wait until it has found its network: `aonet status`.')
   const messengers = units.filter(({ roles }) => roles.includes('MU'))
   const http = String(node.info.status['http'])
+  const [mu, cu, gateway] = [`${http}/mu`, `${http}/cu`, node.info.arweave]
   return {
     env: {
       HOME: home,
-      MU_URL: `${http}/mu`,
-      CU_URL: `${http}/cu`,
-      GATEWAY_URL: node.info.arweave,
-      ARWEAVE_GRAPHQL: `${node.info.arweave}/graphql`,
+      MU_URL: mu,
+      CU_URL: cu,
+      GATEWAY_URL: gateway,
+      ARWEAVE_GRAPHQL: `${gateway}/graphql`,
+      // Answers 404, none: aos asks at every start, and is loud if the internet is not there.
+      UPDATE_URL: `${http}/aos-update`,
     },
     args: [
       ...[name, '--legacy', '--wallet', rsaWallet(wallet ?? join(home, 'wallet.json'), wallet === undefined)],
+      ...['--mu-url', mu, '--cu-url', cu, '--gateway-url', gateway], // again, so that aos shows them
       ...['--module', module, '--scheduler', scheduler.address],
       ...messengers.flatMap(({ address }) => ['--tag-name', 'Authority', '--tag-value', address]),
     ],
@@ -125,11 +131,12 @@ async function run([command = 'aos', ...args]: readonly string[], env: AosSetup[
   return code ?? 1
 }
 
-const onPath = (command: string): boolean =>
+export const onPath = (command: string): boolean =>
   (process.env['PATH'] ?? '').split(delimiter).some(folder => folder !== '' && existsSync(join(folder, command)))
 
 /** For a POSIX shell. */
-const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+export const quoted = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
 const missing = (what: string, hint: string): AoError => new AoError('INVALID_ARGUMENT', what, {}, { hint })
 const notInstalled = (): AoError =>
