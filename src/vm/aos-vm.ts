@@ -23,15 +23,20 @@ export const aosVm: Vm = {
   formats: aosFormats,
   prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
     if (format.startsWith('wasm64')) enableMemory64()
-    const limitBytes = Math.min(limits.memoryBytes, maxMemoryBytes)
-    const metered = prepareMetered(atRest(bytes, format), format, limitBytes)
-    const prepared: Prepared = { metered, format: format.replace(/-metering$/, ''), limitBytes }
+    return this.revive(prepareMetered(atRest(bytes, format), format, mostBytes(limits)), format, limits)
+  },
+  revive(code: unknown, format: string, limits: VmLimits): PreparedModule {
+    const metered = code as MeteredModule
+    const prepared: Prepared = { metered, format: format.replace(/-metering$/, ''), limitBytes: mostBytes(limits) }
     return {
       rootRule: metered.rootRule,
+      code,
       instantiate: (environment, memoryBytes = 0) => AosMachine.start(prepared, environment, memoryBytes),
     }
   },
 }
+
+const mostBytes = ({ memoryBytes }: VmLimits): number => Math.min(memoryBytes, maxMemoryBytes)
 
 /** Nothing is ever put aside here. The old prices are those of the module as it is, number for number. */
 const atRest = (bytes: Uint8Array, format: string): Uint8Array =>

@@ -2,12 +2,14 @@ import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { HandleOptions, LiveProcess, Step, VmImage, VmMessage, VmUsage } from '../ports/vm.ts'
 import type { Evaluation } from '../protocol/result.ts'
-import type { ForkSource, Forks } from './forks.ts'
+import type { ForkSource } from './fork.ts'
+import type { Forks } from './forks.ts'
 
 /** A live instance whose dry-runs are evaluated on copies of it. */
 export class ForkedProcess implements LiveProcess {
   readonly #source: ForkSource
   readonly #forks: Forks
+  #handledMs = 0
   #closed = false
 
   constructor(source: ForkSource, forks: Forks) {
@@ -19,8 +21,13 @@ export class ForkedProcess implements LiveProcess {
     return this.#source.live.usage
   }
 
-  handle(message: VmMessage, options?: HandleOptions): Promise<Step> {
-    return this.#source.live.handle(message, options)
+  async handle(message: VmMessage, options?: HandleOptions): Promise<Step> {
+    const { live, journal } = this.#source
+    const step = await live.handle(message, options)
+    const { handledMs } = live.usage
+    if (this.#forks.has(this.#source)) journal.note(step, message, handledMs - this.#handledMs)
+    this.#handledMs = handledMs
+    return step
   }
 
   async dryRun(message: VmMessage, options?: AbortOptions): Promise<Evaluation> {

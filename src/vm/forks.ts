@@ -3,7 +3,8 @@ import { AoError, hasCode } from '../lib/errors.ts'
 import type { Counter, Metrics } from '../lib/telemetry.ts'
 import type { VmImage, VmMessage } from '../ports/vm.ts'
 import type { Evaluation } from '../protocol/result.ts'
-import type { RemoteProcess } from './remote-process.ts'
+import { Fork, type ForkSource } from './fork.ts'
+import type { Missed } from './journal.ts'
 
 export interface ForkLimits {
   /** Copies at once, of all Processes. */
@@ -16,21 +17,6 @@ export interface ForkLimits {
   readonly maxSlow: number
   /** Dry-runs that wait for a copy before more are refused. */
   readonly maxWaiting: number
-}
-
-/** Where copies of one live instance come from. */
-export interface ForkSource {
-  readonly live: RemoteProcess
-  /** An instance with that state on a thread for dry-runs; `place` is one that no other copy of this Process has. */
-  open(image: VmImage, place: number, mayLeave: () => boolean): Promise<RemoteProcess>
-}
-
-interface Fork {
-  readonly place: number
-  vm: RemoteProcess | undefined
-  /** How many messages led to its state. */
-  at: number
-  bytes: number
 }
 
 interface Job {
@@ -99,6 +85,11 @@ export class Forks {
     })
   }
 
+  /** Whether there are copies of it, or somebody waits for one. */
+  has(source: ForkSource): boolean {
+    return this.#sources.has(source)
+  }
+
   /** Ends what is of that instance: those that wait get `NOT_READY`. */
   forget(source: ForkSource): void {
     const waiting = this.#sources.get(source)
@@ -148,7 +139,8 @@ export class Forks {
     if (places.size >= this.#limits.maxForksEach || !this.#makeRoom(source.live.usage.residentBytes)) return undefined
     let place = 0
     while (places.has(place)) place++
-    const fork: Fork = { place, vm: undefined, at: -1, bytes: 0 }
+    const fork = new Fork(source, place, leaving => this.#mayLeave(leaving))
+    this.#opened.add()
     forks.add(fork)
     this.#count++
     this.#resize(fork, source.live.usage.residentBytes)
@@ -170,37 +162,27 @@ export class Forks {
   async #serve(source: ForkSource, waiting: Waiting, fork: Fork, job: Job): Promise<void> {
     let isSound = false
     try {
-      const isFresh = fork.vm !== undefined && fork.at >= job.wanted
-      const image = isFresh ? undefined : await source.live.snapshot()
-      isSound = await this.#evaluate(source, fork, job, image)
+      const missing = await fork.missing(job.wanted)
+      isSound = await this.#evaluate(source, fork, job, missing)
     } catch (error) {
       job.reject(error) // there is no live instance any more
     }
-    this.#resize(fork, fork.vm?.usage.residentBytes ?? 0)
+    this.#resize(fork, fork.residentBytes)
     if (isSound && this.#sources.get(source) === waiting) this.#idle.set(fork, source)
     else this.#close(fork, waiting)
     this.#pump()
   }
 
   /** Resolves with whether the copy can be used again. */
-  async #evaluate(source: ForkSource, fork: Fork, job: Job, image: VmImage | undefined): Promise<boolean> {
+  async #evaluate(source: ForkSource, fork: Fork, job: Job, missing: VmImage | Missed | undefined): Promise<boolean> {
     try {
-      if (image !== undefined) await this.#bring(source, fork, image)
-      job.resolve(await (fork.vm as RemoteProcess).dryRun(job.message))
+      job.resolve(await fork.dryRun(job.message, missing))
       return !this.#slow.has(fork)
     } catch (error) {
       if (hasCode(error, 'NOT_READY')) this.#again(source, job, error)
       else job.reject(error)
       return false
     }
-  }
-
-  /** Its state becomes that of the image. */
-  async #bring(source: ForkSource, fork: Fork, image: VmImage): Promise<void> {
-    fork.at = image.applied
-    if (fork.vm !== undefined) return fork.vm.reset(image)
-    this.#opened.add()
-    fork.vm = await source.open(image, fork.place, () => this.#mayLeave(fork))
   }
 
   /** To the slow lane: its place in the quick one is free then. */
@@ -223,8 +205,8 @@ export class Forks {
   }
 
   #resize(fork: Fork, bytes: number): void {
-    this.#bytes += bytes - fork.bytes
-    fork.bytes = bytes
+    this.#bytes += bytes - fork.size
+    fork.size = bytes
   }
 
   #close(fork: Fork, { forks }: Waiting): void {
@@ -232,7 +214,7 @@ export class Forks {
     this.#slow.delete(fork)
     this.#count--
     this.#resize(fork, 0)
-    void fork.vm?.close()
+    void fork.close()
   }
 }
 

@@ -31,6 +31,8 @@ export interface Machine {
 /** A compiled module that has been checked against the rules of its format. */
 export interface PreparedModule {
   readonly rootRule: RootRule
+  /** From which `Vm.revive` makes the same in another thread: it can be cloned, and what is compiled is shared. */
+  readonly code: unknown
   /**
    * A fresh instance. With `memoryBytes`, one for a state of that length to be written over: its memory is grown to
    * that, and what it holds until then is not said.
@@ -45,6 +47,8 @@ export interface Vm {
   readonly formats: readonly string[]
   /** @throws AoError `UNSUPPORTED_MODULE` with the rule that the bytes break. */
   prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule
+  /** What `prepare` gave in another thread, for the same format and limits. */
+  revive(code: unknown, format: string, limits: VmLimits): PreparedModule
 }
 
 /**

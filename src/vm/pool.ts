@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { type AbortOptions, throwIfAborted } from '../lib/abort.ts'
 import { sha256, utf8 } from '../lib/bytes.ts'
 import type { Component } from '../lib/component.ts'
@@ -5,11 +6,14 @@ import { AoError } from '../lib/errors.ts'
 import type { Counter, Histogram, Telemetry } from '../lib/telemetry.ts'
 import type { LiveProcess, ProcessSetup, VmPool } from '../ports/vm.ts'
 import type { ProcessId } from '../protocol/ids.ts'
+import type { ForkSource } from './fork.ts'
 import { ForkedProcess } from './forked-process.ts'
-import { type ForkLimits, type ForkSource, Forks } from './forks.ts'
+import { type ForkLimits, Forks } from './forks.ts'
 import { vmFormats } from './formats.ts'
+import { Journal } from './journal.ts'
 import type { Lane } from './lane.ts'
 import { type RemoteOptions, RemoteProcess } from './remote-process.ts'
+import { maxModules } from './worker-messages.ts'
 import { type LossReason, WorkerSlot } from './worker-slot.ts'
 
 export interface WorkerVmPoolOptions {
@@ -71,6 +75,8 @@ export class WorkerVmPool implements VmPool, Component {
   readonly #losses: Counter
   readonly #moves: Counter
   readonly #evaluations: Histogram
+  /** Held compiled by a worker, or as large: what one compiled the others need not. */
+  readonly #codes = new LRUCache<string, NonNullable<unknown>>({ max: maxModules })
   #lastLive = 0
   #started = false
 
@@ -141,15 +147,16 @@ export class WorkerVmPool implements VmPool, Component {
     const live = await this.#remote(setup, { ...lanes, ...options })
     const source: ForkSource = {
       live,
+      journal: new Journal(),
       open: (image, place, mayLeave) =>
         this.#remote({ ...setup, lost: undefined, image }, { ...this.#aside(process, place), mayLeave }),
     }
     return new ForkedProcess(source, this.#forks)
   }
 
-  #remote(setup: ProcessSetup, options: Omit<RemoteOptions, 'nextId' | 'moved'>): Promise<RemoteProcess> {
+  #remote(setup: ProcessSetup, options: Omit<RemoteOptions, 'codes' | 'nextId' | 'moved'>): Promise<RemoteProcess> {
     const moved = (lane: Lane): void => this.#moves.add(1, { lane })
-    return RemoteProcess.open(setup, { ...options, nextId: () => ++this.#lastLive, moved })
+    return RemoteProcess.open(setup, { ...options, codes: this.#codes, nextId: () => ++this.#lastLive, moved })
   }
 
   #aside(process: ProcessId, place: number): Pick<RemoteOptions, Lane> {

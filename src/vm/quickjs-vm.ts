@@ -28,11 +28,15 @@ export const quickJsVm: Vm = {
     const module = { engine: quickJsEngine(), source: Uint8Array.from(bytes), limitBytes }
     return {
       rootRule: module.engine.rootRule,
+      code: module.source,
       instantiate: async (environment, memoryBytes) =>
         memoryBytes === undefined
           ? QuickJsMachine.boot(module, environment)
           : QuickJsMachine.blank(module, memoryBytes),
     }
+  },
+  revive(code: unknown, format: string, limits: VmLimits): PreparedModule {
+    return this.prepare(code as Uint8Array, format, limits) // the engine is each thread's own
   },
 }
 

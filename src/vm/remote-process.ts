@@ -1,14 +1,17 @@
+import type { LRUCache } from 'lru-cache'
 import { type AbortOptions, raceSignal } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { HandleOptions, LiveProcess, ProcessSetup, Step, VmImage, VmMessage, VmUsage } from '../ports/vm.ts'
 import type { Evaluation } from '../protocol/result.ts'
 import { elsewhere, type Lane } from './lane.ts'
-import type { Costed, PrepareOutcome, WorkerRequest } from './worker-messages.ts'
+import { type Costed, keyOf, type PrepareOutcome, type WorkerRequest } from './worker-messages.ts'
 import type { CallOptions, WorkerSlot } from './worker-slot.ts'
 
 export interface RemoteOptions extends AbortOptions {
   readonly quick: WorkerSlot
   readonly slow: WorkerSlot
+  /** What workers have compiled, for the others. */
+  readonly codes: LRUCache<string, NonNullable<unknown>>
   /** A number that no instance has had. */
   nextId(): number
   moved(to: Lane): void
@@ -61,7 +64,7 @@ export class RemoteProcess implements LiveProcess {
   static async open(setup: ProcessSetup, options: RemoteOptions): Promise<RemoteProcess> {
     const process = new RemoteProcess(setup, options)
     try {
-      process.#charge(await openIn(options.quick, process.#live, setup, { signal: options.signal }))
+      process.#charge(await openIn(options.quick, process.#live, setup, options))
       process.#hold(options.quick, process.#live)
     } catch (error) {
       await process.close() // an abandoned call may still succeed
@@ -168,7 +171,12 @@ export class RemoteProcess implements LiveProcess {
     const [old, live] = [this.#live, this.#options.nextId()]
     const image = (await this.#options[from].call({ type: 'snapshot', live: old }, { beyondLimit: true })) as VmImage
     try {
-      const opened = await openIn(this.#options[to], live, { ...this.#setup, image }, { beyondLimit: true })
+      const opened = await openIn(
+        this.#options[to],
+        live,
+        { ...this.#setup, image },
+        { codes: this.#options.codes, beyondLimit: true },
+      )
       if (this.#closed) throw closed()
       this.#charge(opened)
     } catch (error) {
@@ -197,14 +205,18 @@ async function openIn(
   slot: WorkerSlot,
   live: number,
   setup: ProcessSetup,
-  options: CallOptions,
+  { codes, signal, beyondLimit = false }: CallOptions & Pick<RemoteOptions, 'codes'>,
 ): Promise<Costed<undefined>> {
   const { module, format, environment, limits, image } = setup
-  const prepare = (bytes?: Uint8Array): Promise<unknown> =>
-    slot.call({ type: 'prepare', module, format, limits, bytes }, options)
+  const options = { signal, beyondLimit }
+  const prepare = async (from: { bytes?: Uint8Array; code?: unknown }): Promise<PrepareOutcome> =>
+    (await slot.call({ type: 'prepare', module, format, limits, ...from }, options)) as PrepareOutcome
   // The image can be handed over only once: not before the worker has the module.
-  const outcome = (await prepare()) as PrepareOutcome
-  if (outcome === 'module-needed') await prepare(await setup.loadModule(options))
+  if ((await prepare({})) === 'module-needed') {
+    const code = codes.get(keyOf(setup))
+    const compiled = await prepare(code === undefined ? { bytes: await setup.loadModule(options) } : { code })
+    if (typeof compiled === 'object' && compiled.code) codes.set(keyOf(setup), compiled.code)
+  }
   const request = { type: 'open', live, module, format, environment, limits, image } as const
   return (await slot.call(request, options)) as Costed<undefined>
 }

@@ -18,8 +18,13 @@ export const wasmVm: Vm = {
   prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
     const metered = prepareMetered(bytes, format, Math.min(limits.memoryBytes, maxMemoryBytes))
     checkShape(metered.shape)
+    return this.revive(metered, format, limits)
+  },
+  revive(code: unknown): PreparedModule {
+    const metered = code as MeteredModule
     return {
       rootRule: metered.rootRule,
+      code,
       instantiate: async (environment, memoryBytes) => start(metered, environment, memoryBytes),
     }
   },

@@ -8,12 +8,16 @@ import type { PreparedModule, Vm } from './machine.ts'
 import { quickJsVm } from './quickjs-vm.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
-import type { Costed, ModuleKey, PrepareOutcome, WorkerOptions, WorkerRequest } from './worker-messages.ts'
+import {
+  type Costed,
+  keyOf,
+  maxModules,
+  type PrepareOutcome,
+  type WorkerOptions,
+  type WorkerRequest,
+} from './worker-messages.ts'
 
 const vms: readonly Vm[] = [aosVm, wasmVm, quickJsVm]
-
-/** Compiled modules a worker keeps, a few MB each; most Processes of a network share a handful. */
-const maxModules = 16
 
 /** A worker's live Processes and compiled modules. Each beyond its limit pushes out the one used longest ago. */
 export class WorkerHost {
@@ -52,11 +56,13 @@ export class WorkerHost {
   }
 
   #prepare(request: Extract<WorkerRequest, { type: 'prepare' }>): PrepareOutcome {
-    const { format, bytes, limits } = request
-    if (this.#modules.get(keyOf(request)) !== undefined) return 'prepared'
-    if (bytes === undefined) return 'module-needed'
-    this.#modules.set(keyOf(request), vmFor(format).prepare(bytes, format, limits))
-    return 'prepared'
+    const { format, bytes, code, limits } = request
+    if (this.#modules.get(keyOf(request)) !== undefined) return undefined
+    if (bytes === undefined && code === undefined) return 'module-needed'
+    const vm = vmFor(format)
+    const prepared = bytes === undefined ? vm.revive(code, format, limits) : vm.prepare(bytes, format, limits)
+    this.#modules.set(keyOf(request), prepared)
+    return bytes === undefined ? undefined : { code: prepared.code }
   }
 
   async #open(request: Extract<WorkerRequest, { type: 'open' }>): Promise<Costed<undefined>> {
@@ -88,8 +94,6 @@ async function costed<T>(live: LiveProcess, work: () => Promise<T>): Promise<Cos
   const value = await work()
   return { value, tookMs: performance.now() - start, residentBytes: live.residentBytes }
 }
-
-const keyOf = ({ module, format, limits }: ModuleKey): string => `${module} ${format} ${limits.memoryBytes}`
 
 const dropped = (what: string): AoError =>
   new AoError('NOT_READY', what, {}, { hint: 'Open the Process again and replay.' })

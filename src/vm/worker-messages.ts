@@ -8,6 +8,8 @@ export type WorkerRequest =
       readonly type: 'prepare'
       /** Absent at the first try: the worker may hold the compiled module. */
       readonly bytes?: Uint8Array | undefined
+      /** What another worker answered, instead of `bytes`. */
+      readonly code?: unknown
     })
   | (ModuleKey & {
       readonly type: 'open'
@@ -33,8 +35,13 @@ export interface ModuleKey {
   readonly limits: VmLimits
 }
 
-/** The answer to `prepare`. */
-export type PrepareOutcome = 'prepared' | 'module-needed'
+/** Compiled modules that are kept, a few MB each; most Processes of a network share a handful. */
+export const maxModules = 16
+
+export const keyOf = ({ module, format, limits }: ModuleKey): string => `${module} ${format} ${limits.memoryBytes}`
+
+/** The answer to `prepare`: nothing if the worker had it, or `PreparedModule.code`. */
+export type PrepareOutcome = 'module-needed' | { readonly code: unknown } | undefined
 
 /** The buffers of an image, to be handed over instead of copied. */
 export const buffersOf = (image: VmImage | undefined): ArrayBuffer[] => [
