@@ -17,9 +17,15 @@ export const sha384 = (...parts: readonly Uint8Array[]): Uint8Array => digest('s
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
+/** Up to so many bytes it is faster to join the parts than to hash one after the other. */
+const joinedBytes = 4096
+
 function digest(algorithm: 'sha256' | 'sha384', parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts
   if (only !== undefined && parts.length === 1) return oneShot(algorithm, only, 'buffer') // nearly twice as fast
+  let length = 0
+  for (const part of parts) length += part.length
+  if (length <= joinedBytes) return oneShot(algorithm, concat(...parts), 'buffer')
   const hash = createHash(algorithm)
   for (const part of parts) hash.update(part)
   return hash.digest()

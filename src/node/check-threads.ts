@@ -17,7 +17,7 @@ export interface CheckThreadsOptions {
 }
 export const defaultCheckThreadsOptions: CheckThreadsOptions = {
   threads: Math.max(1, availableParallelism() - 1),
-  maxChunk: 8,
+  maxChunk: 16,
   maxQueued: 20_000,
 }
 

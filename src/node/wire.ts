@@ -52,6 +52,7 @@ import type { NodeKeys } from './identity.ts'
 import { LoadMeter } from './load.ts'
 import { peerMemory } from './peer-memory.ts'
 import type { NodeOptions } from './settings.ts'
+import { SignThread } from './sign-thread.ts'
 import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { grpcDoor, httpDoor } from './wire-doors.ts'
@@ -300,6 +301,7 @@ export function wireNode(input: WireInput): WiredNode {
   // Doors and the advertisement open last and close first; the units behind them stop after.
   const parts: readonly (Component | undefined)[] = [
     new CheckThreads(telemetry),
+    new SignThread(telemetry),
     tunnel,
     remote,
     abroad,

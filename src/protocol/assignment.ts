@@ -12,7 +12,7 @@ import {
   parseId,
   parseNonce,
 } from './ids.ts'
-import { hasTag, requireTag, type Tag, tagsOf, tagValue, tagValues } from './tags.ts'
+import { hasTag, requireTag, type Tag, tagValue, tagValues } from './tags.ts'
 
 /** The SU's signed promise that `message` is number `nonce` of `process`. */
 export interface Assignment {
@@ -84,8 +84,11 @@ export function planAssignment(
   }
 }
 
+/** What the next Assignment is linked to. */
+export type Link = Pick<Assignment, 'id' | 'hashChain'>
+
 /** A plan with its link to the Assignment before it (none at nonce 0). */
-export const linkPlan = (plan: AssignmentPlan, previous: Assignment | undefined): AssignmentFields => ({
+export const linkPlan = (plan: AssignmentPlan, previous: Link | undefined): AssignmentFields => ({
   ...plan,
   hashChain: previous === undefined ? firstLink(plan.process) : nextLink(previous),
 })
@@ -97,25 +100,28 @@ export const nextAssignment = (
 ): AssignmentFields => linkPlan(planAssignment(previous, next), previous)
 
 /** The item a scheduler signs. Order of tags as the reference SU writes them; ours end with the block's hash and time. */
-export const draftAssignment = (fields: AssignmentFields): Draft => ({
-  data: new Uint8Array(0),
-  tags: [
-    ...tagsOf(
-      ['Process', fields.process],
-      ['Epoch', String(fields.epoch)],
-      ['Nonce', String(fields.nonce)],
-      ['Hash-Chain', fields.hashChain],
-      ['Block-Height', String(fields.blockHeight).padStart(12, '0')],
-      ['Timestamp', String(fields.timestamp)],
-      ['Data-Protocol', 'ao'],
-      ['Type', 'Assignment'],
-      ['Variant', 'ao.TN.1'],
-      ['Message', fields.nonce === 0 ? undefined : fields.message],
-    ),
-    ...fields.exclude.map((value): Tag => ({ name: 'Exclude', value })),
-    ...tagsOf(['Block-Hash', fields.blockHash], ['Block-Timestamp', String(fields.blockTimestamp)]),
-  ],
-})
+export function draftAssignment(fields: AssignmentFields): Draft {
+  const tags: Tag[] = [
+    { name: 'Process', value: fields.process },
+    { name: 'Epoch', value: String(fields.epoch) },
+    { name: 'Nonce', value: String(fields.nonce) },
+    { name: 'Hash-Chain', value: fields.hashChain },
+    { name: 'Block-Height', value: String(fields.blockHeight).padStart(12, '0') },
+    { name: 'Timestamp', value: String(fields.timestamp) },
+    { name: 'Data-Protocol', value: 'ao' },
+    { name: 'Type', value: 'Assignment' },
+    { name: 'Variant', value: 'ao.TN.1' },
+  ]
+  if (fields.nonce !== 0) tags.push({ name: 'Message', value: fields.message })
+  for (const value of fields.exclude) tags.push({ name: 'Exclude', value })
+  tags.push(
+    { name: 'Block-Hash', value: fields.blockHash },
+    { name: 'Block-Timestamp', value: String(fields.blockTimestamp) },
+  )
+  return { data: noData, tags }
+}
+
+const noData = new Uint8Array(0)
 
 /** What `parseAssignment` would read from the item that was just signed with these fields. */
 export const signedAssignment = (fields: AssignmentFields, { id, owner, raw }: DataItem): Assignment => ({

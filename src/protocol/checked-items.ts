@@ -1,9 +1,12 @@
-import { type DataItem, defaultItemLimits, type ItemLimits, verifyDataItem } from './data-item.ts'
+import { type DataItem, defaultItemLimits, type ItemLimits, parseStoredItem, verifyDataItem } from './data-item.ts'
 
-/** By the very array of bytes, which nobody changes once it is an item's: equal bytes elsewhere are checked anew. */
-const checked = new WeakMap<Uint8Array, DataItem>()
-/** Being checked now. */
-const pending = new WeakMap<Uint8Array, Promise<DataItem>>()
+/**
+ * What is known of an array of bytes, kept on the very array, which nobody changes once it is an item's: equal bytes
+ * elsewhere are checked anew. Not in a WeakMap, for the garbage collector pays microseconds for each entry of one.
+ */
+const known = Symbol('what is known of these bytes')
+/** Its item; or the check under way; or that its signature is good, and nobody has read it yet. */
+type Known = DataItem | Promise<DataItem> | 'good'
 
 /**
  * As `verifyDataItem`, once for each array of bytes: an item on its way through this program, from a socket to whoever
@@ -13,20 +16,33 @@ const pending = new WeakMap<Uint8Array, Promise<DataItem>>()
  */
 export async function checkedDataItem(bytes: Uint8Array, limits: ItemLimits = defaultItemLimits): Promise<DataItem> {
   if (bytes.length <= limits.maxBytes) {
-    const known = checked.get(bytes) ?? (await pending.get(bytes)?.catch(() => undefined))
-    if (known !== undefined) return known
+    const earlier = knownOf(bytes)
+    if (earlier === 'good') return noteChecked(parseStoredItem(bytes))
+    const item = earlier instanceof Promise ? await earlier.catch(() => undefined) : earlier
+    if (item !== undefined) return item
   }
   const check = verifyDataItem(bytes, limits)
-  pending.set(bytes, check)
+  note(bytes, check)
   try {
     return noteChecked(await check)
-  } finally {
-    pending.delete(bytes)
+  } catch (error) {
+    note(bytes, undefined)
+    throw error
   }
 }
 
 /** Told of an item whose signature was checked just now, or made by this program. */
 export function noteChecked<T extends DataItem>(item: T): T {
-  checked.set(item.raw, item)
+  note(item.raw, item)
   return item
+}
+
+/** Told of the bytes of an item that this program made and has not read. */
+export const noteGood = (bytes: Uint8Array): void => note(bytes, 'good')
+
+const knownOf = (bytes: Uint8Array & { readonly [known]?: Known }): Known | undefined => bytes[known]
+
+/** Out of sight: neither copied nor compared with the bytes. */
+function note(bytes: Uint8Array, value: Known | undefined): void {
+  Object.defineProperty(bytes, known, { value, configurable: true })
 }

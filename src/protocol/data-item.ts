@@ -133,13 +133,12 @@ function prepare(draft: Draft, { signatureType, ownerKey }: ItemKey) {
 function finish({ target, tags, parts }: ReturnType<typeof prepare>, signature: Uint8Array): DataItem {
   const { signatureType, ownerKey, anchor, tagBytes, data } = parts
   const raw = concat(
-    u16(signatureType),
+    Uint8Array.of(signatureType, 0),
     signature,
     ownerKey,
     ...optionalField(parts.target),
     ...optionalField(anchor),
-    u64(tags.length),
-    u64(tagBytes.length),
+    countsOf(tags.length, tagBytes.length),
     tagBytes,
     data,
   )
@@ -175,17 +174,10 @@ function parseUnverified(bytes: Uint8Array, limits: ItemLimits): DataItem {
 
 const empty = new Uint8Array(0)
 
-const optionalField = (field: Uint8Array): readonly Uint8Array[] =>
-  field.length === 0 ? [Uint8Array.of(0)] : [Uint8Array.of(1), field]
+const absent = Uint8Array.of(0)
+const present = Uint8Array.of(1)
+const optionalField = (field: Uint8Array): readonly Uint8Array[] => (field.length === 0 ? [absent] : [present, field])
 
-function u16(value: number): Uint8Array {
-  const bytes = Buffer.alloc(2)
-  bytes.writeUInt16LE(value)
-  return bytes
-}
-
-function u64(value: number): Uint8Array {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt(value))
-  return bytes
-}
+/** Number and bytes of the tags, 64 bits each, little-endian; the limits of tags fit into 16. */
+const countsOf = (tags: number, bytes: number): Uint8Array =>
+  Uint8Array.of(tags & 255, tags >> 8, 0, 0, 0, 0, 0, 0, bytes & 255, bytes >> 8, 0, 0, 0, 0, 0, 0)

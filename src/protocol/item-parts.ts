@@ -56,8 +56,11 @@ export function splitItem(bytes: Uint8Array, limits: ItemLimits): ItemParts {
 export type SignedParts = Pick<ItemParts, 'signatureType' | 'ownerKey' | 'target' | 'anchor' | 'tagBytes' | 'data'>
 
 /** The 48 bytes that are signed. */
-export const digestOf = ({ signatureType, ownerKey, target, anchor, tagBytes, data }: SignedParts): Uint8Array =>
-  deepHashOn(ownerFacts(signatureType, ownerKey).digest(), [target, anchor, tagBytes, data])
+export function digestOf({ signatureType, ownerKey, target, anchor, tagBytes, data }: SignedParts): Uint8Array {
+  const owner = ownerFacts(signatureType, ownerKey)
+  if (target.length === 0 && anchor.length === 0) return deepHashOn(owner.bareDigest(), [tagBytes, data])
+  return deepHashOn(owner.digest(), [target, anchor, tagBytes, data])
+}
 
 /** Reads forward and never past the end. */
 class Reader {

@@ -1,19 +1,22 @@
 import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { fromBase64Url } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
+import type { Assignment } from './assignment.ts'
 import { noteChecked } from './checked-items.ts'
 import { buildDataItem, buildDataItemNow, type DataItem, type Draft } from './data-item.ts'
 import { type Address, addressOfKey } from './ids.ts'
+import { signRunsAside } from './sign-aside.ts'
+import { type Run, signRun } from './signed-run.ts'
 
 /** Makes signed items. Both kinds sign deterministically: the same draft gives the same id again after a crash. */
 export interface Signer {
   readonly address: Address
   sign(draft: Draft): Promise<DataItem>
   /**
-   * Signs within this program and before it returns, so nobody has seen the signature until the caller shows it. A
-   * signer that asks anybody else, or needs long, is without.
+   * Signs Assignments within this program, so nobody has seen a signature until the caller shows it. For each run its
+   * Assignments, or a failure and none. A signer that asks anybody else, or needs long, is without.
    */
-  readonly signNow?: ((draft: Draft) => DataItem) | undefined
+  readonly signRuns?: ((runs: readonly Run[]) => Promise<readonly (readonly Assignment[])[]>) | undefined
 }
 
 /** A private key as JWK (RFC 7517): `kty` RSA with a 4096-bit modulus, or OKP with curve Ed25519. */
@@ -55,10 +58,21 @@ function rsaSigner(key: KeyObject): Signer {
 }
 
 function ed25519Signer(key: KeyObject): Signer {
+  const address = addressOfKey(publicBytes(key, 'x'))
+  const signNow = signWithEd25519(key)
+  const now = (draft: Draft): DataItem => noteChecked(signNow(draft))
+  return {
+    address,
+    sign: async draft => now(draft),
+    signRuns: async runs => signRunsAside({ address, key }, runs) ?? Promise.all(runs.map(run => signRun(run, now))),
+  }
+}
+
+/** Makes items with a private Ed25519 key, at once. */
+export function signWithEd25519(key: KeyObject): (draft: Draft) => DataItem {
   const ownerKey = publicBytes(key, 'x')
   const material = { signatureType: 2, ownerKey, sign: (digest: Uint8Array) => sign(null, digest, key) } as const
-  const signNow = (draft: Draft): DataItem => noteChecked(buildDataItemNow(draft, material))
-  return { address: addressOfKey(ownerKey), signNow, sign: async draft => signNow(draft) }
+  return draft => buildDataItemNow(draft, material)
 }
 
 const publicBytes = (key: KeyObject, member: 'n' | 'x'): Uint8Array =>

@@ -10,6 +10,8 @@ export interface OwnerFacts {
   readonly address: Address
   /** The deep hash of an item as far as its owner. */
   digest(): Uint8Array
+  /** The same as far as its anchor, if it has neither target nor anchor: what units sign is so. */
+  bareDigest(): Uint8Array
 }
 
 /** Owners whose facts are kept, at about 1 KB each: they take a third of the hashing of a small item. */
@@ -21,6 +23,7 @@ export function ownerFacts(type: SignatureType, ownerKey: Uint8Array): OwnerFact
   const known = cache.get(name)
   if (known !== undefined) return known
   let digest: Uint8Array | undefined
+  let bare: Uint8Array | undefined
   const key = Buffer.from(ownerKey) // not a view: it would keep the whole item
   const facts: OwnerFacts = {
     address: addressOf(type, ownerKey),
@@ -28,7 +31,13 @@ export function ownerFacts(type: SignatureType, ownerKey: Uint8Array): OwnerFact
       digest ??= deepHashOn(beginDeepHash(8), [utf8('dataitem'), utf8('1'), utf8(String(type)), key])
       return digest
     },
+    bareDigest: () => {
+      bare ??= deepHashOn(facts.digest(), [none, none])
+      return bare
+    },
   }
   cache.set(name, facts)
   return facts
 }
+
+const none = new Uint8Array(0)

@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
 import { CheckThreads } from '../../../src/node/check-threads.ts'
+import { SignThread } from '../../../src/node/sign-thread.ts'
 import { type Assignment, draftAssignment, nextAssignment, parseAssignment } from '../../../src/protocol/assignment.ts'
 import { encodeTags } from '../../../src/protocol/avro-tags.ts'
 import { buildDataItem, type DataItem, signedDigest } from '../../../src/protocol/data-item.ts'
@@ -99,13 +100,13 @@ export async function benchUnit(signer: Signer): Promise<BenchUnit> {
     },
     { ...defaultSchedulerUnitOptions, headPollMs: 1_000 },
   )
-  const threads = new CheckThreads(silentTelemetry)
-  await threads.start()
+  const threads = [new CheckThreads(silentTelemetry), new SignThread(silentTelemetry)]
+  for (const each of threads) await each.start()
   await unit.start()
   await new Promise(resolve => setTimeout(resolve, 50)) // the first block
   const close = async (): Promise<void> => {
     await unit.stop()
-    await threads.stop()
+    for (const each of threads) await each.stop()
     await store.close()
     await rm(dir, { recursive: true, force: true })
   }

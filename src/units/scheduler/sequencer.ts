@@ -171,7 +171,7 @@ export class Sequencer {
     this.#batches.observe(planned.length)
     const promises = planned.map(({ promise }) => promise)
     // A signature that leaves this program only in its row needs no promise ahead: see writePromised.
-    if (signer.signNow !== undefined) return this.#fly(promises, planned, ahead)
+    if (signer.signRuns !== undefined) return this.#fly(promises, planned, ahead)
     await this.#promise(promises)
     await this.#write(promises, planned, { guarded: true, lookedUp: true })
   }

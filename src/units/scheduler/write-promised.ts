@@ -2,9 +2,11 @@ import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { AssignmentLog, LogEntry } from '../../ports/assignment-log.ts'
 import type { SignPromise } from '../../ports/sign-guard.ts'
-import { type Assignment, draftAssignment, linkPlan, signedAssignment } from '../../protocol/assignment.ts'
+import type { Assignment } from '../../protocol/assignment.ts'
+import type { Draft } from '../../protocol/data-item.ts'
 import { nextNonce, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
+import { type Run, signRun } from '../../protocol/signed-run.ts'
 import { takenByAnother, writeFailed } from './refusals.ts'
 
 export interface WriteHow {
@@ -70,52 +72,62 @@ export async function signPromised(promises: readonly SignPromise[], deps: SignD
   const written = new Map<SignPromise, Assignment>()
   const signed = new Map<SignPromise, LogEntry>()
   let failure: unknown
+  const failed = (error: unknown): undefined => {
+    failure ??= error // the others of the batch go on
+  }
+  const open: OpenRun[] = []
   await Promise.all(
     [...byProcess].map(([process, own]) =>
-      signProcess(process, own, { ...deps, written, signed }).catch((error: unknown) => {
-        failure ??= error // the others of the batch go on
-      }),
+      openRun(process, own, { ...deps, written }).then(run => open.push(run), failed),
     ),
   )
+  const { signer } = deps
+  const keeper = ({ promises, plans }: OpenRun) => {
+    const first = plans[0]?.nonce ?? 0
+    return (assignment: Assignment): void => {
+      const promise = promises[assignment.nonce - first] as SignPromise
+      failpoint('su-signed')
+      signed.set(promise, { assignment, message: promise.message, origin: promise.origin })
+    }
+  }
+  if (signer.signRuns === undefined) {
+    const sign = (draft: Draft) => signer.sign(draft)
+    await Promise.all(open.map(run => signRun(run, sign, keeper(run)).catch(failed)))
+  } else {
+    const answers = await signer.signRuns(open).catch(failed)
+    for (const [i, run] of open.entries()) answers?.[i]?.forEach(keeper(run))
+  }
   return { written, signed, failure }
 }
 
-// In sequence: each link needs the Assignment before. After a failure nothing more of this Process is signed.
-async function signProcess(
+/** What is promised and not in the log yet. */
+interface OpenRun extends Run {
+  readonly promises: readonly SignPromise[]
+}
+
+async function openRun(
   process: ProcessId,
   promises: readonly SignPromise[],
-  {
-    log,
-    signer,
-    tailOf,
-    written,
-    signed,
-  }: SignDeps & { readonly written: Map<SignPromise, Assignment>; readonly signed: Map<SignPromise, LogEntry> },
-): Promise<void> {
+  { log, tailOf, written }: SignDeps & { readonly written: Map<SignPromise, Assignment> },
+): Promise<OpenRun> {
   const tail = tailOf?.(process) ?? (await log.tail(process))
   failpoint('su-tail-known')
-  let previous = tail
+  const open: SignPromise[] = []
+  let expected = nextNonce(tail?.nonce)
   for (const promise of promises) {
-    const { plan, message, origin } = promise
+    const { plan } = promise
     if (tail !== undefined && plan.nonce <= tail.nonce) {
       const present = await log.at(process, plan.nonce)
       if (present?.message !== plan.message) throw takenByAnother(plan)
       written.set(promise, present)
       continue
     }
-    const expected = nextNonce(previous?.nonce)
     if (plan.nonce !== expected) {
-      throw new AoError('NONCE_GAP', 'the log ends before a place that is promised', {
-        process,
-        expected,
-        nonce: plan.nonce,
-      })
+      const facts = { process, expected, nonce: plan.nonce }
+      throw new AoError('NONCE_GAP', 'the log ends before a place that is promised', facts)
     }
-    const fields = linkPlan(plan, previous)
-    const draft = draftAssignment(fields)
-    const assignment = signedAssignment(fields, signer.signNow?.(draft) ?? (await signer.sign(draft)))
-    failpoint('su-signed')
-    signed.set(promise, { assignment, message, origin })
-    previous = assignment
+    open.push(promise)
+    expected = nextNonce(plan.nonce)
   }
+  return { previous: tail, plans: open.map(({ plan }) => plan), promises: open }
 }

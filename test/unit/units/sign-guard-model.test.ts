@@ -5,6 +5,7 @@ import { type Assignment, checkFollows, parseAssignment } from '../../../src/pro
 import type { DataItem, Draft } from '../../../src/protocol/data-item.ts'
 import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import type { Signer } from '../../../src/protocol/keys.ts'
+import { signRun } from '../../../src/protocol/signed-run.ts'
 import { LevelAssignmentLog } from '../../../src/storage/level-assignment-log.ts'
 import { LevelSignGuard } from '../../../src/storage/level-sign-guard.ts'
 import { Sequencer } from '../../../src/units/scheduler/sequencer.ts'
@@ -81,8 +82,9 @@ class Run {
   #boot(): { readonly sequencer: Sequencer; readonly store: ModelStore } {
     const store = this.disk.open()
     const { address } = this.#key
-    const sign = (draft: Draft): DataItem => this.#make((this.#key.signNow as (draft: Draft) => DataItem)(draft))
-    const signer: Signer = { address, sign: async draft => sign(draft), ...(this.#sealed ? { signNow: sign } : {}) }
+    const sign = async (draft: Draft): Promise<DataItem> => this.#make(await this.#key.sign(draft))
+    const signRuns: Signer['signRuns'] = runs => Promise.all(runs.map(run => signRun(run, sign)))
+    const signer: Signer = { address, sign, ...(this.#sealed ? { signRuns } : {}) }
     const [log, guard] = [new LevelAssignmentLog(store), new LevelSignGuard(store)]
     const block = { height: 1_500_000 + (this.#clock.now() % 1000), hash: anId('block'), timestamp: 1 }
     const onDurable = (rows: readonly { readonly assignment: Assignment }[]): void => {
