@@ -27,6 +27,13 @@ export interface NamedRow {
   readonly names?: RowNames | undefined
 }
 
+/** A message, and what it pushes, at its nonce. */
+export interface PlacedMessage {
+  readonly nonce: Nonce
+  readonly message: MessageId
+  readonly origin?: Origin | undefined
+}
+
 /** A bare nonce is the message alone: cron messages after it come after it. */
 export interface ResultRange {
   readonly after?: Nonce | ResultAt | undefined
@@ -47,6 +54,13 @@ export interface ResultStore {
   get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined>
   /** Where the message, or a message of that origin, stood first. */
   nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined>
+  /**
+   * Told where messages stand of which there are no Results: those before a checkpoint of another CU. Ascending, on from
+   * `learned`; all of them or none, on disk when it resolves. A name keeps its first place.
+   */
+  learn(process: ProcessId, messages: readonly PlacedMessage[]): Promise<void>
+  /** The last nonce that `learn` was told of. */
+  learned(process: ProcessId): Promise<Nonce | undefined>
   /** Results without `error` in their order: `after` exclusive, `to` inclusive. */
   succeeded(process: ProcessId, range: ResultRange): AsyncIterable<StoredResult>
   /** The last one stored, by place. */

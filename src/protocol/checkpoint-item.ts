@@ -1,6 +1,7 @@
 import { AoError } from '../lib/errors.ts'
 import { canonicalJson, type Json } from '../lib/json.ts'
 import type { Assignment } from './assignment.ts'
+import { type CronPlace, parseCronText } from './cron.ts'
 import type { DataItem, Draft } from './data-item.ts'
 import {
   type Address,
@@ -12,11 +13,12 @@ import {
   parseId,
   parseNonce,
 } from './ids.ts'
-import { hasTag, requireTag, type Tag, tagsOf } from './tags.ts'
+import { hasTag, requireTag, type Tag, tagsOf, tagValue } from './tags.ts'
 
 /**
  * A checkpoint on Arweave: the tags of the reference CU, whose data is the gzipped memory, and what of the state a memory
- * does not hold in one more tag. Signed by the CU that was there.
+ * does not hold in one more tag. Signed by the CU that was there. Between two messages it stands after a cron message:
+ * `Timestamp`, `Block-Height` and `Cron-Interval` are that one's.
  *
  * Source: permaweb/ao servers/cu/src/effects/ao-process.js; `State-Root` and `State` are ours.
  */
@@ -25,6 +27,7 @@ export interface PublishedCheckpoint {
   readonly process: ProcessId
   readonly module: ModuleId
   readonly nonce: Nonce
+  readonly cron: CronPlace | undefined
   readonly assignment: AssignmentId
   readonly hashChain: string
   /** Hexadecimal, of the memory. */
@@ -52,13 +55,16 @@ export const checkpointTags = (process: ProcessId): readonly Tag[] =>
 /** @param given.data the gzipped memory. */
 export function draftCheckpoint(given: {
   readonly assignment: Assignment
+  /** The cron message it stands after, if it does. */
+  readonly cron?: CronPlace | undefined
   readonly module: ModuleId
   readonly sha256: string
   readonly stateRoot: Id
   readonly rest: RestOfState
   readonly data: Uint8Array
 }): Draft {
-  const { assignment, rest } = given
+  const { assignment, cron, rest } = given
+  const { timestamp, blockHeight } = cron ?? assignment
   return {
     data: given.data,
     tags: tagsOf(
@@ -71,8 +77,9 @@ export function draftCheckpoint(given: {
       ['Nonce', String(assignment.nonce)],
       ['Assignment', assignment.id],
       ['Hash-Chain', assignment.hashChain],
-      ['Timestamp', String(assignment.timestamp)],
-      ['Block-Height', String(assignment.blockHeight)],
+      ['Timestamp', String(timestamp)],
+      ['Block-Height', String(blockHeight)],
+      ...(cron === undefined ? [] : [['Cron-Interval', cron.id] as const]),
       ['Ordinate', String(assignment.nonce)],
       ['Content-Type', 'application/octet-stream'],
       ['SHA-256', given.sha256],
@@ -95,6 +102,7 @@ export function parseCheckpoint(item: DataItem): PublishedCheckpoint {
       process: parseId<ProcessId>(requireTag(tags, 'Process'), 'Process'),
       module: parseId<ModuleId>(requireTag(tags, 'Module'), 'Module'),
       nonce: parseNonce(requireTag(tags, 'Nonce')),
+      cron: cronPlaceOf(tags),
       assignment: parseId<AssignmentId>(requireTag(tags, 'Assignment'), 'Assignment'),
       hashChain: requireTag(tags, 'Hash-Chain'),
       sha256: requireTag(tags, 'SHA-256'),
@@ -105,6 +113,13 @@ export function parseCheckpoint(item: DataItem): PublishedCheckpoint {
     const reason = cause instanceof AoError ? cause.message : 'it cannot be read'
     throw new AoError('INVALID_RECORD', `not a checkpoint of ours: ${reason}`, { id: item.id }, { cause })
   }
+}
+
+function cronPlaceOf(tags: readonly Tag[]): CronPlace | undefined {
+  const id = tagValue(tags, 'Cron-Interval')
+  return id === undefined
+    ? undefined
+    : parseCronText(`${requireTag(tags, 'Timestamp')} ${requireTag(tags, 'Block-Height')} ${id}`)
 }
 
 function parseRest({

@@ -1,7 +1,14 @@
 import { LRUCache } from 'lru-cache'
-import { sha256, toHex, utf8 } from '../lib/bytes.ts'
 import { failpoint } from '../lib/failpoint.ts'
-import type { NamedRow, ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
+import type {
+  NamedRow,
+  PlacedMessage,
+  ResultAt,
+  ResultRange,
+  ResultStore,
+  RowNames,
+  StoredResult,
+} from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
 import { parseStoredItem } from '../protocol/data-item.ts'
@@ -9,13 +16,12 @@ import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { claimedOrigin, type Origin } from '../protocol/origin.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
+import { ResultNames } from './result-names.ts'
 import { assertSameRow, decodeRow, encodeRow } from './result-row.ts'
 import { del, firstEntry, present, put, type Store, type WriteOp } from './store.ts'
 
 /** (process, nonce) → assignment bytes, attestation bytes, canonical Result. */
 const rows = new KeySpace('result')
-/** (process, message or hash of its origin) → nonce at which it stood first. */
-const nonces = new KeySpace('result-nonce')
 /** (process, nonce) of each Result without error: a page of those must not wade through the others. */
 const good = new KeySpace('result-good')
 
@@ -39,6 +45,7 @@ const cachedNewest = 16_384
 /** The ResultStore on disk. */
 export class LevelResultStore implements ResultStore {
   readonly #store: Store
+  readonly #names: ResultNames
   readonly #lock = new KeyedLock()
   /** By (process, nonce). Rows are never replaced, so none is ever out of date. */
   readonly #recent = new LRUCache<string, StoredResult>({ maxSize: cachedBytes })
@@ -47,6 +54,7 @@ export class LevelResultStore implements ResultStore {
 
   constructor(store: Store) {
     this.#store = store
+    this.#names = new ResultNames(store)
   }
 
   async get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined> {
@@ -57,10 +65,16 @@ export class LevelResultStore implements ResultStore {
     return row === undefined ? undefined : this.#remember(decodeRow(row), row.length)
   }
 
-  async nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined> {
-    const found = await this.#store.getMany(nameKeys(process, message, origin))
-    const nonces = found.flatMap(nonce => (nonce === undefined ? [] : [fromU64(nonce)]))
-    return nonces.length === 0 ? undefined : (Math.min(...nonces) as Nonce)
+  nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined> {
+    return this.#names.nonceOf(process, message, origin)
+  }
+
+  learn(process: ProcessId, messages: readonly PlacedMessage[]): Promise<void> {
+    return this.#lock.run([process], () => this.#names.learn(process, messages))
+  }
+
+  learned(process: ProcessId): Promise<Nonce | undefined> {
+    return this.#names.learned(process)
   }
 
   async *succeeded(
@@ -127,12 +141,10 @@ export class LevelResultStore implements ResultStore {
       return undefined
     }
     const value = encodeRow(row)
-    const all = cron === undefined ? nameKeys(process, row.assignment.message, known?.origin) : []
-    const names = known?.isRepeat ? (await this.#unknown(all)).filter(name => !given.has(toHex(name))) : all
-    for (const name of names) given.add(toHex(name))
+    const placed = { ...known, message: row.assignment.message, nonce }
     const ops = [
       put(key, value),
-      ...names.map(name => put(name, u64(nonce))),
+      ...(cron === undefined ? await this.#names.write(process, placed, given) : []),
       ...(cron === undefined && message !== undefined ? [put(itemKey(process, nonce), message.raw)] : []),
       ...(error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
     ]
@@ -164,18 +176,13 @@ export class LevelResultStore implements ResultStore {
         if (result.cron !== undefined) continue
         const item = await this.#store.get(itemKey(process, result.nonce))
         const origin = item === undefined ? undefined : claimedOrigin(parseStoredItem(item))
-        const names = nameKeys(process, assignment.message, origin)
-        const places = await this.#store.getMany(names) // what stood before already keeps its first place
-        ops.push(...names.filter((_, i) => isAfter(places[i], nonce)).map(del), del(itemKey(process, result.nonce)))
+        ops.push(...(await this.#names.forget(process, { message: assignment.message, origin }, nonce)))
+        ops.push(del(itemKey(process, result.nonce)))
       }
       await this.#store.write(ops)
+      await this.#names.unlearn(process, nonce)
       this.#newest.delete(process)
     })
-  }
-
-  async #unknown(keys: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
-    const found = await this.#store.getMany(keys)
-    return keys.filter((_, i) => found[i] === undefined)
   }
 
   async #newestOf(process: ProcessId): Promise<number> {
@@ -201,7 +208,6 @@ export class LevelResultStore implements ResultStore {
 
 const nameOf = (process: ProcessId, nonce: Nonce, cron?: CronPlace): string =>
   cron === undefined ? `${process} ${nonce}` : `${process} ${nonce} ${cronText(cron)}`
-const isAfter = (place: Uint8Array | undefined, nonce: Nonce): boolean => place !== undefined && fromU64(place) > nonce
 const itemKey = (process: ProcessId, nonce: Nonce): Uint8Array => items.key(idPart(process), u64(nonce))
 const rowKey = (process: ProcessId, nonce: Nonce, cron?: CronPlace): Uint8Array =>
   rows.key(idPart(process), u64(nonce), ...cronPart(cron))
@@ -217,7 +223,3 @@ const cronPart = (cron: CronPlace | undefined): readonly Uint8Array[] =>
 /** Process and nonce. */
 const messagePlaceBytes = 40
 const justAfter = (key: Uint8Array): Uint8Array => Buffer.concat([key, Uint8Array.of(0)])
-const nameKeys = (process: ProcessId, message: MessageId, origin: Origin | undefined): Uint8Array[] =>
-  [idPart(message), ...(origin === undefined ? [] : [sha256(utf8(origin))])].map(name =>
-    nonces.key(idPart(process), name),
-  )

@@ -1,4 +1,12 @@
-import type { NamedRow, ResultAt, ResultRange, ResultStore, RowNames, StoredResult } from '../ports/result-store.ts'
+import type {
+  NamedRow,
+  PlacedMessage,
+  ResultAt,
+  ResultRange,
+  ResultStore,
+  RowNames,
+  StoredResult,
+} from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, comparePlaces, cronText } from '../protocol/cron.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
@@ -9,6 +17,7 @@ import { assertSameRow, encodeRow } from './result-row.ts'
 export class MemoryResultStore implements ResultStore {
   readonly #rows = new Map<string, StoredResult>()
   readonly #nonces = new Map<string, Nonce>()
+  readonly #learned = new Map<ProcessId, Nonce>()
 
   async get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined> {
     return this.#rows.get(rowName(process, { nonce, cron }))
@@ -18,6 +27,19 @@ export class MemoryResultStore implements ResultStore {
     const places = namesOf(process, message, origin).map(name => this.#nonces.get(name))
     const known = places.filter(place => place !== undefined)
     return known.length === 0 ? undefined : (Math.min(...known) as Nonce)
+  }
+
+  async learn(process: ProcessId, messages: readonly PlacedMessage[]): Promise<void> {
+    for (const { message, origin, nonce } of messages) {
+      for (const name of namesOf(process, message, origin)) {
+        if (nonce < (this.#nonces.get(name) ?? Number.POSITIVE_INFINITY)) this.#nonces.set(name, nonce)
+      }
+      this.#learned.set(process, nonce)
+    }
+  }
+
+  async learned(process: ProcessId): Promise<Nonce | undefined> {
+    return this.#learned.get(process)
   }
 
   async *succeeded(process: ProcessId, range: ResultRange): AsyncIterable<StoredResult> {
@@ -74,6 +96,7 @@ export class MemoryResultStore implements ResultStore {
       this.#rows.delete(rowName(process, result))
     }
     for (const [name, at] of this.#nonces) if (name.startsWith(`${process} `) && at > nonce) this.#nonces.delete(name)
+    if ((this.#learned.get(process) ?? -1) > nonce) this.#learned.set(process, nonce)
   }
 
   #of(process: ProcessId): StoredResult[] {

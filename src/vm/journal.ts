@@ -26,7 +26,6 @@ export class Journal {
 
   /** @param ms what evaluating it took. */
   note({ applied, evaluation }: Pick<Step, 'applied' | 'evaluation'>, message: VmMessage, ms: number): void {
-    if (applied !== (this.#applied ?? applied - 1) + 1) this.#entries = []
     this.#applied = applied
     const kept = evaluation.error === undefined ? message : undefined
     this.#entries.push({ applied, message: kept, ms, bytes: sizeOf(kept) })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ResultStore, StoredResult } from '../../src/ports/result-store.ts'
 import { attestationOf, draftAttestation } from '../../src/protocol/attestation.ts'
-import type { Nonce, ProcessId } from '../../src/protocol/ids.ts'
+import type { MessageId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
 import type { Origin } from '../../src/protocol/origin.ts'
 import { emptyOutbox, encodeResult } from '../../src/protocol/result.ts'
 import { anId, aProcess, messages, processIdOf, schedule, testSigner } from '../support/builders.ts'
@@ -59,6 +59,30 @@ export function resultStoreSuite(
       assert.equal(await store.nonceOf(process, again.message), 1)
       assert.equal(await store.nonceOf(process, again.message, `${anId('sender')} 4 0` as Origin), 1)
       assert.equal(await store.nonceOf(anId<ProcessId>('other'), anId(), origin), undefined)
+    })
+
+    it('is told where messages stand that have no Result, and forgets it after a nonce', async () => {
+      const [first, second] = rows
+      assert.ok(first && second)
+      const other = anId<ProcessId>('with learned names')
+      const [one, two, three] = ['one', 'two', 'three'].map(name => anId<MessageId>(name))
+      assert.ok(one && two && three)
+      const origin = `${anId('sender')} 3 0` as Origin
+      const place = (nonce: number, message: MessageId, more = {}) => ({ nonce: nonce as Nonce, message, ...more })
+      assert.equal(await store.learned(other), undefined)
+      await store.learn(other, [place(0, one), place(1, two, { origin }), place(2, one)])
+      assert.equal(await store.learned(other), 2)
+      await store.learn(other, [place(3, three, { origin }), place(4, two)])
+      const places = async () => [
+        ...(await Promise.all([one, two, three].map(message => store.nonceOf(other, message)))),
+        ...[await store.nonceOf(other, anId(), origin), await store.learned(other)],
+      ]
+      assert.deepEqual(await places(), [0, 1, 3, 1, 4])
+      await store.learn(other, [])
+      assert.equal(await store.nonceOf(process, one), undefined)
+      assert.equal(await store.learned(process), undefined)
+      await store.forgetAfter(other, 1 as Nonce)
+      assert.deepEqual(await places(), [0, 1, undefined, 1, 1])
     })
 
     it('takes several rows at once, all of them or none', async () => {

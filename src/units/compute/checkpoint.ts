@@ -2,19 +2,18 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
-import type { Json } from '../../lib/json.ts'
 import { Slots } from '../../lib/slots.ts'
 import type { Counter, Histogram, Telemetry } from '../../lib/telemetry.ts'
 import type { Checkpoint, CheckpointStore, CheckpointTotals } from '../../ports/checkpoint-store.ts'
 import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
-import { type CronPlace, cronText, parseCronText } from '../../protocol/cron.ts'
 import { verifyDataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { failureFacts } from '../failure.ts'
 import { Loop } from '../loop.ts'
 import type { ProcessRoute } from '../routing/route.ts'
+import { cronOf } from './notes.ts'
 import type { PublishedCheckpoints } from './published.ts'
 import { keepNewest, keepSpaced } from './retention.ts'
 
@@ -130,9 +129,9 @@ export class Checkpoints implements Component {
   }
 
   /** Whether the Results that are stored go as far, or there is none: they must never miss some in the middle. */
-  async #leavesNoGap({ assignment: { process, nonce, id }, attestedRoot }: Checkpoint): Promise<boolean> {
+  async #leavesNoGap({ assignment: { process, nonce, id }, attestedRoot, notes }: Checkpoint): Promise<boolean> {
     if ((await this.#deps.results.newest(process)) === undefined) return true
-    const stored = await this.#deps.results.get(process, nonce)
+    const stored = await this.#deps.results.get(process, nonce, cronOf(notes))
     return stored?.assignment.id === id && stored.result.stateRoot === attestedRoot
   }
 
@@ -192,7 +191,7 @@ export class Checkpoints implements Component {
       await store.put(checkpoint, fullness > 1 ? keepNewest : keepSpaced)
       failpoint('checkpoint-written')
       this.#totals = await store.totals()
-      if (cronOf(checkpoint.notes) === undefined) published.offer(checkpoint) // others know no place between two nonces
+      published.offer(checkpoint)
       this.#saved.add()
       this.#seconds.observe((performance.now() - start) / 1000)
       return true
@@ -231,19 +230,6 @@ export class Checkpoints implements Component {
     const { removed, done } = await this.#deps.store.sweep(this.#options.sweepRows)
     if (removed > 0) this.#deps.telemetry.log.warn('checkpoint leftovers removed', { removed })
     return done ? 60 * this.#options.sweepEveryMs : this.#options.sweepEveryMs
-  }
-}
-
-/** What a checkpoint notes beside the state: the cron message it was taken after, if it was after one. */
-export const notesOf = (cron: CronPlace | undefined): Json => (cron === undefined ? null : { cron: cronText(cron) })
-
-/** @throws AoError `STORE_CORRUPT` for what `notesOf` did not write. */
-export function cronOf(notes: Json): CronPlace | undefined {
-  if (notes === null) return undefined
-  try {
-    return parseCronText((notes as { readonly cron: string }).cron)
-  } catch (cause) {
-    throw new AoError('STORE_CORRUPT', 'a checkpoint does not tell where it was taken', {}, { cause })
   }
 }
 

@@ -6,7 +6,8 @@ import { type CronPlace, type CronSpec, parseCrons } from '../../protocol/cron.t
 import { type Id, idFromBytes, type Nonce } from '../../protocol/ids.ts'
 import { parseRootProgress } from '../../protocol/root-rule.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
-import { type Checkpoints, cronOf, notesOf } from './checkpoint.ts'
+import type { Checkpoints } from './checkpoint.ts'
+import { cronOf, notesOf } from './notes.ts'
 
 /** A live instance and where it stands. */
 export interface Live {
@@ -30,6 +31,8 @@ export interface Live {
   messageMs: number
   /** Whether its worker is gone. */
   isLost: boolean
+  /** Whether it is known where each message before stood (`learn-names.ts`). */
+  knowsNames: boolean
 }
 
 /** The state root before the first message. */
@@ -61,6 +64,7 @@ export async function openLive(
     unsaved: { messages: 0, fromMs: vm.usage.handledMs },
     messageMs: Number.POSITIVE_INFINITY,
     isLost: false,
+    knowsNames: false,
   })
   const scheduler = () => routes.scheduler(setup.process, { signal })
   for await (const { assignment, attestedRoot, image, notes } of checkpoints.usable(route, scheduler, { signal })) {

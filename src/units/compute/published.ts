@@ -14,6 +14,7 @@ import {
   type PublishedCheckpoint,
   parseCheckpoint,
 } from '../../protocol/checkpoint-item.ts'
+import { cronText } from '../../protocol/cron.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
 import { type Address, type Id, idToBytes, type ProcessId } from '../../protocol/ids.ts'
 import type { Signer } from '../../protocol/keys.ts'
@@ -21,6 +22,7 @@ import { stateRootOf } from '../../protocol/state-root.ts'
 import { failureFacts } from '../failure.ts'
 import type { ProcessRoute } from '../routing/route.ts'
 import { packMemory, unpackMemory } from './full-memory.ts'
+import { cronOf } from './notes.ts'
 
 export interface PublishedDeps {
   readonly signer: Signer
@@ -122,7 +124,9 @@ export class PublishedCheckpoints {
       const { data, sha256 } = await packMemory(image)
       const { memoryBytes, globals, applied, counters, stateRoot } = image
       const rest = { memoryBytes, globals, applied, attestedRoot, meter, counters, notes }
-      const item = await signer.sign(draftCheckpoint({ assignment, module, sha256, stateRoot, rest, data }))
+      const item = await signer.sign(
+        draftCheckpoint({ assignment, cron: cronOf(notes), module, sha256, stateRoot, rest, data }),
+      )
       await arweave.upload(item)
       this.#count.add(1, { outcome: 'done' })
     } catch (error) {
@@ -143,6 +147,8 @@ export class PublishedCheckpoints {
     if (said.process !== at.process || said.module !== at.route.spec.module) throw unfit('it is of another Process')
     if (said.rest.meter !== this.#deps.meter) throw unfit('it was made under other gas rules')
     if (said.rest.memoryBytes > this.#deps.maxMemoryBytes) throw unfit('it is larger than a Process may be')
+    const places = [said.cron, cronOf(said.rest.notes)].map(cron => cron && cronText(cron))
+    if (places[0] !== places[1]) throw unfit('its tags tell of another place than its state')
     const assignment = await this.#assignment(said, at, options)
     return checkpointFrom(item, said, assignment)
   }

@@ -12,6 +12,7 @@ import { runCronsUpTo } from './cron-run.ts'
 import type { FlowDeps } from './flow.ts'
 import { ClockGoals, Goals } from './goals.ts'
 import { Instance, type InstanceDeps } from './instance.ts'
+import { learnNames } from './learn-names.ts'
 import type { Live } from './live.ts'
 import type { Sleeper } from './room.ts'
 import { Saves, type SavesOptions } from './saves.ts'
@@ -94,9 +95,7 @@ export class Replica implements Sleeper {
 
   /** Resolves when a live instance has applied that nonce. The signal ends the wait, not the work. */
   async reach(nonce: Nonce, { signal }: AbortOptions = {}): Promise<void> {
-    throwIfAborted(signal)
-    if (this.#broken !== undefined) throw this.#broken
-    if (this.#closed) throw stopping(this.process)
+    this.#assertOpen(signal)
     if (nonce <= (this.warmAt ?? -1)) return
     const reached = this.#goals.reached(nonce)
     this.#running ??= this.#run()
@@ -105,9 +104,7 @@ export class Replica implements Sleeper {
 
   /** Resolves when the cron messages up to then are applied. The signal ends the wait, not the work. */
   async reachClock(clock: ScheduleClock, { signal }: AbortOptions = {}): Promise<void> {
-    throwIfAborted(signal)
-    if (this.#broken !== undefined) throw this.#broken
-    if (this.#closed) throw stopping(this.process)
+    this.#assertOpen(signal)
     const reached = this.#clocks.reached(clock)
     this.#running ??= this.#run()
     return raceSignal(reached, { signal })
@@ -184,6 +181,12 @@ export class Replica implements Sleeper {
     await this.sleep()
   }
 
+  #assertOpen(signal: AbortSignal | undefined): void {
+    throwIfAborted(signal)
+    if (this.#broken !== undefined) throw this.#broken
+    if (this.#closed) throw stopping(this.process)
+  }
+
   async #run(): Promise<void> {
     await this.#sleeping
     let reopens = 0
@@ -212,8 +215,9 @@ export class Replica implements Sleeper {
     if (goal <= (live.at?.nonce ?? -1)) return
     const scheduler = await this.#deps.routes.scheduler(this.process)
     if (!this.#deps.isFollowed(this.process)) throw hostChanged(this.process)
+    await learnNames(live, scheduler, this.#deps, this.#options)
     await catchUp(live, { scheduler, to: goal, saves: this.#saves }, this.#flowDeps, this.#options)
-    // What was asked for before the stream began and was not in it is not ordered. Later goals get a round of their own.
+    // What was asked for before it began and is not in it is not ordered. Later goals get a round of their own.
     for (const nonce of asked) this.#goals.fail(nonce, unknownNonce(this.process, nonce))
   }
 

@@ -38,7 +38,8 @@ describe('checkpoints on the embedded Arweave', function () {
     const assignment = rows[2]?.assignment
     assert.ok(assignment)
     const plain = aCheckpoint(assignment, [1, 2, 3, 4])
-    const checkpoint: Checkpoint = { ...plain, module: specOf(item).module, image: sparse(plain.image) }
+    const notes = { cron: `${assignment.timestamp} ${assignment.blockHeight} 0-10-seconds` }
+    const checkpoint: Checkpoint = { ...plain, module: specOf(item).module, image: sparse(plain.image), notes }
     const published = new PublishedCheckpoints(
       {
         ...{ signer: testSigner('cu'), arweave, clock: systemClock, meter: 'gas-1', maxMemoryBytes: 512 << 20 },
