@@ -5,7 +5,7 @@ import type {
   handleUnaryCall,
   ServerDuplexStream,
 } from '@grpc/grpc-js'
-import { raceSignal } from '../../lib/abort.ts'
+import { raceSignal, throwIfAborted } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/telemetry.ts'
@@ -27,6 +27,8 @@ export class CallRunner {
   readonly #log: Logger
   readonly #running = new Set<Promise<void>>()
   readonly #streams = new Set<AbortController>()
+  /** What a stream listens to for when to end: its own end, or of an exchange what it takes in. */
+  readonly #endings = new Set<AbortController>()
   #ending = false
 
   constructor(log: Logger) {
@@ -53,18 +55,34 @@ export class CallRunner {
         for await (const row of run(wellFormed(call.request), listening)) await writer.write(row)
         call.end()
       }
-      this.#runStream(call, answer)
+      this.#endWithServer(call, this.#runStream(call, answer))
     }
   }
 
   /** Answers in any order. At most `limit` requests are worked on at once; the rest wait on the caller's side. */
   exchange<Req, Res>(limit: number, work: () => Exchange<Req, Res>): handleBidiStreamingCall<Req, Res> {
-    return call => this.#runStream(call, listening => exchange(call, limit, work(), listening))
+    return call => {
+      const intake = new AbortController()
+      const answer = (listening: Listening): Promise<void> => {
+        listening.signal.addEventListener('abort', () => intake.abort(listening.signal.reason), { once: true })
+        return exchange(call, limit, work(), { signal: listening.signal, intake: intake.signal })
+      }
+      this.#runStream(call, answer)
+      this.#endWithServer(call, intake)
+    }
   }
 
-  /** Ends every open stream with `STOPPING`: a follower would otherwise hold the server open for ever. */
+  /**
+   * Ends every open stream with `STOPPING`: readers at once, for a follower would hold the server open for ever;
+   * exchanges take nothing more, and end when what they have taken is answered.
+   */
   endStreams(): void {
     this.#ending = true
+    for (const ending of this.#endings) ending.abort(stopping())
+  }
+
+  /** Ends with `STOPPING` what still goes on. */
+  cutStreams(): void {
     for (const stream of this.#streams) stream.abort(stopping())
   }
 
@@ -73,14 +91,20 @@ export class CallRunner {
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
-  #runStream(call: OpenStream, answer: (listening: Listening) => Promise<void>): void {
+  #runStream(call: OpenStream, answer: (listening: Listening) => Promise<void>): AbortController {
     const controller = this.#run(call, answer, error => {
       // grpc-js sends the status of an 'error' event after the rows written so far.
       if (!call.destroyed) call.emit('error', error)
     })
-    if (this.#ending) controller.abort(stopping()) // it was let in just before, and its request came after
     this.#streams.add(controller)
     call.once('close', () => this.#streams.delete(controller))
+    return controller
+  }
+
+  #endWithServer(call: OpenStream, ending: AbortController): void {
+    if (this.#ending) ending.abort(stopping()) // it was let in just before, and its request came after
+    this.#endings.add(ending)
+    call.once('close', () => this.#endings.delete(ending))
   }
 
   #run(
@@ -139,8 +163,9 @@ async function exchange<Req, Res>(
   call: ServerDuplexStream<Req, Res>,
   limit: number,
   { requestsIn, run, join }: Exchange<Req, Res>,
-  listening: Listening,
+  listening: Listening & { readonly intake: AbortSignal },
 ): Promise<void> {
+  const { signal, intake } = listening
   const writer = new StreamWriter<Res>(call, listening)
   const inFlight = new Set<Promise<void>>()
   let newest: Req | undefined
@@ -150,8 +175,11 @@ async function exchange<Req, Res>(
   // Half-closing is not the end: answers still go out, so the iterator must leave the stream alone.
   const requests = call.iterator({ destroyOnReturn: false })
   for (;;) {
-    const { done, value } = await raceSignal(requests.next(), listening)
-    if (done === true) break
+    const next = await raceSignal(requests.next(), { signal: intake }).catch(error => {
+      if (signal.aborted || !intake.aborted) throw error
+    })
+    if (next === undefined || next.done === true) break
+    const { value } = next
     newest = wellFormed(value as Req)
     for (const request of requestsIn(newest)) {
       const task = run(request, listening)
@@ -163,6 +191,7 @@ async function exchange<Req, Res>(
     }
   }
   await Promise.all(inFlight)
+  throwIfAborted(intake)
   call.end()
 }
 

@@ -5,6 +5,7 @@ import { encodeResult } from '../../protocol/result.ts'
 import type { CallRunner, Listening } from './call-runner.ts'
 import { dryRunFromWire, evaluationToWire, placeFromWire, resultAtFromWire, resultsQueryFromWire } from './convert.ts'
 import { tagged } from './exchange-service.ts'
+import { maxStreamedBytes } from './gathering.ts'
 import type {
   ComputeServer,
   GetResultRequest,
@@ -24,12 +25,12 @@ export const computeService = (
     maxInFlight,
     tagged({
       isEmpty: ({ question }) => question === undefined,
-      answer: async ({ question = nothing }, options) => ({
-        $case: 'answer' as const,
-        value: await resultOf(compute, question, options),
-      }),
-      bytesOf: outcome =>
-        outcome?.$case === 'answer' ? outcome.value.result.length + outcome.value.attestation.length : 0,
+      answer: async ({ question = nothing, takesApart }, options) => {
+        const value = await resultOf(compute, question, options)
+        if (takesApart && bytesOf(value) > maxStreamedBytes) return { $case: 'apart' as const, value: true }
+        return { $case: 'answer' as const, value }
+      },
+      bytesOf: outcome => (outcome?.$case === 'answer' ? bytesOf(outcome.value) : 0),
     }),
   ),
   listResults: calls.serverStream(async function* (request, options) {
@@ -55,6 +56,8 @@ export const computeService = (
     for await (const value of gzip) yield { part: { $case: 'gzip', value } }
   }),
 })
+
+const bytesOf = ({ result, attestation }: GetResultResponse): number => result.length + attestation.length
 
 const nothing: GetResultRequest = { process: '', at: undefined }
 

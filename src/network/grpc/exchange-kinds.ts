@@ -8,6 +8,7 @@ import {
   ExchangeStreams,
   type Told,
 } from './exchange-streams.ts'
+import { maxStreamedBytes } from './gathering.ts'
 import {
   ComputeService,
   type GetResultRequest,
@@ -34,9 +35,6 @@ export interface UnitExchanges {
   readonly result: Results
 }
 
-/** Larger items go by a call of their own, so that small ones do not wait behind them. */
-const maxStreamedBytes = 64 * 1024
-
 export const defaultExchanges: ExchangeOptions = {
   maxPending: 10_000,
   idleMs: 10_000,
@@ -58,7 +56,7 @@ export function unitExchanges(pool: Carrier, options: ExchangeOptions = defaultE
   return {
     schedule: smallOnes(scheduleStreams(pool, options), schedule),
     submit: smallOnes(new ExchangeStreams(pool, itemKind(MessengerService.submitStream), options), submit),
-    result: new ExchangeStreams(pool, resultKind, options),
+    result: wholeOnes(new ExchangeStreams(pool, resultKind, options), result),
   }
 }
 
@@ -68,6 +66,17 @@ export const scheduleStreams = (pool: ChannelPool, options: ExchangeOptions): Su
 const smallOnes = (streams: Submits, calls: Submits): Submits => ({
   ask: (peer, item, call) => (item.length <= maxStreamedBytes ? streams : calls).ask(peer, item, call),
 })
+
+const wholeOnes = (streams: Exchanger<GetResultRequest, GetResultResponse | Apart>, calls: Results): Results => ({
+  ask: async (peer, question, call) => {
+    const answer = await streams.ask(peer, question, call)
+    return answer === apart ? calls.ask(peer, question, call) : answer
+  },
+})
+
+/** Instead of an answer that is too large for a stream. */
+const apart = 'apart'
+type Apart = typeof apart
 
 const itemKind = (
   method: MethodDefinition<ScheduleStreamRequest, ScheduleStreamResponse>,
@@ -90,16 +99,29 @@ const toldOfItem = ({ tag, outcome }: ScheduleStreamResponse): Told<Uint8Array> 
 /** A question is short. */
 const questionBytes = 128
 
-const resultKind: ExchangeKind<GetResultRequest, GetResultResponse, ResultStreamRequest, ResultStreamResponse> = {
-  method: ComputeService.resultStream,
-  bytesOf: () => questionBytes,
-  request: (...ready) =>
-    together(ready.map(({ tag, ask }): ResultStreamRequest => ({ tag, question: ask, more: [], takesMore: true }))),
-  told: message => ({ takesMore: message.takesMore, all: [message, ...message.more].map(toldOfResult) }),
-}
+const resultKind: ExchangeKind<GetResultRequest, GetResultResponse | Apart, ResultStreamRequest, ResultStreamResponse> =
+  {
+    method: ComputeService.resultStream,
+    bytesOf: () => questionBytes,
+    request: (...ready) =>
+      together(
+        ready.map(
+          ({ tag, ask }): ResultStreamRequest => ({
+            tag,
+            question: ask,
+            more: [],
+            takesMore: true,
+            takesApart: true,
+          }),
+        ),
+      ),
+    told: message => ({ takesMore: message.takesMore, all: [message, ...message.more].map(toldOfResult) }),
+  }
 
-const toldOfResult = ({ tag, outcome }: ResultStreamResponse): Told<GetResultResponse> =>
-  outcome?.$case === 'answer' ? { tag, answer: outcome.value } : { tag, error: outcome?.value }
+function toldOfResult({ tag, outcome }: ResultStreamResponse): Told<GetResultResponse | Apart> {
+  if (outcome?.$case === 'answer') return { tag, answer: outcome.value }
+  return outcome?.$case === 'apart' ? { tag, answer: apart } : { tag, error: outcome?.value }
+}
 
 /** As one message: the first of them carries the others. */
 function together<Req extends { readonly more: Req[] }>(all: readonly Req[]): Req {

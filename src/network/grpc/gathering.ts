@@ -26,6 +26,9 @@ export class Gathering<T> {
 /** Most that travels in one message of a submit stream: beyond that a frame saves little, and others wait behind it. */
 export const maxGathered = { entries: 64, bytes: 64 * 1024 } as const
 
+/** What is larger goes by a call of its own, so that small items and answers do not wait behind it. */
+export const maxStreamedBytes = maxGathered.bytes
+
 /** In order, as few groups as the limits allow; a larger one is alone. */
 export function grouped<T>(all: readonly T[], bytesOf: (one: T) => number): readonly (readonly [T, ...T[]])[] {
   const groups: [T, ...T[]][] = []

@@ -76,6 +76,9 @@ const defaults = {
   maxConnectionsPerIp: 500,
 } as const
 
+/** For the word `STOPPING` to reach those whose streams are cut. */
+const farewellMs = 200
+
 /** The node's gRPC door: TLS, limits, health and reflection around its units. */
 export class GrpcServer implements Component {
   readonly name = 'grpc-server'
@@ -123,7 +126,7 @@ export class GrpcServer implements Component {
     log.info('grpc-listening', { host: this.#options.host, port })
   }
 
-  /** Refuses new calls, ends streams, waits up to `drainMs` for open calls, then cuts them. */
+  /** Refuses new calls and questions, ends streams, waits up to `drainMs` for what was taken, then cuts it. */
   async stop(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
@@ -135,6 +138,8 @@ export class GrpcServer implements Component {
     const closed = new Promise<void>(resolve => server.tryShutdown(() => resolve()))
     running.injector.drain(this.#options.drainMs)
     const drained = await within(this.#options.drainMs, closed)
+    calls.cutStreams()
+    if (!drained) await within(farewellMs, closed)
     running.injector.destroy()
     server.forceShutdown()
     if (!drained) this.#deps.log.warn('grpc-calls-cut', { afterMs: this.#options.drainMs })

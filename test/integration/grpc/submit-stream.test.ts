@@ -22,24 +22,27 @@ describe('gRPC: the submit stream', () => {
   /** Messages that arrived, and whether they are kept waiting. */
   let arrived: string[]
   let holding: boolean
+  let hold: () => Promise<void>
 
   beforeEach(async () => {
     units = new GrpcUnits(silentTelemetry)
     honest = new SmallScheduler(signer)
     arrived = []
     holding = false
+    hold = async () => undefined
     const scheduler: Scheduler = {
       ...absentScheduler,
       schedule: async (message, { signal } = {}): Promise<Assignment> => {
         arrived.push(message.id)
         if (holding) await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+        await hold()
         return honest.schedule(message)
       },
       assignment: (of, at) => honest.assignment(of, at),
       process: asked => honest.process(asked),
       read: (...asked) => honest.read(...asked),
     }
-    node = await startNode({ signer, units: { scheduler } })
+    node = await startNode({ signer, units: { scheduler }, server: { drainMs: 500 } })
     const spawn = await spawnItem(user, signer)
     process = spawn.id as Id as ProcessId
     await honest.schedule(spawn)
@@ -88,7 +91,30 @@ describe('gRPC: the submit stream', () => {
     assert.equal((await units.scheduler(node.record).schedule(other)).message, other.id)
   })
 
-  it('tells all who wait when the server stops, and opens another stream to the next one', async () => {
+  it('answers what it took before it stops, and takes nothing more', async () => {
+    let release = (): void => undefined
+    const held = new Promise<void>(resolve => {
+      release = resolve
+    })
+    hold = () => held
+    const [first, second, late] = await some(3)
+    assert.ok(first && second && late)
+    const taken = [first, second].map(item => units.scheduler(node.record).schedule(item))
+    await eventually('both to arrive', () => arrived.length === 2)
+    const stopped = node.server.stop()
+    const refused = assert.rejects(units.scheduler(node.record).schedule(late), { code: /STOPPING|PEER_UNREACHABLE/ })
+    await new Promise(resolve => setTimeout(resolve, 50)) // the late one would be there by now
+    release()
+    const given = await Promise.all(taken)
+    assert.deepEqual(
+      given.map(({ message }) => message),
+      [first.id, second.id],
+    )
+    await Promise.all([stopped, refused])
+    assert.equal(arrived.length, 2)
+  })
+
+  it('tells all who wait for too long when the server stops, and opens another stream to the next one', async () => {
     holding = true
     const waiting = (await some(3)).map(item =>
       assert.rejects(units.scheduler(node.record).schedule(item), { code: 'STOPPING' }),

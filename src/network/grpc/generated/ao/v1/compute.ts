@@ -57,6 +57,8 @@ export interface ResultStreamRequest {
   more: ResultStreamRequest[];
   /** The sender sees `more` in answers. */
   takesMore: boolean;
+  /** The sender asks by a call of its own for what is answered with `apart`. */
+  takesApart: boolean;
 }
 
 export interface ResultStreamResponse {
@@ -66,6 +68,9 @@ export interface ResultStreamResponse {
     | //
     /** An ao.v1.ErrorDetail, encoded. */
     { $case: "error"; value: Uint8Array }
+    | //
+    /** True: the answer is there, and so large that others would wait behind it. Ask for it with GetResult. */
+    { $case: "apart"; value: boolean }
     | undefined;
   /** As in requests. */
   more: ResultStreamResponse[];
@@ -470,7 +475,7 @@ export const GetResultResponse: MessageFns<GetResultResponse> = {
 };
 
 function createBaseResultStreamRequest(): ResultStreamRequest {
-  return { tag: 0, question: undefined, more: [], takesMore: false };
+  return { tag: 0, question: undefined, more: [], takesMore: false, takesApart: false };
 }
 
 export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
@@ -486,6 +491,9 @@ export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
     }
     if (message.takesMore !== false) {
       writer.uint32(32).bool(message.takesMore);
+    }
+    if (message.takesApart !== false) {
+      writer.uint32(40).bool(message.takesApart);
     }
     return writer;
   },
@@ -535,6 +543,14 @@ export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
             message.takesMore = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.takesApart = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -557,6 +573,11 @@ export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
         : isSet(object.takes_more)
         ? globalThis.Boolean(object.takes_more)
         : false,
+      takesApart: isSet(object.takesApart)
+        ? globalThis.Boolean(object.takesApart)
+        : isSet(object.takes_apart)
+        ? globalThis.Boolean(object.takes_apart)
+        : false,
     };
   },
 
@@ -574,6 +595,9 @@ export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
     if (message.takesMore !== false) {
       obj.takesMore = message.takesMore;
     }
+    if (message.takesApart !== false) {
+      obj.takesApart = message.takesApart;
+    }
     return obj;
   },
 
@@ -588,6 +612,7 @@ export const ResultStreamRequest: MessageFns<ResultStreamRequest> = {
       : undefined;
     message.more = object.more?.map((e) => ResultStreamRequest.fromPartial(e)) || [];
     message.takesMore = object.takesMore ?? false;
+    message.takesApart = object.takesApart ?? false;
     return message;
   },
 };
@@ -607,6 +632,9 @@ export const ResultStreamResponse: MessageFns<ResultStreamResponse> = {
         break;
       case "error":
         writer.uint32(26).bytes(message.outcome.value);
+        break;
+      case "apart":
+        writer.uint32(48).bool(message.outcome.value);
         break;
     }
     for (const v of message.more) {
@@ -655,6 +683,14 @@ export const ResultStreamResponse: MessageFns<ResultStreamResponse> = {
             message.outcome = { $case: "error", value: reader.bytes() };
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.outcome = { $case: "apart", value: reader.bool() };
+            continue;
+          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -690,6 +726,8 @@ export const ResultStreamResponse: MessageFns<ResultStreamResponse> = {
         ? { $case: "answer", value: GetResultResponse.fromJSON(object.answer) }
         : isSet(object.error)
         ? { $case: "error", value: bytesFromBase64(object.error) }
+        : isSet(object.apart)
+        ? { $case: "apart", value: globalThis.Boolean(object.apart) }
         : undefined,
       more: globalThis.Array.isArray(object?.more) ? object.more.map((e: any) => ResultStreamResponse.fromJSON(e)) : [],
       takesMore: isSet(object.takesMore)
@@ -709,6 +747,8 @@ export const ResultStreamResponse: MessageFns<ResultStreamResponse> = {
       obj.answer = GetResultResponse.toJSON(message.outcome.value);
     } else if (message.outcome?.$case === "error") {
       obj.error = base64FromBytes(message.outcome.value);
+    } else if (message.outcome?.$case === "apart") {
+      obj.apart = message.outcome.value;
     }
     if (message.more?.length) {
       obj.more = message.more.map((e) => ResultStreamResponse.toJSON(e));
@@ -735,6 +775,12 @@ export const ResultStreamResponse: MessageFns<ResultStreamResponse> = {
       case "error": {
         if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
           message.outcome = { $case: "error", value: object.outcome.value };
+        }
+        break;
+      }
+      case "apart": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "apart", value: object.outcome.value };
         }
         break;
       }
