@@ -30,8 +30,16 @@ const height = z.number().int().nonnegative()
 const hash = z.string().regex(/^[A-Za-z0-9_-]{43,128}$/)
 
 export const infoAnswer = z.object({ height, current: hash })
-/** Timestamp in seconds. */
-export const blockAnswer = z.object({ height, timestamp: z.number().int().nonnegative() })
+/** Timestamp in seconds. `wallet_list` names the balances as of the block. */
+export const blockAnswer = z.object({
+  height,
+  timestamp: z.number().int().nonnegative(),
+  wallet_list: z.string().max(128).optional(),
+})
+export const walletsAnswer = z.object({
+  next_cursor: z.string().max(128).optional(),
+  wallets: z.array(z.object({ address: z.string().max(128), balance: z.string().regex(/^[0-9]{1,30}$/) })).max(10_000),
+})
 export const statusAnswer = z.object({ block_height: height, number_of_confirmations: height })
 
 const text = z.string()

@@ -2,7 +2,16 @@ import type { AbortOptions } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
-import type { ArweaveClient, BundleIndex, ItemGlimpse, LayerOneTx, PreparedTx, TxStatus } from '../ports/settlement.ts'
+import type {
+  ArweaveClient,
+  BundleIndex,
+  Holdings,
+  HoldingsIndex,
+  ItemGlimpse,
+  LayerOneTx,
+  PreparedTx,
+  TxStatus,
+} from '../ports/settlement.ts'
 import type { ItemIndex } from '../ports/trace.ts'
 import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
@@ -24,6 +33,7 @@ import {
   signedByAnswer,
   signedByQuery,
   statusAnswer,
+  walletsAnswer,
   wholeNumber,
 } from './answers.ts'
 import { GatewayHttp } from './http.ts'
@@ -45,11 +55,13 @@ export interface GatewayOptions {
 const maxDataBytes = 128 * 1024 * 1024
 /** Blocks of nodes list a thousand transactions, and two chunks of 256 KiB as proof of access. */
 const maxBlockBytes = 4 * 1024 * 1024
+/** Pages of holders, 2,500 each on Arweave. */
+const maxHolderPages = 100
 /** For exchanges that carry data. */
 const dataTimeoutMs = 120_000
 
 /** ArweaveClient over the routes of Arweave nodes and gateways, ours or anybody's. */
-export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex {
+export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex, HoldingsIndex {
   readonly #http: GatewayHttp
   readonly #gateway: string
   readonly #graphql: string
@@ -192,6 +204,32 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex {
     const url = `${this.#gateway}/block/height/${height}`
     const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
     return answer.status === 404 ? undefined : parsed(blockAnswer, answer, url).timestamp * 1000
+  }
+
+  /**
+   * As the node lists them by the block's `wallet_list`; bridged assets only where it keeps some (`?asset=`).
+   *
+   * @throws AoError `TOO_LARGE` if there are more holders than one node may read.
+   */
+  async holdings(resource: string, height: number, options: AbortOptions = {}): Promise<Holdings | undefined> {
+    const url = `${this.#gateway}/block/height/${height}`
+    const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
+    if (answer.status === 404) return undefined
+    const root = parsed(blockAnswer, answer, url).wallet_list
+    if (root === undefined || root === '') return undefined
+    const asset = resource === 'AR' ? '' : `?asset=${encodeURIComponent(resource)}`
+    const held = new Map<string, bigint>()
+    let cursor: string | undefined = ''
+    for (let page = 0; cursor !== undefined; page++) {
+      if (page === maxHolderPages) throw new AoError('TOO_LARGE', 'there are too many holders to read', { resource })
+      const listUrl: string = `${this.#gateway}/wallet_list/${root}${cursor === '' ? '' : `/${cursor}`}${asset}`
+      const listed = await this.#http.ask(listUrl, { ...options, maxBytes: maxBlockBytes })
+      if (listed.status === 404) return undefined
+      const list = parsed(walletsAnswer, listed, listUrl)
+      for (const { address, balance } of list.wallets) held.set(address, BigInt(balance))
+      cursor = list.next_cursor
+    }
+    return held
   }
 
   async head(options: AbortOptions = {}): Promise<BlockAnchor> {

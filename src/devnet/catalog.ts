@@ -1,5 +1,6 @@
 import { AoError } from '../lib/errors.ts'
 import type { Chain } from './chain.ts'
+import { holdingsAt } from './holdings.ts'
 import { intersectionOf, postingStream, type SeqStream, unionOf } from './postings.ts'
 import type { Entry, Wallet } from './records.ts'
 import { lists, postingKey } from './search-keys.ts'
@@ -53,6 +54,11 @@ export class Catalog {
 
   async wallet(address: string): Promise<Wallet> {
     return (await this.#store.tables.wallets.get(address)) ?? emptyWallet
+  }
+
+  /** Who held how much as of a block, a page of it. */
+  holdings(at: Parameters<typeof holdingsAt>[1]): ReturnType<typeof holdingsAt> {
+    return holdingsAt(this.#store.tables, at)
   }
 
   /** The transaction whose data holds this byte of the weave, counted from 1. */

@@ -83,8 +83,12 @@ export class Chain {
     this.#weaveSize = to.weaveSize
   }
 
-  /** Puts everything that has arrived into a block. Runs in the writer's lane. */
-  async mine(): Promise<Block> {
+  /**
+   * Puts everything that has arrived into a block. Runs in the writer's lane.
+   *
+   * @param beside what else is written with the block of that height, all or nothing.
+   */
+  async mine(beside: (height: number) => Promise<readonly Write[]> = async () => []): Promise<Block> {
     const head = this.#head
     const txs = await this.pendingTransactions()
     const block = sealed(this.#network, {
@@ -100,6 +104,7 @@ export class Chain {
     await this.#store.write([
       ...writesOf(this.#store, block),
       ...(seal ? [put(seals, numberKey(block.lastSeq), numberKey(block.height))] : []),
+      ...(await beside(block.height)),
     ])
     this.#head = block
     return block

@@ -8,6 +8,7 @@ import { Catalog } from './catalog.ts'
 import { Chain } from './chain.ts'
 import { Intake } from './intake.ts'
 import { gatewayServer } from './rest.ts'
+import { ShiftedClock } from './shifted-clock.ts'
 import { Store } from './store.ts'
 
 export interface DevnetOptions {
@@ -52,10 +53,11 @@ export class Devnet implements Component {
   async start({ signal }: AbortOptions = {}): Promise<void> {
     if (this.#running !== undefined) return
     throwIfAborted(signal)
-    const { clock, log } = this.#deps
+    const { log } = this.#deps
     const { dataDir, network, startHeight = defaultStartHeight } = this.#options
     const store = await Store.open(dataDir)
     try {
+      const clock = await ShiftedClock.load(this.#deps.clock, store)
       const chain = await Chain.load(store, clock, { network, startHeight })
       const intake = new Intake(this.#deps, store, chain)
       await intake.resume()

@@ -6,6 +6,7 @@ import { itemEntry, type UnpackedItem, unbundle } from './bundles.ts'
 import type { Chain } from './chain.ts'
 import { proveChunk } from './chunk-proofs.ts'
 import { ChunkStore } from './chunk-store.ts'
+import { arResource, deposit, type Resource, sealHoldings, touched } from './holdings.ts'
 import { Lane } from './lane.ts'
 import type { Block, Entry, NewEntry } from './records.ts'
 import { lists, listsOf, postingKey } from './search-keys.ts'
@@ -58,7 +59,7 @@ export class Intake {
         if (data !== undefined) await this.#complete(known, data, inside)
         return 'known'
       }
-      const writes = [...(await paymentWrites(this.#store.tables.wallets, entry, hash => this.#chain.isRecent(hash)))]
+      const writes = [...(await paymentWrites(this.#store.tables, entry, hash => this.#chain.isRecent(hash)))]
       const place = this.#place()
       const placed = this.#inWeave(entry, place, writes)
       if (data === undefined) writes.push(put(this.#store.tables.entries, entry.id, placed), this.#chunks.await(entry))
@@ -100,7 +101,7 @@ export class Intake {
   }
 
   mine(): Promise<Block> {
-    return this.#lane.run(() => this.#chain.mine())
+    return this.#lane.run(() => this.#chain.mine(height => sealHoldings(this.#store.tables, height)))
   }
 
   /** Gives an address winston out of nothing. @returns its balance */
@@ -109,7 +110,17 @@ export class Intake {
     return this.#lane.run(async () => {
       const wallet = (await wallets.get(address)) ?? emptyWallet
       const balance = BigInt(wallet.balance) + winston
-      await this.#store.write([put(wallets, address, { ...wallet, balance: String(balance) })])
+      const touch = touched(this.#store.tables, arResource, address)
+      await this.#store.write([put(wallets, address, { ...wallet, balance: String(balance) }), touch])
+      return balance
+    })
+  }
+
+  /** Gives an address a deposit of a bridged asset out of nothing. @returns what it has */
+  deposit(resource: Resource, address: string, quantity: bigint): Promise<bigint> {
+    return this.#lane.run(async () => {
+      const { balance, writes } = await deposit(this.#store.tables, { resource, address, quantity })
+      await this.#store.write(writes)
       return balance
     })
   }

@@ -3,6 +3,7 @@ import { AoError } from '../lib/errors.ts'
 import { parseAddress } from '../protocol/ids.ts'
 import type { Chain } from './chain.ts'
 import type { Gateway } from './gateway.ts'
+import { arResource, parseResource } from './holdings.ts'
 import { unknown } from './http-errors.ts'
 import type { Block } from './records.ts'
 import { priceOf } from './wallets.ts'
@@ -10,10 +11,14 @@ import { priceOf } from './wallets.ts'
 /** Blocks mined by one request. */
 const maxMined = 1000
 
-/** The chain, wallets and prices as Arweave nodes answer them, and arlocal's `/mine` and `/mint`. */
+/**
+ * The chain, wallets and prices as Arweave nodes answer them, and arlocal's `/mine` and `/mint`; `/clock/<milliseconds>`
+ * moves its time forward.
+ */
 export function registerChainRoutes(app: FastifyInstance, gateway: Gateway): void {
   registerBlockRoutes(app, gateway)
   registerWalletRoutes(app, gateway)
+  registerHoldingRoutes(app, gateway)
   registerControlRoutes(app, gateway)
 }
 
@@ -52,7 +57,24 @@ function registerWalletRoutes(app: FastifyInstance, { chain, catalog }: Gateway)
   })
 }
 
-function registerControlRoutes(app: FastifyInstance, { chain, intake }: Gateway): void {
+/** As Arweave pages it; `?asset=` asks for a bridged asset, which only this one keeps. */
+function registerHoldingRoutes(app: FastifyInstance, { chain, catalog }: Gateway): void {
+  for (const url of ['/wallet_list/:root', '/wallet_list/:root/:cursor'])
+    app.get<ListRequest>(url, async ({ params: { root, cursor }, query }) => {
+      const block = await chain.blockWithHash(root)
+      if (block === undefined) throw unknown('root', root)
+      const after = cursor === undefined ? '' : parseAddress(cursor)
+      const found = await catalog.holdings({ resource: parseResource(query.asset), height: block.height, after })
+      const wallets = found.holdings.map(({ address, balance }) => ({ address, balance, last_tx: '' }))
+      return { ...(found.next === undefined ? {} : { next_cursor: found.next }), wallets }
+    })
+}
+interface ListRequest {
+  Params: { root: string; cursor?: string }
+  Querystring: { asset?: string }
+}
+
+function registerControlRoutes(app: FastifyInstance, { chain, clock, intake }: Gateway): void {
   const mine = async (count: number) => {
     if (count < 1 || count > maxMined) throw outOfRange('count', count, maxMined)
     for (let i = 0; i < count; i++) await intake.mine()
@@ -65,12 +87,26 @@ function registerControlRoutes(app: FastifyInstance, { chain, intake }: Gateway)
     exposeHeadRoute: false,
     handler: ({ params }) => mine(wholeNumber(params.count, 'count')),
   })
-  app.get<Of<'address' | 'winston'>>(
+  app.route<Of<'timestamp'>>({
+    method: ['GET', 'POST'],
+    url: '/clock/:timestamp',
+    exposeHeadRoute: false,
+    handler: async ({ params }) => {
+      await clock.moveTo(wholeNumber(params.timestamp, 'timestamp'))
+      await intake.mine()
+      return networkInfo(chain)
+    },
+  })
+  app.get<Of<'address' | 'winston'> & Pick<ListRequest, 'Querystring'>>(
     '/mint/:address/:winston',
     { exposeHeadRoute: false },
-    async ({ params }, reply) => {
+    async ({ params, query }, reply) => {
       const address = parseAddress(params.address)
-      return reply.type(text).send(String(await intake.mint(address, winston(params.winston))))
+      const quantity = winston(params.winston)
+      const resource = parseResource(query.asset)
+      const given =
+        resource === arResource ? intake.mint(address, quantity) : intake.deposit(resource, address, quantity)
+      return reply.type(text).send(String(await given))
     },
   )
 }
@@ -113,7 +149,8 @@ const blockJson = (block: Block) => ({
   txs: block.txs,
   weave_size: String(block.weaveSize),
   tx_root: '',
-  wallet_list: '',
+  // Names the list of the wallets as of this block.
+  wallet_list: block.hash,
   reward_addr: 'unclaimed',
   reward_pool: '0',
   tags: [],

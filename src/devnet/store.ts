@@ -67,7 +67,7 @@ const table = <V>(db: Level<string, unknown>, name: string, valueEncoding: 'json
   db.sublevel<string, V>(name, { valueEncoding })
 
 const tablesOf = (db: Level<string, unknown>) => ({
-  /** Facts about the directory itself: `network`. */
+  /** Facts about the directory itself: `network`, `clock-shift`. */
   meta: table<string>(db, 'meta', 'utf8'),
   /** By id. */
   entries: table<Entry>(db, 'entries', 'json'),
@@ -83,6 +83,12 @@ const tablesOf = (db: Level<string, unknown>) => ({
   seals: table<string>(db, 'seals', 'utf8'),
   /** By address. */
   wallets: table<Wallet>(db, 'wallets', 'json'),
+  /** Bridged assets: asset and address → quantity, decimal. */
+  deposits: table<string>(db, 'deposits', 'utf8'),
+  /** Resource, address and height key → balance from that block on, decimal. */
+  holdings: table<string>(db, 'holdings', 'utf8'),
+  /** Resource and address of what has changed since the newest block. */
+  touched: table<string>(db, 'touched', 'utf8'),
   /** `weaveEnd` → transaction id. */
   weave: table<string>(db, 'weave', 'utf8'),
   /** Transactions without their data, `chunk-store.ts` → id. */

@@ -1,6 +1,7 @@
 import { AoError } from '../lib/errors.ts'
+import { arResource, touched } from './holdings.ts'
 import type { NewEntry, Wallet } from './records.ts'
-import { put, type Table, type Write } from './store.ts'
+import { put, type Tables, type Write } from './store.ts'
 
 /** Winston for each started kilobyte: 10 AR a gigabyte, the order of what Arweave asks. */
 const winstonPerKilobyte = 10_000_000n
@@ -17,10 +18,11 @@ export const emptyWallet: Wallet = { balance: '0', lastTx: '' }
  * @throws AoError `INVALID_ARGUMENT` (anchor), `SETTLEMENT_FAILED` (price, balance)
  */
 export async function paymentWrites(
-  table: Table<Wallet>,
+  tables: Tables,
   tx: NewEntry,
   isRecent: (anchor: string) => Promise<boolean>,
 ): Promise<readonly Write[]> {
+  const { wallets: table } = tables
   const payer = (await table.get(tx.owner)) ?? emptyWallet
   if (tx.anchor !== payer.lastTx && !(await isRecent(tx.anchor))) throw badAnchor(tx)
   const price = priceOf(tx.dataSize)
@@ -28,11 +30,14 @@ export async function paymentWrites(
   const cost = BigInt(tx.reward) + BigInt(tx.quantity)
   if (BigInt(payer.balance) < cost) throw overspent(tx, BigInt(payer.balance), cost)
   const paid = { balance: String(BigInt(payer.balance) - cost), lastTx: tx.id }
-  if (tx.target === '' || tx.quantity === '0') return [put(table, tx.owner, paid)]
+  if (tx.target === '' || tx.quantity === '0')
+    return [put(table, tx.owner, paid), touched(tables, arResource, tx.owner)]
   const toSelf = tx.target === tx.owner
   const receiver = toSelf ? paid : ((await table.get(tx.target)) ?? emptyWallet)
   const received = { ...receiver, balance: String(BigInt(receiver.balance) + BigInt(tx.quantity)) }
-  return toSelf ? [put(table, tx.owner, received)] : [put(table, tx.owner, paid), put(table, tx.target, received)]
+  const touches = [tx.owner, tx.target].map(address => touched(tables, arResource, address))
+  if (toSelf) return [put(table, tx.owner, received), ...touches.slice(1)]
+  return [put(table, tx.owner, paid), put(table, tx.target, received), ...touches]
 }
 
 const badAnchor = (tx: NewEntry): AoError =>

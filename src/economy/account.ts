@@ -11,7 +11,7 @@ const reserved = new Set([
 
 /** @throws AoError `INVALID_ARGUMENT` unless it is 1 to 128 printable ASCII characters without slash, space or quote. */
 export function parseAccount(text: string | undefined, what = 'Recipient'): Account {
-  if (text !== undefined && /^[!#-.0-9:-[\]-~]{1,128}$/.test(text) && !reserved.has(text)) return text
+  if (text !== undefined && isAccount(text)) return text
   throw new AoError(
     'INVALID_ARGUMENT',
     `${what} is not an account`,
@@ -19,3 +19,5 @@ export function parseAccount(text: string | undefined, what = 'Recipient'): Acco
     { hint: 'Give an address: 43 base64url characters, or 0x and 40 hexadecimal digits.' },
   )
 }
+
+export const isAccount = (text: string): boolean => /^[!#-.0-9:-[\]-~]{1,128}$/.test(text) && !reserved.has(text)

@@ -2,10 +2,11 @@ import { sha256, toBase64Url, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { canonicalJson } from '../lib/json.ts'
 import type { Account } from './account.ts'
+import { cycleAt } from './emission.ts'
 import { useReport } from './holdings.ts'
 import { mintUpToNow } from './mint.ts'
 import { basisPoints } from './quantity.ts'
-import type { HeldReport, ReportDelta } from './rows.ts'
+import type { HeldReport, ReportDelta, ReportVotes } from './rows.ts'
 import type { EconomyState } from './state.ts'
 
 /** Who holds how much of a resource now, as far as it changed since the last report. */
@@ -36,6 +37,8 @@ export function report(state: EconomyState, reporter: Account, said: OracleRepor
   if (row === undefined) throw new AoError('INVALID_ARGUMENT', 'there is no such resource', { resource: said.resource })
   if (said.cycle <= row.cycle)
     throw new AoError('NOT_ALLOWED', 'a later report is final already', { cycle: said.cycle })
+  const now = cycleAt(state.params.emission, state.clock.value.timestamp)
+  if (said.cycle > now) throw new AoError('INVALID_ARGUMENT', 'that cycle is not there yet', { cycle: said.cycle, now })
   if (state.heldReports.has(said.resource)) {
     throw new AoError('NOT_READY', 'a large change waits to be used', { resource: said.resource })
   }
@@ -46,47 +49,66 @@ export function report(state: EconomyState, reporter: Account, said: OracleRepor
     weight: said.weight === undefined ? undefined : String(said.weight),
     deltas: said.deltas.map(({ account, quantity }) => [account, String(quantity)]),
   })
-  if (!vote(state, `${said.resource} ${said.cycle}`, reporter, toBase64Url(sha256(utf8(text))))) return false
+  const word = { cycle: said.cycle, digest: toBase64Url(sha256(utf8(text))) }
+  if (!vote(state, said.resource, reporter, word)) return false
   mintUpToNow(state)
   const { resource, cycle, deltas, weight } = said
   checkTotal(state, said)
-  const limit = (row.quantity * BigInt(state.params.oracle.changeLimitBps)) / basisPoints
+  const { changeLimitBps, changeDelayCycles } = state.params.oracle
+  const limit = (row.quantity * BigInt(changeLimitBps)) / basisPoints
   const change = said.total > row.quantity ? said.total - row.quantity : row.quantity - said.total
   state.resources.set(resource, { ...(state.resources.get(resource) ?? row), cycle })
   const held: HeldReport = { resource, cycle, deltas, weight }
-  if (row.quantity > 0n && change > limit) state.heldReports.set(resource, held)
+  if (row.quantity > 0n && change > limit && changeDelayCycles > 0) state.heldReports.set(resource, held)
   else useReport(state, held)
   return true
+}
+
+/** The block at a height as the reporters know it; undefined if there is no final report of it (any more). */
+export function headerAt(state: EconomyState, height: number): string | undefined {
+  const row = state.headers.get(slotOf(state, height))
+  return row?.height === height ? row.hash : undefined
 }
 
 /** One reporter's word about the block at a height: what a false anchor (F9) is judged by. */
 export function reportHeader(state: EconomyState, reporter: Account, at: { height: number; hash: string }): boolean {
   checkReporter(state, reporter)
   const { height, hash } = at
-  if (state.headers.has(String(height))) throw new AoError('NOT_ALLOWED', 'the block is final already', { height })
-  if (height > state.clock.value.height) throw new AoError('INVALID_ARGUMENT', 'the block is not there yet', { height })
-  if (!vote(state, `header ${height}`, reporter, hash)) return false
-  state.headers.set(String(height), hash)
-  const oldest = state.clock.value.height - state.params.oracle.headerBlocks
-  if (state.headers.size > state.params.oracle.headerBlocks) {
-    for (const [key] of [...state.headers.entries()]) if (Number(key) < oldest) state.headers.delete(key)
-  }
+  const newest = state.clock.value.height
+  const oldest = newest - state.params.oracle.headerBlocks + 1
+  if (height > newest) throw new AoError('INVALID_ARGUMENT', 'the block is not there yet', { height })
+  if (height < oldest) throw new AoError('NOT_ALLOWED', 'the block is too old', { height, oldest })
+  const slot = slotOf(state, height)
+  if ((state.headers.get(slot)?.height ?? 0) >= height)
+    throw new AoError('NOT_ALLOWED', 'the block is final already', { height })
+  if (!vote(state, `header ${slot}`, reporter, { cycle: height, digest: hash })) return false
+  state.headers.set(slot, { height, hash })
   return true
 }
 
-/** @returns whether that makes more than two thirds. Each reporter has one word on each subject. */
-function vote(state: EconomyState, subject: string, reporter: Account, digest: string): boolean {
+/** A block takes the place of the one `headerBlocks` before it, so that there is never more than one round of them. */
+const slotOf = ({ params }: EconomyState, height: number): string => String(height % params.oracle.headerBlocks)
+
+/**
+ * Each reporter has one word on a subject and cycle, and none on an earlier cycle after that: so there is never more than
+ * one row of each.
+ *
+ * @returns whether that makes more than two thirds.
+ */
+function vote(state: EconomyState, subject: string, reporter: Account, word: ReportVotes): boolean {
   const all = state.params.oracle.reporters
-  for (const other of all) {
-    const said = state.votes.get(`${subject} ${other}`)
-    if (other === reporter && said !== undefined) {
-      throw new AoError('NOT_ALLOWED', 'the reporter has had its word on that', { subject })
-    }
+  const said = state.votes.get(`${subject} ${reporter}`)
+  if (said !== undefined && said.cycle >= word.cycle)
+    throw new AoError('NOT_ALLOWED', 'the reporter has had its word on that', { subject, cycle: said.cycle })
+  state.votes.set(`${subject} ${reporter}`, word)
+  const agrees = (other: Account): boolean => {
+    const { cycle, digest } = state.votes.get(`${subject} ${other}`) ?? { cycle: -1, digest: '' }
+    return cycle === word.cycle && digest === word.digest
   }
-  state.votes.set(`${subject} ${reporter}`, { digest })
-  const agreeing = all.filter(other => state.votes.get(`${subject} ${other}`)?.digest === digest)
-  if (agreeing.length < Math.floor((2 * all.length) / 3) + 1) return false
-  for (const other of all) state.votes.delete(`${subject} ${other}`)
+  if (all.filter(agrees).length < Math.floor((2 * all.length) / 3) + 1) return false
+  for (const other of all) {
+    if ((state.votes.get(`${subject} ${other}`)?.cycle ?? 0) <= word.cycle) state.votes.delete(`${subject} ${other}`)
+  }
   return true
 }
 

@@ -202,8 +202,14 @@ export interface YieldGrant {
   readonly quantity: bigint
 }
 
-/** One reporter’s word on one subject, by digest. */
+/** A block of Arweave, as more than two thirds of the reporters know it. */
+export interface HeaderRow {
+  readonly height: number
+  readonly hash: string
+}
+/** One reporter’s last word on one subject, by digest. `cycle`: of a block its height. */
 export interface ReportVotes {
+  readonly cycle: number
   readonly digest: string
 }
 export interface ReportDelta {

@@ -53,7 +53,7 @@ export function emptyState(params: EconomyParams) {
     forks: table<rows.ForkRow>('forks'),
     votes: table<rows.ReportVotes>('votes'),
     heldReports: table<rows.HeldReport>('held-reports'),
-    headers: table<string>('headers'),
+    headers: table<rows.HeaderRow>('headers'),
   }
 }
 

@@ -8,6 +8,7 @@ import { Accuser, type AccuserDeps, defaultAccuserOptions } from '../units/econo
 import type { EconomyFollower } from '../units/economy/follower.ts'
 import { defaultLogCollectorOptions, LogCollector, type LogCollectorDeps } from '../units/economy/log-collector.ts'
 import { type MessengerAnswersDeps, messengerAnswers } from '../units/economy/messenger-answers.ts'
+import { defaultOracleFeedOptions, OracleFeed, type OracleFeedDeps } from '../units/economy/oracle-feed.ts'
 import { Orphans, type OrphansDeps } from '../units/economy/orphans.ts'
 import { defaultRespondentOptions, Respondent, type RespondentDeps } from '../units/economy/respondent.ts'
 import { type SchedulerAnswersDeps, schedulerAnswers } from '../units/economy/scheduler-answers.ts'
@@ -93,6 +94,15 @@ export const censoring =
   ({ target }: DataItem): void => {
     if (target !== undefined && target !== origin) throw new AoError('OVERLOADED', 'the scheduler takes no messages')
   }
+
+/** Reports for the economy, if its parameters name this node. */
+export const oracleFeed = (
+  deps: Omit<OracleFeedDeps, 'economy' | 'origin'>,
+  { economy, options }: Pick<Parts, 'economy' | 'options'>,
+): OracleFeed | undefined =>
+  economy === undefined
+    ? undefined
+    : new OracleFeed({ ...deps, economy, origin: originOf(options) }, defaultOracleFeedOptions)
 
 /** Where an MU's promises count. */
 export const promiseCourt = (economy: EconomyFollower | undefined, options: NodeOptions): PromiseCourt | undefined =>

@@ -56,7 +56,7 @@ import { SignThread } from './sign-thread.ts'
 import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { grpcDoor, httpDoor } from './wire-doors.ts'
-import { accuser, muScheduler, promiseCourt, respondent, successor } from './wire-economy.ts'
+import { accuser, muScheduler, oracleFeed, promiseCourt, respondent, successor } from './wire-economy.ts'
 import { libp2pHost } from './wire-network.ts'
 import {
   computeUnit,
@@ -231,6 +231,7 @@ export function wireNode(input: WireInput): WiredNode {
     { ...shared, address, mail, log: assignments, routes, scheduler: routedScheduler },
     { economy, scheduler, messenger, options },
   )
+  const reporter = oracleFeed({ ...shared, address, mail }, { economy, options })
   const heir = successor(
     {
       ...{ ...shared, address, directory, remote, routes, mail, kept: ownLog },
@@ -320,6 +321,7 @@ export function wireNode(input: WireInput): WiredNode {
     heir,
     answers,
     plaintiff,
+    reporter,
     grpc,
     http,
     peers,

@@ -70,6 +70,15 @@ export interface ArweaveClient {
   head(options?: AbortOptions): Promise<BlockAnchor>
 }
 
+/** Quantities in base units, by account; those with nothing are left out. */
+export type Holdings = ReadonlyMap<string, bigint>
+
+/** What the reporters of an economy read. */
+export interface HoldingsIndex {
+  /** Who held how much of AR, or of a bridged asset, as of a block; undefined if the gateway does not tell (yet). */
+  holdings(resource: string, height: number, options?: AbortOptions): Promise<Holdings | undefined>
+}
+
 /** Which transactions carry bundles with items of a kind. */
 export interface BundleIndex {
   /** Transactions whose bundles hold items with all these tags, each once, oldest first. */

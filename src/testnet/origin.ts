@@ -78,12 +78,21 @@ function mintsOf(now: number): number {
   return Math.ceil((now - genesisMs) / cycleMs / maxCyclesPerMint)
 }
 
-/** The faucet holds all AR there is, so all that is minted is there to give away. */
-const paramsFor = (faucet: string): EconomyParams =>
+/** An asset that the embedded Arweave plays the bridge of. */
+export const bridgedAsset = 'stETH'
+
+/**
+ * At first the faucet holds all there is, so all that was minted before is there to give away. From then on the nodes
+ * report what the embedded Arweave has.
+ */
+const paramsFor = (faucet: string, nodes: readonly TestnetNode[]): EconomyParams =>
   checkEconomyParams({
     ...testnetEconomy,
-    holdings: [{ resource: 'AR', class: 'ar', weight: '1', holder: faucet, quantity: '1' }],
-    oracle: { ...testnetEconomy.oracle, reporters: [faucet] },
+    holdings: [
+      { resource: 'AR', class: 'ar', weight: '1', holder: faucet, quantity: '1' },
+      { resource: bridgedAsset, class: 'bridge', weight: '1', holder: faucet, quantity: '1' },
+    ],
+    oracle: { ...testnetEconomy.oracle, reporters: nodes.map(({ address }) => address) },
   })
 
 const ao = (type: string): readonly Tag[] => tagsOf(['Data-Protocol', 'ao'], ['Variant', 'ao.TN.1'], ['Type', type])
@@ -111,7 +120,7 @@ function signProcess(signer: Signer, module: Id, nodes: readonly TestnetNode[]):
   const authorities = nodes.filter(({ roles }) => roles.includes('MU')).map(({ address }) => address)
   return signer.sign({
     anchor: randomAnchor(),
-    data: utf8(JSON.stringify(paramsFor(signer.address))),
+    data: utf8(JSON.stringify(paramsFor(signer.address, nodes))),
     tags: [
       ...ao('Process'),
       ...tagsOf(['Module', module], ['Scheduler', first], ['Name', 'AO-Sec Origin']),

@@ -27,8 +27,11 @@ export interface TestnetOptions {
   readonly onProgress: (text: string) => void
 }
 
-/** Winston given to the wallet that pays for settlement: 1,000 AR of the embedded Arweave. */
-const payerFunds = '1000000000000000'
+/**
+ * Winston given to the wallet that pays for settlement, to the user's and to the faucet: 1,000 AR of the embedded Arweave.
+ * Who holds AR earns what is minted.
+ */
+const funds = '1000000000000000'
 
 /** A network of separate node processes on this machine, supervised. */
 export class Testnet {
@@ -197,7 +200,10 @@ export class Testnet {
     this.#children.set(child.name, child)
     await child.start()
     const payer = createKey(this.#payerFile(), 'rsa').signer.address
-    await fetch(`${arweave.url}/mint/${payer}/${payerFunds}`)
+    const { origin, wallet } = this.state
+    const holders = [wallet, ...(origin === undefined ? [] : [origin.faucet])]
+    const addresses = holders.map(file => createKey(file, 'ed25519').signer.address)
+    for (const address of [payer, ...addresses]) await fetch(`${arweave.url}/mint/${address}/${funds}`)
     onProgress(
       `arweave     embedded gateway at ${arweave.url}, a block every ${blockMs / 1000} s (data in ${directory})`,
     )

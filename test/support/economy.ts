@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { commitmentOf } from '../../src/economy/commits.ts'
+import { cycleAt } from '../../src/economy/emission.ts'
 import { type At, applyEvent, type EconomyEvent, type Happening } from '../../src/economy/events.ts'
 import { genesis } from '../../src/economy/genesis.ts'
 import type { EconomyState } from '../../src/economy/state.ts'
@@ -59,6 +60,13 @@ export type Act =
   | EconomyEvent
   | { readonly type: 'accuse'; readonly kind: 'F1' | 'F5' | 'F9' | 'none'; readonly who: number; readonly item: number }
   | { readonly type: 'answer'; readonly which: number; readonly passesOn: boolean }
+  | {
+      readonly type: 'tell'
+      readonly resource: string
+      readonly account: string
+      readonly own: bigint
+      readonly words: number
+    }
   | { readonly type: 'offer'; readonly bidder: number; readonly process: number; readonly nonce: number }
 
 /** Plays steps, as honest and other people would send them, and tells what came of each. */
@@ -111,6 +119,9 @@ export class Economy {
       case 'offer':
         this.#offer(act)
         return
+      case 'tell':
+        this.#tell(act)
+        return
       default:
         this.apply(act)
     }
@@ -128,6 +139,21 @@ export class Economy {
     const verdict =
       kind === 'none' ? ({ guilty: false, accused: operator } as const) : { ...guilt, kind, role: role as 'CU' | 'SU' }
     this.apply({ type: 'evidence', reporter, digest, salt, verdict })
+  }
+
+  /** Some of the reporters say of one account what it holds, and of one block its hash. */
+  #tell({ resource, account, own, words }: Extract<Act, { type: 'tell' }>): void {
+    const total = (this.state.resources.get(resource)?.quantity ?? 0n) + own - this.#owned(resource, account)
+    const cycle = cycleAt(this.state.params.emission, this.at.timestamp)
+    const { height } = this.state.clock.value
+    for (const reporter of reporters.slice(0, words)) {
+      this.apply({ type: 'report', reporter, report: { resource, cycle, total, deltas: [{ account, quantity: own }] } })
+      this.apply({ type: 'header', reporter, height, hash: named(`block ${height}`) })
+    }
+  }
+
+  #owned(resource: string, account: string): bigint {
+    return this.state.holders.get(`${resource} ${account}`)?.own ?? 0n
   }
 
   #offer({ bidder, process: index, nonce }: Extract<Act, { type: 'offer' }>): void {
@@ -183,6 +209,13 @@ const tokenAct: fc.Arbitrary<Act> = fc.oneof(
     quantity: fc.bigInt({ min: 1n, max: 4n }),
   }),
 )
+const tellAct: fc.Arbitrary<Act> = fc.record({
+  type: type('tell'),
+  resource: fc.constantFrom('AR', 'ETH'),
+  account: person,
+  own: fc.oneof(fc.bigInt({ min: 0n, max: 9n }), fc.bigInt({ min: 0n, max: 10n ** 20n })),
+  words: fc.nat(3),
+})
 const stakeAct: fc.Arbitrary<Act> = fc.oneof(
   fc.record({ type: type('stake'), role, operator, holder: person, tokens: amount }),
   fc.record({ type: type('stake'), role, operator, holder: person, tokens: amount }),
@@ -236,7 +269,7 @@ const challengeAct: fc.Arbitrary<Act> = fc.record({
 export const anyStep = (faults: boolean): fc.Arbitrary<Step> =>
   fc.record({
     blocks: fc.oneof({ weight: 6, arbitrary: fc.nat(3) }, fc.nat(70)),
-    act: fc.oneof(tokenAct, { weight: 2, arbitrary: stakeAct }, ...(faults ? [faultAct, challengeAct] : [])),
+    act: fc.oneof(tokenAct, tellAct, { weight: 2, arbitrary: stakeAct }, ...(faults ? [faultAct, challengeAct] : [])),
   })
 
 /** So that random steps find people with tokens, and units with stake. */

@@ -1,5 +1,6 @@
 import { openChallengeAt } from '../../economy/challenges.ts'
 import type { EvidenceVerdict } from '../../economy/events.ts'
+import { headerAt } from '../../economy/oracle.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { type Evidence, type EvidenceKind, evidenceDigest, judgeEvidence } from '../../protocol/evidence.ts'
@@ -79,7 +80,7 @@ function judgeAnchor(call: Call, proof: readonly Uint8Array[]): Judged {
   const [only] = proof
   if (only === undefined || proof.length !== 1) throw new AoError('INVALID_ARGUMENT', 'F9 takes one Assignment')
   const { scheduler: operator, process, epoch, blockHeight, blockHash } = assignmentOf(only)
-  const known = call.state.headers.get(String(blockHeight))
+  const known = headerAt(call.state, blockHeight)
   if (known === undefined) throw new AoError('NOT_READY', 'no final report of that block yet', { height: blockHeight })
   const evidence = { kind: 'F9', proof }
   if (known === blockHash) return { evidence, verdict: { guilty: false, accused: ownerOf(call, operator) } }

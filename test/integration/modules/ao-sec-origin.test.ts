@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { audit } from '../../../src/economy/audit.ts'
+import { commitmentOf } from '../../../src/economy/commits.ts'
 import { mintedSoFar } from '../../../src/economy/emission.ts'
 import { standingOf } from '../../../src/economy/operators.ts'
 import { poolOf } from '../../../src/economy/pools.ts'
@@ -18,7 +19,7 @@ import {
 } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import { draftPromise } from '../../../src/protocol/delivery-promise.ts'
-import { findFault } from '../../../src/protocol/evidence.ts'
+import { evidenceDigest, findFault } from '../../../src/protocol/evidence.ts'
 import type { Address, MessageId } from '../../../src/protocol/ids.ts'
 import { generateKey, signerFromJwk } from '../../../src/protocol/keys.ts'
 import { resultToJson } from '../../../src/protocol/result.ts'
@@ -261,6 +262,39 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
     assert.deepEqual(await sent('su2', 'Respond', { Challenge: unseen }, dataOf(at(2).raw, second.raw)), answered)
     assert.equal(state().challenges.size, 0)
     assert.equal(standingOf(state(), 'SU', heir), 'active')
+    await equalStates()
+  })
+
+  it('believe two thirds and more of the reporters about holdings and blocks, and prove a false anchor by that', async () => {
+    await sent('anyone', 'Mint')
+    const cycle = String(state().emission.value.cycle)
+    const before = state().resources.get('AR')?.quantity ?? 0n
+    const tags = { Resource: 'AR', Cycle: cycle, Total: String(before + 5n) }
+    const data = JSON.stringify({ deltas: [[addressOf('holder'), '5']] })
+    assert.deepEqual(await sent('stranger', 'Oracle-Report', tags, data), ['Oracle-Report-Error'])
+    assert.deepEqual(await sent('oracle1', 'Oracle-Report', { ...tags, Cycle: '99999999' }, data), [
+      'Oracle-Report-Error',
+    ])
+    for (const name of ['oracle1', 'oracle2']) await sent(name, 'Oracle-Report', tags, data)
+    assert.deepEqual(await sent('oracle2', 'Oracle-Report', tags, data), ['Oracle-Report-Error'], 'one word each')
+    assert.equal(state().resources.get('AR')?.quantity, before)
+    assert.deepEqual(await sent('oracle3', 'Oracle-Report', tags, data), ['Report-Notice'])
+    assert.equal(state().resources.get('AR')?.quantity, before + 5n)
+
+    const process = processIdOf(await aProcess({ data: 'of an SU that names blocks at will' }))
+    const { raw } = await testSigner('su3').sign(draftAssignment({ ...at(3), process }))
+    const [Height, evidence] = [at(3).blockHeight, { kind: 'F9', proof: [raw] } as const]
+    mail.height = Math.max(mail.height, Height + 1)
+    const digest = evidenceDigest(evidence)
+    await sent('reporter', 'Commit-Evidence', { Digest: commitmentOf(digest, 'salt', addressOf('reporter')) })
+    mail.height += originParams.commitMinBlocks
+    const submit = { Kind: 'F9', Salt: 'salt' }
+    const accuse = () => sent('reporter', 'Submit-Evidence', submit, dataOf(raw))
+    assert.deepEqual(await accuse(), ['Submit-Evidence-Error'], 'nobody has told of that block')
+    const header = { Height: String(Height), Hash: 'another block' }
+    for (const name of ['oracle1', 'oracle2', 'oracle3']) await sent(name, 'Header-Report', header)
+    assert.deepEqual(await sent('oracle1', 'Header-Report', header), ['Header-Report-Error'])
+    assert.deepEqual(await accuse(), ['Conviction-Notice', 'Evidence-Notice'])
     await equalStates()
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { NewEntry, Wallet } from '../../../src/devnet/records.ts'
-import type { Table } from '../../../src/devnet/store.ts'
+import type { Tables } from '../../../src/devnet/store.ts'
 import { paymentWrites, priceOf } from '../../../src/devnet/wallets.ts'
 import type { Address } from '../../../src/protocol/ids.ts'
 import { anId } from '../../support/builders.ts'
@@ -27,9 +27,15 @@ const transfer = (fields: Partial<NewEntry> = {}): NewEntry => ({
 
 /** Balances and last transactions after paying from `wallets`, by address. */
 async function pay(tx: NewEntry, wallets: Record<string, Wallet>, recent: readonly string[] = []) {
-  const table = { get: async (address: string) => wallets[address] } as unknown as Table<Wallet>
-  const writes = await paymentWrites(table, tx, async anchor => recent.includes(anchor))
-  return Object.fromEntries(writes.map(write => [write.key, write.type === 'put' ? write.value : undefined]))
+  const tables = { wallets: { get: async (address: string) => wallets[address] }, touched: {} } as unknown as Tables
+  const writes = await paymentWrites(tables, tx, async anchor => recent.includes(anchor))
+  const paid = writes.filter(({ sublevel }) => sublevel !== (tables.touched as unknown))
+  assert.deepEqual(
+    new Set(writes.filter(write => !paid.includes(write)).map(({ key }) => key)),
+    new Set(paid.map(({ key }) => `AR ${key}`)),
+    'each change is noted for the next block',
+  )
+  return Object.fromEntries(paid.map(write => [write.key, write.type === 'put' ? write.value : undefined]))
 }
 
 describe('devnet/wallets', () => {

@@ -65,7 +65,12 @@ describe('economy: what holds whatever people do', function () {
         for (const step of [...opening, ...all]) {
           try {
             economy.advance(step.blocks)
-            if (step.act.type === 'accuse' || step.act.type === 'answer' || step.act.type === 'offer') {
+            if (
+              step.act.type === 'accuse' ||
+              step.act.type === 'answer' ||
+              step.act.type === 'offer' ||
+              step.act.type === 'tell'
+            ) {
               economy.play({ ...step, blocks: 0 })
               continue
             }
