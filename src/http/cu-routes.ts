@@ -8,7 +8,7 @@ import { type Address, type MessageId, type ProcessId, parseId } from '../protoc
 import { resultToJson } from '../protocol/result.ts'
 import { parseDryRun } from './dry-run-body.ts'
 import { idSchema, object, type RouteDoc, tagsSchema, text, whole } from './openapi.ts'
-import { bodyOf, idParam, limitParam, param, pathId, requiredId, whileWaiting } from './request.ts'
+import { bodyOf, idParam, limitParam, numberParam, param, pathId, requiredId, whileWaiting } from './request.ts'
 import { cursorOf, parsePlace, type ResultPlace, type Sort } from './result-cursor.ts'
 import type { Routes } from './server.ts'
 
@@ -63,8 +63,10 @@ function registerAll(cu: FastifyInstance, { compute, address, clock }: CuRoutesD
   })
 
   cu.get('/state/:id', { config: { doc: docs.state } }, async (request, reply) => {
-    if (param(request, 'to') !== undefined) throw onlyNewest('a state')
-    const dump = await compute.memory(pathId<ProcessId>(request), whileWaiting(reply, evaluateMs))
+    const timestamp = numberParam(request, 'to')
+    const to = timestamp === undefined ? undefined : { timestamp }
+    const options = { ...whileWaiting(reply, evaluateMs), to }
+    const dump = await compute.memory(pathId<ProcessId>(request), options)
     reply
       .type('application/octet-stream')
       .header('last-timestamp', dump.timestamp)
@@ -77,8 +79,8 @@ function registerAll(cu: FastifyInstance, { compute, address, clock }: CuRoutesD
   cu.post('/dry-run', { config: { doc: docs.dryRun } }, async (request, reply) => {
     const { message, target } = parseDryRun(bodyOf(request))
     const process = idParam<ProcessId>(request, 'process-id') ?? parseId<ProcessId>(target, 'process-id')
-    if (param(request, 'to') !== undefined) throw onlyNewest('a dry-run')
-    return resultToJson(await compute.dryRun(process, message, whileWaiting(reply, evaluateMs)))
+    const options = { ...whileWaiting(reply, evaluateMs), to: idParam<MessageId>(request, 'to') }
+    return resultToJson(await compute.dryRun(process, message, options))
   })
 }
 
@@ -98,14 +100,6 @@ function sortParam(request: FastifyRequest): Sort {
   if (sort === 'ASC' || sort === 'DESC') return sort
   throw new AoError('INVALID_ARGUMENT', 'sort is neither ASC nor DESC', { sort: sort.slice(0, 16) })
 }
-
-const onlyNewest = (what: string): AoError =>
-  new AoError(
-    'UNSUPPORTED',
-    `${what} of an older time is not offered`,
-    {},
-    { hint: 'Leave out the parameter to: the newest is taken then.' },
-  )
 
 const outboxMessage = object({ Target: text, Anchor: text, Tags: tagsSchema, Data: text })
 const result = object(
@@ -166,8 +160,14 @@ const docs = {
     answers: { 200: { description: 'A page', schema: resultsSchema } },
   },
   state: {
-    summary: 'The newest memory of a Process, for debugging. Nobody signs it.',
+    summary: 'The memory of a Process, for debugging. Nobody signs it.',
     tag: 'CU',
+    query: {
+      to: {
+        description: 'As it was at that time, in milliseconds since the Unix epoch; the newest unless told.',
+        schema: { type: 'integer', minimum: 0 },
+      },
+    },
     answers: {
       200: {
         description: 'Where it stands is in the headers Last-Timestamp, Last-Ordinate and Last-Block-Height',
@@ -177,9 +177,12 @@ const docs = {
     },
   },
   dryRun: {
-    summary: 'Evaluates a message on the newest state and keeps nothing of it.',
+    summary: 'Evaluates a message on a state of a Process and keeps nothing of it.',
     tag: 'CU',
-    query: { 'process-id': { description: 'The Process; else the Target of the message.', schema: idSchema } },
+    query: {
+      'process-id': { description: 'The Process; else the Target of the message.', schema: idSchema },
+      to: { description: 'On the state after that message; the newest unless told.', schema: idSchema },
+    },
     body: {
       description: 'A message, not signed',
       schema: object({ Id: text, Owner: text, From: text, Target: text, Anchor: text, Tags: tagsSchema, Data: text }, [

@@ -108,6 +108,13 @@ export interface ResultsPage {
   readonly hasNext: boolean
 }
 
+/** Which state: after that message, or after all that came up to that time, in milliseconds since the Unix epoch. */
+export type StateBound = MessageId | { readonly timestamp: number }
+export interface StateOptions extends AbortOptions {
+  /** Absent: the newest. An older one is made again from a checkpoint, which takes as long as evaluating from there. */
+  readonly to?: StateBound | undefined
+}
+
 /** A cron message by the message before it. */
 export interface CronAt {
   readonly nonce: Nonce
@@ -133,10 +140,10 @@ export interface Compute {
   result(process: ProcessId, at: MessageId | Nonce | CronAt, options?: AbortOptions): Promise<AttestedResult>
   /** Results of the messages that did not fail. Evaluates what is missing first, for as long as a caller may wait. */
   results(process: ProcessId, query: ResultsQuery, options?: AbortOptions): Promise<ResultsPage>
-  /** Evaluates on the newest state and keeps nothing of it. */
-  dryRun(process: ProcessId, message: DryRunMessage, options?: AbortOptions): Promise<Evaluation>
-  /** The newest memory. @throws AoError `OVERLOADED` if too many are being read. */
-  memory(process: ProcessId, options?: AbortOptions): Promise<MemoryDump>
+  /** Evaluates on a state and keeps nothing of it. @throws AoError `OVERLOADED` | `UNKNOWN_MESSAGE` for `to` */
+  dryRun(process: ProcessId, message: DryRunMessage, options?: StateOptions): Promise<Evaluation>
+  /** The memory of a state. @throws AoError as `dryRun`; `OVERLOADED` if too many are being read. */
+  memory(process: ProcessId, options?: StateOptions): Promise<MemoryDump>
 }
 
 /** What an MU was first told of a message's result. All that it pushes of that message is out of this outbox. */

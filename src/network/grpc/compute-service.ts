@@ -3,7 +3,14 @@ import type { Compute, Scheduler } from '../../ports/units.ts'
 import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
 import type { CallRunner, Listening } from './call-runner.ts'
-import { dryRunFromWire, evaluationToWire, placeFromWire, resultAtFromWire, resultsQueryFromWire } from './convert.ts'
+import {
+  dryRunFromWire,
+  evaluationToWire,
+  placeFromWire,
+  resultAtFromWire,
+  resultsQueryFromWire,
+  stateBoundFromWire,
+} from './convert.ts'
 import { tagged } from './exchange-service.ts'
 import { maxStreamedBytes } from './gathering.ts'
 import type {
@@ -47,11 +54,13 @@ export const computeService = (
     }
   }),
   dryRun: calls.unary(async (request, options) => {
-    const evaluation = await compute.dryRun(processId(request.process), dryRunFromWire(request), options)
+    const to = stateBoundFromWire(request.to)
+    const evaluation = await compute.dryRun(processId(request.process), dryRunFromWire(request), { ...options, to })
     return { result: evaluationToWire(evaluation) }
   }),
-  getMemory: calls.serverStream(async function* ({ process }, options) {
-    const { nonce, timestamp, blockHeight, memoryBytes, gzip } = await compute.memory(processId(process), options)
+  getMemory: calls.serverStream(async function* ({ process, to }, options) {
+    const state = { ...options, to: stateBoundFromWire(to) }
+    const { nonce, timestamp, blockHeight, memoryBytes, gzip } = await compute.memory(processId(process), state)
     yield { part: { $case: 'head', value: { nonce, timestamp, blockHeight, memoryBytes } } }
     for await (const value of gzip) yield { part: { $case: 'gzip', value } }
   }),

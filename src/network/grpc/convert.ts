@@ -8,6 +8,7 @@ import type {
   DryRunMessage,
   ResultBound,
   ResultsQuery,
+  StateBound,
 } from '../../ports/units.ts'
 import { type Assignment, parseAssignment, type ScheduledMessage } from '../../protocol/assignment.ts'
 import { noteChecked } from '../../protocol/checked-items.ts'
@@ -134,8 +135,20 @@ function boundFromWire(value: number | WireCron, isNonce: boolean): ResultBound 
   return isNonce ? { nonce: parseNonce(value) } : { timestamp: parseNonce(value, 'timestamp') }
 }
 
-export const dryRunToWire = (process: string, message: DryRunMessage): DryRunRequest => ({
+type WireBound = { $case: 'toMessage'; value: string } | { $case: 'toTimestamp'; value: number }
+
+export const stateBoundToWire = (to: StateBound | undefined): WireBound | undefined =>
+  typeof to === 'string' ? { $case: 'toMessage', value: to } : to && { $case: 'toTimestamp', value: to.timestamp }
+
+/** @throws AoError `INVALID_ARGUMENT` */
+export function stateBoundFromWire(to: WireBound | undefined): StateBound | undefined {
+  if (to === undefined) return undefined
+  return to.$case === 'toMessage' ? parseId<MessageId>(to.value, 'to') : { timestamp: parseNonce(to.value, 'to') }
+}
+
+export const dryRunToWire = (process: string, message: DryRunMessage, to?: StateBound): DryRunRequest => ({
   process,
+  to: stateBoundToWire(to),
   owner: message.owner,
   from: message.from ?? '',
   id: message.id ?? '',

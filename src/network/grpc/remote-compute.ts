@@ -10,6 +10,7 @@ import type {
   MemoryDump,
   ResultsPage,
   ResultsQuery,
+  StateOptions,
 } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { type Attestation, checkAttests, parseAttestation } from '../../protocol/attestation.ts'
@@ -26,6 +27,7 @@ import {
   resultAtToWire,
   resultFromWire,
   resultsQueryToWire,
+  stateBoundToWire,
 } from './convert.ts'
 import type { UnitExchanges } from './exchange-kinds.ts'
 import { ComputeService, type GetMemoryResponse, type ListResultsResponse } from './generated/ao/v1/compute.ts'
@@ -92,16 +94,17 @@ export class RemoteCompute implements Compute {
     return { rows, hasNext }
   }
 
-  async dryRun(process: ProcessId, message: DryRunMessage, { signal }: AbortOptions = {}): Promise<Evaluation> {
-    const request = dryRunToWire(process, message)
+  async dryRun(process: ProcessId, message: DryRunMessage, { signal, to }: StateOptions = {}): Promise<Evaluation> {
+    const request = dryRunToWire(process, message, to)
     const options = { signal, deadlineMs: this.#deadlines.dryRunMs }
     const answer = await unaryCall(this.#pool, this.#peer, ComputeService.dryRun, request, options)
     return evaluationFromWire(answer.result)
   }
 
-  async memory(process: ProcessId, { signal }: AbortOptions = {}): Promise<MemoryDump> {
+  async memory(process: ProcessId, { signal, to }: StateOptions = {}): Promise<MemoryDump> {
     const options = { signal, idleMs: this.#deadlines.streamIdleMs }
-    const parts = streamCall(this.#pool, this.#peer, ComputeService.getMemory, { process }, options)
+    const request = { process, to: stateBoundToWire(to) }
+    const parts = streamCall(this.#pool, this.#peer, ComputeService.getMemory, request, options)
     const { value } = await parts.next()
     if (value?.part?.$case === 'head') {
       const { nonce, ...head } = value.part.value

@@ -73,6 +73,15 @@ export class Attestor {
     for (const { row } of rows) broadcast.send(row.attestation)
   }
 
+  /** Only compares with what was said before, where something was. @throws AoError as `recordAll` */
+  async compare(evaluated: readonly Evaluated[]): Promise<void> {
+    for (const each of evaluated) {
+      const { process, nonce, cron } = each.result
+      const stored = await this.#deps.results.get(process, nonce, cron)
+      if (stored !== undefined) this.#assertSame(stored, each)
+    }
+  }
+
   /** Undefined for what was said before. */
   async #signNew(evaluated: Evaluated): Promise<NamedRow | undefined> {
     const { signer, results, meter } = this.#deps

@@ -8,6 +8,7 @@ import type { Checkpoint, CheckpointStore, CheckpointTotals } from '../../ports/
 import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
+import { comparePlaces, type Placed } from '../../protocol/cron.ts'
 import { verifyDataItem } from '../../protocol/data-item.ts'
 import type { Address, Id, ModuleId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import { failureFacts } from '../failure.ts'
@@ -113,18 +114,22 @@ export class Checkpoints implements Component {
     return this.#slots.run(() => this.#save(take))
   }
 
-  /** Those a cold start may use: this CU's own, newest first, then published ones. */
+  /** Those a cold start may use, not beyond `until`: this CU's own, newest first, then published ones. */
   async *usable(
     route: ProcessRoute,
     scheduler: () => Promise<Scheduler>,
-    options: AbortOptions,
+    { until, ...options }: AbortOptions & { readonly until?: Placed | undefined },
   ): AsyncIterable<Checkpoint> {
     const process = route.item.id as Id as ProcessId
-    yield* this.#local(process, route.spec.module)
+    const isBefore = ({ nonce, cron }: Placed): boolean =>
+      until === undefined || comparePlaces({ nonce, cron }, until) <= 0
+    for await (const found of this.#local(process, route.spec.module, nonce => isBefore({ nonce }))) {
+      if (isBefore(placeOf(found))) yield found
+    }
     const { published } = this.#deps
     if (!published.readsBack) return
     for await (const found of published.usable(route, await scheduler(), options)) {
-      if (await this.#leavesNoGap(found)) yield found
+      if (isBefore(placeOf(found)) && (await this.#leavesNoGap(found))) yield found
     }
   }
 
@@ -135,8 +140,8 @@ export class Checkpoints implements Component {
     return stored?.assignment.id === id && stored.result.stateRoot === attestedRoot
   }
 
-  async *#local(process: ProcessId, module: ModuleId): AsyncIterable<Checkpoint> {
-    for (const nonce of await this.#nonces(process)) {
+  async *#local(process: ProcessId, module: ModuleId, isWanted: (nonce: Nonce) => boolean): AsyncIterable<Checkpoint> {
+    for (const nonce of (await this.#nonces(process)).filter(isWanted)) {
       try {
         const found = await this.#deps.store.get(process, nonce)
         if (found === undefined) continue
@@ -232,5 +237,7 @@ export class Checkpoints implements Component {
     return done ? 60 * this.#options.sweepEveryMs : this.#options.sweepEveryMs
   }
 }
+
+const placeOf = ({ assignment: { nonce }, notes }: Checkpoint): Placed => ({ nonce, cron: cronOf(notes) })
 
 const unfit = (what: string): AoError => new AoError('INVALID_RECORD', `the checkpoint does not fit: ${what}`)

@@ -18,6 +18,7 @@ import type {
   MemoryDump,
   ResultsPage,
   ResultsQuery,
+  StateOptions,
 } from '../../ports/units.ts'
 import type { VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
@@ -36,9 +37,10 @@ import { BlockTimes } from './cron-run.ts'
 import { Dumps } from './dumps.ts'
 import { Fleet } from './fleet.ts'
 import { FollowedHosts } from './followed-hosts.ts'
-import { toDryRunMessage } from './messages.ts'
+import { Looks } from './looks.ts'
 import { Modules } from './modules.ts'
 import { type ComputeUnitOptions, defaultComputeUnitOptions } from './options.ts'
+import { Past } from './past.ts'
 import { PublishedCheckpoints } from './published.ts'
 import { Recorded } from './recorded.ts'
 import { Replica } from './replay.ts'
@@ -86,7 +88,7 @@ export class ComputeUnit implements Compute, Component {
   readonly #stop = new AbortController()
   readonly #cutOff = new AbortController()
   readonly #unasked: Unasked
-  readonly #dumps: Dumps
+  readonly #looks: Looks
   readonly #followed: FollowedHosts
   readonly #recorded: Recorded
   readonly #admission: Admission
@@ -95,7 +97,6 @@ export class ComputeUnit implements Compute, Component {
   constructor(deps: ComputeUnitDeps, options: ComputeUnitOptions = defaultComputeUnitOptions) {
     this.#deps = deps
     this.#options = options
-    this.#dumps = new Dumps(options.maxDumps)
     this.#recorded = new Recorded(deps)
     this.#admission = new Admission('callers wait for an evaluation', options.maxWaiting, this.#stop.signal)
     this.#dryRuns = new Admission('dry-runs at once', options.maxDryRuns, this.#stop.signal)
@@ -139,7 +140,15 @@ export class ComputeUnit implements Compute, Component {
     const rewind = (process: ProcessId, to: Nonce): Promise<void> =>
       this.#fleet.use(process, replica => replica.rewind(to))
     this.#followed = new FollowedHosts({ ...deps, rewind })
+    const nonceOf: Recorded['nonceOf'] = (process, message, wait) => this.#recorded.nonceOf(process, message, wait)
+    const past = new Past({ ...shared, nonceOf, room: this.#fleet }, options)
+    this.#looks = new Looks({
+      ...{ routes: deps.routes, past, dumps: new Dumps(options.maxDumps) },
+      look: (process, nonce, wait, ask) => this.#use(process, wait, replica => replica.look(nonce, wait, ask)),
+      reachNow: (process, wait) => this.#reachNow(process, wait),
+    })
     const { metrics } = telemetry
+    metrics.gauge('aonet_compute_past_states', 'States of older times that are made or looked at', () => past.open)
     metrics.gauge('aonet_compute_waiting_callers', 'Callers that wait for an evaluation', () => this.#admission.waiting)
     metrics.gauge('aonet_compute_dry_runs', 'Dry-runs that are evaluated or wait', () => this.#dryRuns.waiting)
   }
@@ -180,23 +189,12 @@ export class ComputeUnit implements Compute, Component {
     })
   }
 
-  async dryRun(process: ProcessId, message: DryRunMessage, options: AbortOptions = {}): Promise<Evaluation> {
-    return this.#dryRuns.admit(options, async () => {
-      const scheduler = await this.#deps.routes.scheduler(process, options)
-      const { nonce } = await scheduler.assignment(process, 'newest', options)
-      const messageAt = (last: Assignment) => toDryRunMessage(process, message, last)
-      return this.#use(process, options, replica => replica.dryRun(nonce, messageAt, options))
-    })
+  dryRun(process: ProcessId, message: DryRunMessage, options: StateOptions = {}): Promise<Evaluation> {
+    return this.#dryRuns.admit(options, () => this.#looks.dryRun(process, message, options))
   }
 
-  async memory(process: ProcessId, options: AbortOptions = {}): Promise<MemoryDump> {
-    return this.#admission.admit(options, async () => {
-      const scheduler = await this.#deps.routes.scheduler(process, options)
-      const { nonce } = await scheduler.assignment(process, 'newest', options)
-      await this.#reachNow(process, options) // cron messages change it too
-      const take = () => this.#use(process, options, replica => replica.image(nonce, options))
-      return this.#dumps.open(take, options.signal)
-    })
+  memory(process: ProcessId, options: StateOptions = {}): Promise<MemoryDump> {
+    return this.#admission.admit(options, () => this.#looks.memory(process, options))
   }
 
   async results(process: ProcessId, query: ResultsQuery, options: AbortOptions = {}): Promise<ResultsPage> {

@@ -14,7 +14,7 @@ import { toCronMessage } from './messages.ts'
 
 export interface CronDeps {
   readonly results: ResultStore
-  readonly attestor: Attestor
+  readonly attestor: Pick<Attestor, 'record' | 'recordAll'>
   readonly blockTimes: BlockTimes
   readonly routes: Pick<Routes, 'scheduler'>
   readonly stopped: AbortSignal
@@ -22,7 +22,7 @@ export interface CronDeps {
   /** After each cron message, once it is recorded. */
   readonly applied: (live: Live) => void
 }
-type Right = Pick<CronGap, 'right' | 'blocksBefore'>
+export type Right = Pick<CronGap, 'right' | 'blocksBefore'>
 
 /** Times of Arweave's blocks, each asked for once. */
 export class BlockTimes {
@@ -81,7 +81,8 @@ export async function runCronsUpTo(
   await runCrons(process, live, { right: { timestamp: until, blockHeight }, blocksBefore: until }, deps)
 }
 
-async function runCrons(process: ProcessId, live: Live, right: Right, deps: CronDeps): Promise<void> {
+/** The crons between the message that was applied last and a place given otherwise. */
+export async function runCrons(process: ProcessId, live: Live, right: Right, deps: CronDeps): Promise<void> {
   const { at } = live
   if (at === undefined || live.crons.length === 0) return
   const origin = live.origin ?? (await originOf(process, at, deps))

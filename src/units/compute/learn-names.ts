@@ -26,29 +26,22 @@ export interface LearnOptions {
 const chunk = 256
 
 /**
- * For an instance that began at a checkpoint of another CU, or of one that has lost its disk: reads the schedule before
- * it, evaluating nothing, so that a message which stood there is known as a repeat. Goes on where it was interrupted.
+ * For an instance that began at a checkpoint of another CU, or of one that has lost its disk: reads the schedule up to
+ * there, evaluating nothing, so that a message which stood there is known as a repeat. Goes on where it was interrupted.
  *
  * @throws AoError `EQUIVOCATION` if that schedule does not lead to the Assignment of the checkpoint; else as
  * `checkScheduled`.
  */
 export async function learnNames(
-  live: Live,
+  { route, at }: Pick<Live, 'route'> & { readonly at: Assignment },
   scheduler: Scheduler,
   deps: LearnDeps,
   { rowsAhead, readStallMs: stallMs }: LearnOptions,
 ): Promise<void> {
   const { results, hosts, assigned, stopped: signal } = deps
-  const { at, route } = live
-  if (live.knowsNames) return
-  live.knowsNames = at === undefined
-  if (at === undefined) return
   const process = route.item.id as Id as ProcessId
   const learned = await results.learned(process)
-  if (await knowsAll(results, process, { at: at.nonce, learned })) {
-    live.knowsNames = true
-    return
-  }
+  if (await knowsAll(results, process, { at: at.nonce, learned })) return
   let previous = learned === undefined ? undefined : await assignmentAt(scheduler, process, learned)
   const judge = hosts && ((assignment: Assignment) => hosts.judge(assignment, route.spec.scheduler))
   const rows = scheduler.read(process, { from: nextNonce(learned), to: at.nonce }, { signal })
@@ -66,7 +59,6 @@ export async function learnNames(
   }
   await results.learn(process, batch)
   if (previous?.nonce !== at.nonce) throw unfinished(process, at.nonce)
-  live.knowsNames = true
 }
 
 /** Whether the names of all messages up to there are stored: with their Results, or learned. */

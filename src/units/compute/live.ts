@@ -2,7 +2,7 @@ import { AoError, hasCode } from '../../lib/errors.ts'
 import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { LiveProcess, ProcessSetup, Step, VmPool } from '../../ports/vm.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
-import { type CronPlace, type CronSpec, parseCrons } from '../../protocol/cron.ts'
+import { type CronPlace, type CronSpec, type Placed, parseCrons } from '../../protocol/cron.ts'
 import { type Id, idFromBytes, type Nonce } from '../../protocol/ids.ts'
 import { parseRootProgress } from '../../protocol/root-rule.ts'
 import type { ProcessRoute, Routes } from '../routing/route.ts'
@@ -35,6 +35,9 @@ export interface Live {
   knowsNames: boolean
 }
 
+/** Something to be asked of a live instance that changes nothing. */
+export type Ask<T> = (live: Live, at: Assignment) => Promise<T>
+
 /** The state root before the first message. */
 export const noState: Id = idFromBytes(new Uint8Array(32))
 
@@ -46,10 +49,14 @@ export interface LiveDeps {
   readonly stopped: AbortSignal
 }
 
-/** An instance at the newest checkpoint that is of use, else before nonce 0. */
+/** An instance at the newest checkpoint that is of use, not beyond `until`; else before nonce 0. */
 export async function openLive(
   { pool, routes, checkpoints, stopped: signal }: LiveDeps,
-  { route, setup }: { readonly route: ProcessRoute; readonly setup: ProcessSetup },
+  {
+    route,
+    setup,
+    until,
+  }: { readonly route: ProcessRoute; readonly setup: ProcessSetup; readonly until?: Placed | undefined },
 ): Promise<Live> {
   const fresh = (vm: LiveProcess): Live => ({
     vm,
@@ -67,7 +74,8 @@ export async function openLive(
     knowsNames: false,
   })
   const scheduler = () => routes.scheduler(setup.process, { signal })
-  for await (const { assignment, attestedRoot, image, notes } of checkpoints.usable(route, scheduler, { signal })) {
+  for await (const found of checkpoints.usable(route, scheduler, { signal, until })) {
+    const { assignment, attestedRoot, image, notes } = found
     const { applied, counters } = image // the bytes are the VM's from now on
     try {
       return {

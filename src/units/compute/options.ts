@@ -1,5 +1,6 @@
 import type { CheckpointsOptions } from './checkpoint.ts'
 import type { FleetOptions } from './fleet.ts'
+import type { PastOptions } from './past.ts'
 import type { PublishedOptions } from './published.ts'
 import type { ReplicaOptions } from './replay.ts'
 import type { PageOptions } from './results-page.ts'
@@ -12,6 +13,7 @@ export interface ComputeUnitOptions
     CheckpointsOptions,
     PublishedOptions,
     PageOptions,
+    PastOptions,
     UnaskedOptions {
   /** Callers that wait for an evaluation. */
   readonly maxWaiting: number
@@ -35,6 +37,8 @@ export const defaultComputeUnitOptions: ComputeUnitOptions = {
   maxReviving: 2,
   maxUnsent: 10_000,
   maxDumps: 4,
+  maxPast: 2,
+  pastMs: 60_000,
   maxReopens: 3,
   readStallMs: 30_000,
   rowsAhead: 16,

@@ -2,10 +2,7 @@ import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.t
 import { AoError, hasCode } from '../../lib/errors.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import type { ScheduleClock } from '../../ports/units.ts'
-import type { VmImage, VmMessage } from '../../ports/vm.ts'
-import type { Assignment } from '../../protocol/assignment.ts'
 import type { Nonce, ProcessId } from '../../protocol/ids.ts'
-import type { Evaluation } from '../../protocol/result.ts'
 import { failureFacts } from '../failure.ts'
 import { type CatchUpOptions, catchUp } from './catch-up.ts'
 import { runCronsUpTo } from './cron-run.ts'
@@ -13,7 +10,7 @@ import type { FlowDeps } from './flow.ts'
 import { ClockGoals, Goals } from './goals.ts'
 import { Instance, type InstanceDeps } from './instance.ts'
 import { learnNames } from './learn-names.ts'
-import type { Live } from './live.ts'
+import type { Ask } from './live.ts'
 import type { Sleeper } from './room.ts'
 import { Saves, type SavesOptions } from './saves.ts'
 
@@ -46,7 +43,7 @@ export class Replica implements Sleeper {
   readonly #saves: Saves
   readonly #instance: Instance
   #running: Promise<void> | undefined
-  #dryRuns = 0
+  #looks = 0
   #sleeping: Promise<void> | undefined
   /** Why nothing more can be said about this Process. */
   #broken: AoError | undefined
@@ -82,11 +79,11 @@ export class Replica implements Sleeper {
   }
 
   get canSleep(): boolean {
-    return this.#instance.live !== undefined && this.idle && this.#dryRuns === 0 && this.#sleeping === undefined
+    return this.#instance.live !== undefined && this.idle && this.#looks === 0 && this.#sleeping === undefined
   }
 
   get isEmpty(): boolean {
-    return this.#instance.live === undefined && this.idle && this.#dryRuns === 0 && this.#sleeping === undefined
+    return this.#instance.live === undefined && this.idle && this.#looks === 0 && this.#sleeping === undefined
   }
 
   get warmAt(): Nonce | undefined {
@@ -118,24 +115,9 @@ export class Replica implements Sleeper {
     return this.reach(live.at.nonce)
   }
 
-  /** As `reach`, then evaluates without keeping anything. */
-  dryRun(nonce: Nonce, messageAt: (last: Assignment) => VmMessage, options: AbortOptions): Promise<Evaluation> {
-    return this.#look(nonce, options, (live, at) => live.vm.dryRun(messageAt(at), options))
-  }
-
-  /** As `reach`, then a copy of the state, and where it stands. */
-  image(nonce: Nonce, options: AbortOptions): Promise<{ readonly image: VmImage; readonly live: Live }> {
-    return this.#look(nonce, options, async live => {
-      const place = { ...live }
-      const image = await live.vm.snapshot(options)
-      if (image.applied !== place.applied) throw new AoError('NOT_READY', 'messages are under way')
-      return { image, live: place }
-    })
-  }
-
-  /** Reaches the nonce, and asks the live instance something that changes nothing. */
-  async #look<T>(nonce: Nonce, options: AbortOptions, ask: (live: Live, at: Assignment) => Promise<T>): Promise<T> {
-    this.#dryRuns++
+  /** As `reach`, then asks the live instance something that changes nothing. */
+  async look<T>(nonce: Nonce, options: AbortOptions, ask: Ask<T>): Promise<T> {
+    this.#looks++
     try {
       for (let attempt = 0; ; attempt++) {
         await this.reach(nonce, options)
@@ -149,7 +131,7 @@ export class Replica implements Sleeper {
         }
       }
     } finally {
-      this.#dryRuns--
+      this.#looks--
       this.#deps.room.idle(this)
     }
   }
@@ -215,7 +197,10 @@ export class Replica implements Sleeper {
     if (goal <= (live.at?.nonce ?? -1)) return
     const scheduler = await this.#deps.routes.scheduler(this.process)
     if (!this.#deps.isFollowed(this.process)) throw hostChanged(this.process)
-    await learnNames(live, scheduler, this.#deps, this.#options)
+    if (live.at !== undefined && !live.knowsNames) {
+      await learnNames({ route: live.route, at: live.at }, scheduler, this.#deps, this.#options)
+    }
+    live.knowsNames = true
     await catchUp(live, { scheduler, to: goal, saves: this.#saves }, this.#flowDeps, this.#options)
     // What was asked for before it began and is not in it is not ordered. Later goals get a round of their own.
     for (const nonce of asked) this.#goals.fail(nonce, unknownNonce(this.process, nonce))

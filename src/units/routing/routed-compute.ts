@@ -13,6 +13,7 @@ import type {
   RemoteUnits,
   ResultsPage,
   ResultsQuery,
+  StateOptions,
 } from '../../ports/units.ts'
 import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Evaluation } from '../../protocol/result.ts'
@@ -66,11 +67,11 @@ export class RoutedCompute implements Compute {
     })
   }
 
-  dryRun(process: ProcessId, message: DryRunMessage, options: AbortOptions = {}): Promise<Evaluation> {
+  dryRun(process: ProcessId, message: DryRunMessage, options: StateOptions = {}): Promise<Evaluation> {
     return this.#ask(process, options, ({ unit }) => unit.dryRun(process, message, options))
   }
 
-  memory(process: ProcessId, options: AbortOptions = {}): Promise<MemoryDump> {
+  memory(process: ProcessId, options: StateOptions = {}): Promise<MemoryDump> {
     return this.#ask(process, options, ({ unit }) => unit.memory(process, options))
   }
 

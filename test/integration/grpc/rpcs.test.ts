@@ -143,6 +143,9 @@ describe('gRPC: every call between two nodes', () => {
     const fields = { Timestamp: 5, Deep: [{ a: null }] }
     const again = await units.compute(node.record).dryRun(process, { ...message, fields })
     assert.deepEqual(again.output, { ...seen, fields })
+    const to = { timestamp: 1_700_000_000_000 }
+    const older = await units.compute(node.record).dryRun(process, message, { to })
+    assert.deepEqual(older.output, { ...seen, fields: null, to })
     assert.equal(gasUsed, 7n)
   })
 
@@ -156,6 +159,8 @@ describe('gRPC: every call between two nodes', () => {
     assert.deepEqual(head, {
       ...{ nonce: newest.nonce, timestamp: newest.timestamp, blockHeight: newest.blockHeight, memoryBytes: 1 << 20 },
     })
+    const first = await units.scheduler(node.record).assignment(process, 0 as Nonce)
+    assert.equal((await units.compute(node.record).memory(process, { to: first.message })).nonce, 0)
     const leaving = new AbortController()
     const left = await units.compute(node.record).memory(process, leaving)
     leaving.abort()

@@ -20,6 +20,7 @@ import type {
   ResultsPage,
   ResultsQuery,
   Scheduler,
+  StateOptions,
 } from '../../../src/ports/units.ts'
 import {
   type Assignment,
@@ -175,14 +176,17 @@ export class SmallCompute implements Compute {
   }
 
   /** A memory of a megabyte whose bytes hardly repeat. */
-  async memory(process: ProcessId, options?: AbortOptions): Promise<MemoryDump> {
-    const { nonce, timestamp, blockHeight } = await this.#scheduler.assignment(process, 'newest', options)
+  async memory(process: ProcessId, { to, ...options }: StateOptions = {}): Promise<MemoryDump> {
+    const at = typeof to === 'string' ? to : 'newest'
+    const { nonce, timestamp, blockHeight } = await this.#scheduler.assignment(process, at, options)
     const memory = Buffer.from(Array.from({ length: 1 << 20 }, (_, i) => (i * i * 31 + (i >> 8)) & 0xff))
     const gzip = Readable.from([memory]).pipe(createGzip())
     return { nonce, timestamp, blockHeight, memoryBytes: memory.length, gzip }
   }
 
-  async dryRun(...[, message]: Parameters<Compute['dryRun']>): Promise<Awaited<ReturnType<Compute['dryRun']>>> {
+  async dryRun(
+    ...[, message, options]: Parameters<Compute['dryRun']>
+  ): Promise<Awaited<ReturnType<Compute['dryRun']>>> {
     const { owner, from, id, anchor, tags, data, fields } = message
     const output = {
       owner,
@@ -192,6 +196,7 @@ export class SmallCompute implements Compute {
       tags: tags.length,
       data,
       fields: fields ?? null,
+      ...(options?.to === undefined ? {} : { to: options.to }),
     }
     return { outbox: emptyOutbox, output, error: undefined, gasUsed: 7n }
   }

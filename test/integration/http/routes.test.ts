@@ -309,10 +309,37 @@ describe('http faces of the units', () => {
         assert.deepEqual([status, error.includes(field)], [400, true], error)
       }
       assert.equal((await refusal(await post({ Data: 'x' }, ''))).code, 'INVALID_ARGUMENT')
-      assert.equal(
-        (await refusal(await post({ Data: 'x' }, `?process-id=${process}&to=${process}`))).code,
-        'UNSUPPORTED',
-      )
+    })
+
+    it('gives the state after a message, or at a time, and dry-runs on it', async () => {
+      const fresh = await bench.net.spawn(bench.node, 'recorder', { name: 'aged' })
+      const sent = await Promise.all(['a', 'b', 'c'].map(data => aMessage(fresh, { data })))
+      for (const { raw } of sent) await bench.post('/su', raw)
+      const path = `/cu/dry-run?process-id=${fresh.id}`
+      const seen = async (query = ''): Promise<unknown> => {
+        const answer = await bench.post(`${path}${query}`, JSON.stringify({ Data: 'x', Owner: 'me' }))
+        return ((await answer.json()) as { Output: { seen: unknown } }).Output.seen
+      }
+      assert.deepEqual(await seen(), ['1984', 'a', 'b', 'c', 'x'])
+      assert.deepEqual(await seen(`&to=${sent[1]?.id}`), ['1984', 'a', 'b', 'x'])
+      assert.deepEqual(await seen(`&to=${fresh.id}`), ['1984', 'x'])
+      const unknown = await refusal(await bench.post(`${path}&to=${anId('nothing')}`, '{"Data":"x"}'))
+      assert.deepEqual([unknown.status, unknown.code], [404, 'UNKNOWN_MESSAGE'])
+
+      const stateAt = async (query: string) => {
+        const { headers } = await bench.get(`/cu/state/${fresh.id}${query}`)
+        return { ordinate: headers.get('last-ordinate'), timestamp: headers.get('last-timestamp') }
+      }
+      assert.equal((await stateAt('')).ordinate, '3')
+      const { edges } = await bench.json<ResultPage>(`/cu/results/${fresh.id}`)
+      const times = edges.map(({ cursor }) => (JSON.parse(atob(cursor)) as { timestamp: number }).timestamp)
+      const last = (time: number | undefined) => times.filter(one => one <= (time ?? 0)).length - 1
+      for (const time of times) {
+        const { ordinate, timestamp } = await stateAt(`?to=${time}`)
+        assert.deepEqual([ordinate, timestamp], [String(last(time)), String(times[last(time)])])
+      }
+      assert.equal((await refusal(await bench.get(`/cu/state/${fresh.id}?to=yesterday`))).code, 'INVALID_ARGUMENT')
+      assert.equal((await refusal(await bench.get(`/cu/state/${fresh.id}?to=1`))).status, 404)
     })
   })
 

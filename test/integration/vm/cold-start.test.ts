@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { MemoryArweave } from '../../../src/arweave/memory-arweave.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
+import type { MemoryDump } from '../../../src/ports/units.ts'
 import type { ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import type { Id, ModuleId } from '../../../src/protocol/ids.ts'
@@ -100,4 +103,35 @@ describe('a CU with aos on a real disk', function () {
         assert.equal((output as { data: string }).data, String(sum))
       })
     }))
+
+  it('shows the memory of an older message as it was, and dry-runs on it', () =>
+    withTempDir(async dir => {
+      const process = processIdOf(item)
+      await live(dir, { stop: true, options: { checkpointAfterMs: 40 } }, async (unit, su) => {
+        const memories: string[] = []
+        const places = [3, 12, 20]
+        for (const nonce of places) {
+          su.rows = rows.slice(0, nonce + 1)
+          memories.push(await digest(await unit.memory(process)))
+        }
+        su.rows = [...rows]
+        await unit.result(process, at(last))
+        for (const [i, nonce] of places.entries()) {
+          const to = su.rows[nonce]?.assignment.message
+          assert.equal(await digest(await unit.memory(process, { to })), memories[i], `nonce ${nonce}`)
+          const question = { owner: item.owner, tags: [{ name: 'Action', value: 'Eval' }], data: 'return Sum' }
+          const { output } = await unit.dryRun(process, question, { to })
+          const sum = Array.from({ length: nonce }, (_, n) => (n % 9 === 4 ? 0 : n)).reduce((a, b) => a + b)
+          assert.equal((output as { data: string }).data, String(sum), `nonce ${nonce}`)
+        }
+      })
+    }))
 })
+
+async function digest({ gzip }: MemoryDump): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of gzip) pieces.push(piece)
+  return createHash('sha256')
+    .update(gunzipSync(Buffer.concat(pieces)))
+    .digest('hex')
+}

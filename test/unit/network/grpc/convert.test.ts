@@ -10,6 +10,8 @@ import {
   itemFromWire,
   progressFromWire,
   resultFromWire,
+  stateBoundFromWire,
+  stateBoundToWire,
 } from '../../../../src/network/grpc/convert.ts'
 import type { MessageId, Nonce } from '../../../../src/protocol/ids.ts'
 import { generateKey, signerFromJwk } from '../../../../src/protocol/keys.ts'
@@ -42,6 +44,15 @@ describe('network/grpc/convert', () => {
       id: undefined,
       anchor: undefined,
     })
+  })
+
+  it('carries up to where a state goes, and refuses what is no such place', () => {
+    for (const to of [undefined, 'A'.repeat(43) as MessageId, { timestamp: 0 }, { timestamp: 1_700_000_000_000 }]) {
+      assert.deepEqual(stateBoundFromWire(stateBoundToWire(to)), to)
+    }
+    const broken = { code: 'INVALID_ARGUMENT' }
+    assert.throws(() => stateBoundFromWire({ $case: 'toMessage', value: 'x' }), broken)
+    assert.throws(() => stateBoundFromWire({ $case: 'toTimestamp', value: -1 }), broken)
   })
 
   it('carries an evaluation, its error and its gas', () => {

@@ -134,6 +134,8 @@ export interface DryRunRequest {
   data: string;
   /** JSON object of further fields that the module is to see; empty for none. */
   fields: Uint8Array;
+  /** On the state after that message, or after all that came up to that time in milliseconds since the Unix epoch. */
+  to: { $case: "toMessage"; value: string } | { $case: "toTimestamp"; value: number } | undefined;
 }
 
 export interface DryRunResponse {
@@ -143,6 +145,8 @@ export interface DryRunResponse {
 
 export interface GetMemoryRequest {
   process: string;
+  /** As in DryRunRequest. */
+  to: { $case: "toMessage"; value: string } | { $case: "toTimestamp"; value: number } | undefined;
 }
 
 export interface GetMemoryResponse {
@@ -1402,7 +1406,17 @@ export const FollowResultsResponse: MessageFns<FollowResultsResponse> = {
 };
 
 function createBaseDryRunRequest(): DryRunRequest {
-  return { process: "", owner: "", from: "", id: "", anchor: "", tags: [], data: "", fields: new Uint8Array(0) };
+  return {
+    process: "",
+    owner: "",
+    from: "",
+    id: "",
+    anchor: "",
+    tags: [],
+    data: "",
+    fields: new Uint8Array(0),
+    to: undefined,
+  };
 }
 
 export const DryRunRequest: MessageFns<DryRunRequest> = {
@@ -1430,6 +1444,14 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
     }
     if (message.fields.length !== 0) {
       writer.uint32(66).bytes(message.fields);
+    }
+    switch (message.to?.$case) {
+      case "toMessage":
+        writer.uint32(74).string(message.to.value);
+        break;
+      case "toTimestamp":
+        writer.uint32(80).uint64(message.to.value);
+        break;
     }
     return writer;
   },
@@ -1511,6 +1533,22 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
             message.fields = reader.bytes();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.to = { $case: "toMessage", value: reader.string() };
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.to = { $case: "toTimestamp", value: longToNumber(reader.uint64()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1533,6 +1571,15 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
       tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => Tag.fromJSON(e)) : [],
       data: isSet(object.data) ? globalThis.String(object.data) : "",
       fields: isSet(object.fields) ? bytesFromBase64(object.fields) : new Uint8Array(0),
+      to: isSet(object.toMessage)
+        ? { $case: "toMessage", value: globalThis.String(object.toMessage) }
+        : isSet(object.to_message)
+        ? { $case: "toMessage", value: globalThis.String(object.to_message) }
+        : isSet(object.toTimestamp)
+        ? { $case: "toTimestamp", value: globalThis.Number(object.toTimestamp) }
+        : isSet(object.to_timestamp)
+        ? { $case: "toTimestamp", value: globalThis.Number(object.to_timestamp) }
+        : undefined,
     };
   },
 
@@ -1562,6 +1609,11 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
     if (message.fields.length !== 0) {
       obj.fields = base64FromBytes(message.fields);
     }
+    if (message.to?.$case === "toMessage") {
+      obj.toMessage = message.to.value;
+    } else if (message.to?.$case === "toTimestamp") {
+      obj.toTimestamp = Math.round(message.to.value);
+    }
     return obj;
   },
 
@@ -1578,6 +1630,20 @@ export const DryRunRequest: MessageFns<DryRunRequest> = {
     message.tags = object.tags?.map((e) => Tag.fromPartial(e)) || [];
     message.data = object.data ?? "";
     message.fields = object.fields ?? new Uint8Array(0);
+    switch (object.to?.$case) {
+      case "toMessage": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toMessage", value: object.to.value };
+        }
+        break;
+      }
+      case "toTimestamp": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toTimestamp", value: object.to.value };
+        }
+        break;
+      }
+    }
     return message;
   },
 };
@@ -1650,13 +1716,21 @@ export const DryRunResponse: MessageFns<DryRunResponse> = {
 };
 
 function createBaseGetMemoryRequest(): GetMemoryRequest {
-  return { process: "" };
+  return { process: "", to: undefined };
 }
 
 export const GetMemoryRequest: MessageFns<GetMemoryRequest> = {
   encode(message: GetMemoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.process !== "") {
       writer.uint32(10).string(message.process);
+    }
+    switch (message.to?.$case) {
+      case "toMessage":
+        writer.uint32(18).string(message.to.value);
+        break;
+      case "toTimestamp":
+        writer.uint32(24).uint64(message.to.value);
+        break;
     }
     return writer;
   },
@@ -1682,6 +1756,22 @@ export const GetMemoryRequest: MessageFns<GetMemoryRequest> = {
             message.process = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = { $case: "toMessage", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.to = { $case: "toTimestamp", value: longToNumber(reader.uint64()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1695,13 +1785,29 @@ export const GetMemoryRequest: MessageFns<GetMemoryRequest> = {
   },
 
   fromJSON(object: any): GetMemoryRequest {
-    return { process: isSet(object.process) ? globalThis.String(object.process) : "" };
+    return {
+      process: isSet(object.process) ? globalThis.String(object.process) : "",
+      to: isSet(object.toMessage)
+        ? { $case: "toMessage", value: globalThis.String(object.toMessage) }
+        : isSet(object.to_message)
+        ? { $case: "toMessage", value: globalThis.String(object.to_message) }
+        : isSet(object.toTimestamp)
+        ? { $case: "toTimestamp", value: globalThis.Number(object.toTimestamp) }
+        : isSet(object.to_timestamp)
+        ? { $case: "toTimestamp", value: globalThis.Number(object.to_timestamp) }
+        : undefined,
+    };
   },
 
   toJSON(message: GetMemoryRequest): unknown {
     const obj: any = {};
     if (message.process !== "") {
       obj.process = message.process;
+    }
+    if (message.to?.$case === "toMessage") {
+      obj.toMessage = message.to.value;
+    } else if (message.to?.$case === "toTimestamp") {
+      obj.toTimestamp = Math.round(message.to.value);
     }
     return obj;
   },
@@ -1712,6 +1818,20 @@ export const GetMemoryRequest: MessageFns<GetMemoryRequest> = {
   fromPartial(object: DeepPartial<GetMemoryRequest>): GetMemoryRequest {
     const message = createBaseGetMemoryRequest();
     message.process = object.process ?? "";
+    switch (object.to?.$case) {
+      case "toMessage": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toMessage", value: object.to.value };
+        }
+        break;
+      }
+      case "toTimestamp": {
+        if (object.to?.value !== undefined && object.to?.value !== null) {
+          message.to = { $case: "toTimestamp", value: object.to.value };
+        }
+        break;
+      }
+    }
     return message;
   },
 };
@@ -1987,7 +2107,7 @@ export const ComputeService = {
       Buffer.from(FollowResultsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): FollowResultsResponse => FollowResultsResponse.decode(value),
   },
-  /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
+  /** Evaluates an unsigned message on a state, the newest unless told, and keeps nothing of it. */
   dryRun: {
     path: "/ao.v1.Compute/DryRun" as const,
     requestStream: false as const,
@@ -1997,7 +2117,7 @@ export const ComputeService = {
     responseSerialize: (value: DryRunResponse): Buffer => Buffer.from(DryRunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DryRunResponse => DryRunResponse.decode(value),
   },
-  /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
+  /** The memory of a Process, the newest unless told, for debugging and for units of other kinds. Nobody signs it. */
   getMemory: {
     path: "/ao.v1.Compute/GetMemory" as const,
     requestStream: false as const,
@@ -2018,9 +2138,9 @@ export interface ComputeServer extends UntypedServiceImplementation {
   listResults: handleServerStreamingCall<ListResultsRequest, ListResultsResponse>;
   /** Results as they come, and those before that the caller has not seen. Ends only when the caller leaves. */
   followResults: handleServerStreamingCall<FollowResultsRequest, FollowResultsResponse>;
-  /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
+  /** Evaluates an unsigned message on a state, the newest unless told, and keeps nothing of it. */
   dryRun: handleUnaryCall<DryRunRequest, DryRunResponse>;
-  /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
+  /** The memory of a Process, the newest unless told, for debugging and for units of other kinds. Nobody signs it. */
   getMemory: handleServerStreamingCall<GetMemoryRequest, GetMemoryResponse>;
 }
 
@@ -2065,7 +2185,7 @@ export interface ComputeClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<FollowResultsResponse>;
-  /** Evaluates an unsigned message on the newest state and keeps nothing of it. */
+  /** Evaluates an unsigned message on a state, the newest unless told, and keeps nothing of it. */
   dryRun(
     request: DryRunRequest,
     callback: (error: ServiceError | null, response: DryRunResponse) => void,
@@ -2081,7 +2201,7 @@ export interface ComputeClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DryRunResponse) => void,
   ): ClientUnaryCall;
-  /** The newest memory of a Process, for debugging and for units of other kinds. Nobody signs it. */
+  /** The memory of a Process, the newest unless told, for debugging and for units of other kinds. Nobody signs it. */
   getMemory(request: GetMemoryRequest, options?: Partial<CallOptions>): ClientReadableStream<GetMemoryResponse>;
   getMemory(
     request: GetMemoryRequest,
