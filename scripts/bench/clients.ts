@@ -21,11 +21,16 @@ export default async function* clients(): AsyncIterable<BenchLine> {
   try {
     const [process] = bench.processes as readonly [ProcessId]
     const http = String(bench.client.node.info.status['http'])
-    const ours = await AoconnectUser.of({ MU_URL: `${http}/mu`, CU_URL: `${http}/cu` }, process, () =>
-      bench.count(process),
-    )
+    const urls = { MU_URL: `${http}/mu`, CU_URL: `${http}/cu` }
+    const ours = await AoconnectUser.of(urls, process, {
+      counter: () => bench.count(process),
+      cpuMs: () => bench.net.cpuMs(),
+    })
     const counter = await peer?.spawn()
-    const theirs = peer && counter && (await AoconnectUser.of(peer.urls, counter, () => peer.count(counter)))
+    const theirs =
+      peer &&
+      counter &&
+      (await AoconnectUser.of(peer.urls, counter, { counter: () => peer.count(counter), cpuMs: () => peer.cpuMs() }))
     await ours.converse(await ours.prepared(20), 1) // warms up
     for (const signed of [false, true]) {
       for (const inFlight of [1, 64]) {
@@ -58,9 +63,15 @@ async function beside(
       peer.push(await measured(theirs, way, counts.wao[size]))
   }
   const middle = (of: keyof Measured, runs = own): number => median(runs.map(run => run[of]))
-  const found = { p50Ms: round(middle('p50')), p99Ms: round(middle('p99')), perSecond: round(middle('perSecond'), 1) }
+  const found = {
+    ...{ p50Ms: round(middle('p50')), p99Ms: round(middle('p99')) },
+    ...{ perSecond: round(middle('perSecond'), 1), cpuMs: round(middle('cpuMs')) },
+  }
   if (theirs === undefined) return found
-  const wao = { waoP50Ms: round(middle('p50', peer)), waoPerSecond: round(middle('perSecond', peer), 1) }
+  const wao = {
+    ...{ waoP50Ms: round(middle('p50', peer)), waoPerSecond: round(middle('perSecond', peer), 1) },
+    waoCpuMs: round(middle('cpuMs', peer)),
+  }
   const ratioToWao = way.inFlight === 1 ? wao.waoP50Ms / found.p50Ms : found.perSecond / wao.waoPerSecond
   return { ratioToWao: round(ratioToWao, 1), ...found, ...wao }
 }
@@ -69,16 +80,20 @@ interface Measured {
   readonly p50: number
   readonly p99: number
   readonly perSecond: number
+  /** CPU of the units for one message, which says more than the clock on a busy machine. */
+  readonly cpuMs: number
 }
 
 /** Every message must have been counted. */
 async function measured(user: AoconnectUser, { signed, inFlight }: Way, count: number): Promise<Measured> {
   const before = await user.counter()
   const messages = signed ? await user.prepared(count) : user.fresh(count)
+  const cpu = user.cpuMs()
   const start = performance.now()
   const waited = await user.converse(messages, inFlight)
   const ms = performance.now() - start
+  const cpuMs = (user.cpuMs() - cpu) / count
   const counted = (await user.counter()) - before
   if (counted !== count) throw new Error(`of ${count} messages ${counted} were counted`)
-  return { p50: percentile(waited, 50), p99: percentile(waited, 99), perSecond: (count / ms) * 1000 }
+  return { p50: percentile(waited, 50), p99: percentile(waited, 99), perSecond: (count / ms) * 1000, cpuMs }
 }

@@ -6,7 +6,8 @@ import { verifyDataItem } from '../protocol/data-item.ts'
 import { parsePromise } from '../protocol/delivery-promise.ts'
 import { type MessageId, type ProcessId, parseNonce } from '../protocol/ids.ts'
 import { assignDocs, assignQuery } from './assign-query.ts'
-import { traceDocs, traces, tracesQuery, tracesSchema } from './mu-traces.ts'
+import { httpFailure } from './http-status.ts'
+import { tooManyFilters, traceDocs, traces, tracesQuery, tracesSchema } from './mu-traces.ts'
 import { idSchema, itemSchema, object, type RouteDoc, text } from './openapi.ts'
 import { bodyOf, param, pathId, requiredId, whileWaiting } from './request.ts'
 import type { Routes } from './server.ts'
@@ -29,6 +30,8 @@ export const muRoutes =
     server.register(
       async mu => {
         mu.get('/', { config: { doc: docs.name } }, async (request, reply) => {
+          const twice = tooManyFilters(request)
+          if (twice !== undefined) return reply.code(422).send(httpFailure(twice).body)
           const query = tracesQuery(request)
           if (query === undefined) return reply.type('text/plain').send('ao messenger unit')
           return traces({ messenger, scheduler }, query, whileWaiting(reply, submitMs))
@@ -41,10 +44,11 @@ export const muRoutes =
         })
         mu.post('/push/:id/:part', { config: { doc: docs.push } }, async (request, reply) => {
           const message = pathId<MessageId>(request)
-          parseNonce((request.params as { readonly part: string }).part, 'part')
+          const part = parseNonce((request.params as { readonly part: string }).part, 'part')
           if (param(request, 'custom-cu') !== undefined) throw noCustomCu()
-          await messenger.crank(requiredId<ProcessId>(request, 'process-id'), message, whileWaiting(reply, submitMs))
-          return reply.code(202).send({ message: 'Processing outbox', id: message })
+          const process = requiredId<ProcessId>(request, 'process-id')
+          await messenger.crank(process, message, { ...whileWaiting(reply, submitMs), part })
+          return reply.code(202).send({ message: `Processing part ${part} of the outbox`, id: message })
         })
         mu.post('/monitor/:id', { config: { doc: docs.monitor } }, async (request, reply) => {
           await messenger.monitor(await monitored(request), whileWaiting(reply, submitMs))
@@ -134,7 +138,8 @@ const docs = {
     answers: { 202: { description: 'It is ordered, or promised to be', schema: taken } },
   },
   push: {
-    summary: 'Pushes again what a message sent, all parts that are not pushed yet, whichever is named.',
+    summary:
+      'Pushes one part of what a message sent, unless it is pushed: its messages count from 0, then spawns, then assignments.',
     tag: 'MU',
     query: { 'process-id': { description: 'The Process of the message.', schema: idSchema, required: true } },
     answers: { 202: { description: 'It is queued', schema: accepted } },

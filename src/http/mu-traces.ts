@@ -30,11 +30,7 @@ const maxPageSize = 100
 export function tracesQuery(request: FastifyRequest): TracesQuery | undefined {
   if (param(request, 'debug') === undefined) return undefined
   const process = requiredId<ProcessId>(request, 'process')
-  const given = filters.filter(name => param(request, name) !== undefined)
-  if (given.length > 1) {
-    throw new AoError('INVALID_ARGUMENT', 'only one message can be asked for', { given: given.join(' ') })
-  }
-  const [name] = given
+  const [name] = filtersOf(request)
   return {
     process,
     message: name && parseId<MessageId>(param(request, name), name),
@@ -43,6 +39,16 @@ export function tracesQuery(request: FastifyRequest): TracesQuery | undefined {
     pageSize: Math.min(maxPageSize, Math.max(1, numberParam(request, 'page-size') ?? 10)),
   }
 }
+
+/** Clients tell this mistake from others by its status, 422. */
+export function tooManyFilters(request: FastifyRequest): AoError | undefined {
+  const given = filtersOf(request)
+  if (param(request, 'debug') === undefined || given.length < 2) return undefined
+  const hint = `Leave out all but one of ${filters.join(', ')}.`
+  return new AoError('INVALID_ARGUMENT', 'only one message can be asked for', { given: given.join(' ') }, { hint })
+}
+
+const filtersOf = (request: FastifyRequest) => filters.filter(name => param(request, name) !== undefined)
 
 /** All three are ids of items; what kind it is makes no difference here. */
 const filters = ['message', 'spawn', 'assign'] as const

@@ -10,6 +10,8 @@ export interface CrankJob extends CrankProgress {
   readonly cron?: CronPlace | undefined
   /** Of the host that ordered it; absent: 0. */
   readonly epoch?: number | undefined
+  /** The one part that is asked for; absent: all. */
+  readonly only?: number | undefined
   /** Only where a job is added: the signed bytes, kept beside it for as long as it is. */
   readonly item?: Uint8Array | undefined
   /** Milliseconds since the Unix epoch; not before then. */

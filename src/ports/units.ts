@@ -191,6 +191,8 @@ export interface CrankOptions extends AbortOptions {
    * parts that failed are tried again.
    */
   readonly depth?: number | undefined
+  /** Only the part at this place of the outbox; the others are left as they are. */
+  readonly part?: number | undefined
 }
 export interface FollowOptions extends AbortOptions {
   /** Leave out what other MUs push of it. */

@@ -12,30 +12,39 @@ interface Aoconnect {
 /** Sends one message and gives its id. */
 type Send = () => Promise<string>
 
+/** The other side, as the bench sees it. */
+export interface Served {
+  /** Asks the Process, as its owner may, how many it has counted. */
+  counter(): Promise<number>
+  /** CPU that its units have used. */
+  cpuMs(): number
+}
+
 /** An unmodified aoconnect with an RSA wallet, talking to one counter Process. */
 export class AoconnectUser {
   readonly #ao: Aoconnect
   readonly #signer: unknown
   readonly #process: string
 
-  readonly counter: () => Promise<number>
+  readonly counter: Served['counter']
+  readonly cpuMs: Served['cpuMs']
 
-  private constructor(ao: Aoconnect, signer: unknown, process: string, counter: () => Promise<number>) {
-    this.counter = counter
+  private constructor(ao: Aoconnect, signer: unknown, process: string, served: Served) {
+    this.counter = served.counter
+    this.cpuMs = served.cpuMs
     this.#ao = ao
     this.#signer = signer
     this.#process = process
   }
 
-  /** @param counter Asks the Process, as its owner may, how many it has counted. */
   static async of(
     urls: { readonly MU_URL: string; readonly CU_URL: string },
     process: string,
-    counter: () => Promise<number>,
+    served: Served,
   ): Promise<AoconnectUser> {
     const { connect, createDataItemSigner } = await import('@permaweb/aoconnect')
     const ao = connect({ MODE: 'legacy', ...urls } as never) as unknown as Aoconnect
-    return new AoconnectUser(ao, createDataItemSigner(generateKey('rsa')), process, counter)
+    return new AoconnectUser(ao, createDataItemSigner(generateKey('rsa')), process, served)
   }
 
   /** Messages that are signed when they are sent. */

@@ -32,8 +32,8 @@ export const messengerService = (
     await messenger.unmonitor(processId(process), options)
     return {}
   }),
-  crank: calls.unary(async ({ process, message, depth }, options) => {
-    await messenger.crank(processId(process), messageId(message), { ...options, depth })
+  crank: calls.unary(async ({ process, message, depth, part }, options) => {
+    await messenger.crank(processId(process), messageId(message), { ...options, depth, part })
     return {}
   }),
   follow: calls.serverStream(async function* ({ process, message, ownOnly, once }, options) {

@@ -77,9 +77,9 @@ export class RemoteMessenger implements Messenger {
     await unaryCall(this.#pool, this.#peer, MessengerService.unmonitor, { process }, options)
   }
 
-  async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {
+  async crank(process: ProcessId, message: MessageId, { depth, part, signal }: CrankOptions = {}): Promise<void> {
     const options = { signal, deadlineMs: this.#deadlines.crankMs }
-    await unaryCall(this.#pool, this.#peer, MessengerService.crank, { process, message, depth }, options)
+    await unaryCall(this.#pool, this.#peer, MessengerService.crank, { process, message, depth, part }, options)
   }
 
   async *follow(process: ProcessId, message: MessageId, options: FollowOptions = {}): AsyncIterable<CrankProgress> {

@@ -94,6 +94,7 @@ export class Crank {
     const { maxDepth, maxParts, maxRootJobs } = this.#options
     const size = outboxSize(outbox)
     if (job.result !== undefined && job.result.outboxRoot !== pin.outboxRoot) return contradiction(job.result, pin)
+    if (job.only !== undefined && job.only >= size) return noSuchPart(size, job.only)
     if (size === 0) return undefined
     if (job.depth >= maxDepth) return `the conversation is ${job.depth} hops long, the limit`
     if (size > maxParts) return `the outbox has ${size} parts, over the limit of ${maxParts}`
@@ -102,7 +103,7 @@ export class Crank {
   }
 
   async #push(job: CrankJob, { outbox, pin }: Answer, options: AbortOptions): Promise<void> {
-    const parts = job.parts.length > 0 ? job.parts : partsOf(outbox)
+    const parts = job.parts.length > 0 ? job.parts : partsOf(outbox, job.only)
     const begun: CrankJob = { ...job, state: 'pushing', parts, result: job.result ?? pin, reason: undefined }
     // A single part cannot be mixed with others: it is written once, when it is pushed.
     if (job.result === undefined && parts.length > 1) {
@@ -170,6 +171,8 @@ export class Crank {
     return this.#deps.queue.write({ add, update: [job], sync: false })
   }
 }
+
+export const noSuchPart = (size: number, part: number): string => `the outbox has ${size} parts, and none at ${part}`
 
 const contradiction = (first: PinnedResult, now: PinnedResult): string =>
   `the results contradict: the CU ${first.compute} signed the outbox ${first.outboxRoot}, and the CU ${now.compute} the outbox ${now.outboxRoot}. Nothing more is pushed; compare the two with \`aonet trace\``

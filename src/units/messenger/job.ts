@@ -19,10 +19,11 @@ const maxKeptItem = 64 * 1024
 /** A message that is ordered and whose outbox nobody has asked for yet. */
 export const newJob = (
   { process, message, nonce, epoch, item }: Ordered,
-  { root, depth, now }: { readonly root: MessageId; readonly depth: number; readonly now: number },
+  { root, depth, now, only }: { root: MessageId; depth: number; now: number; only?: number | undefined },
 ): CrankJob => ({
   ...{ process, message, nonce, root, depth, dueAt: now, at: now },
   ...(epoch === undefined || epoch === 0 ? {} : { epoch }),
+  ...(only === undefined ? {} : { only }),
   ...(item === undefined || item.length > maxKeptItem ? {} : { item }),
   ...{ state: 'queued', attempts: 0, parts: [], reason: undefined, result: undefined },
 })
@@ -43,14 +44,17 @@ export function newCronJob({ process, nonce, cron }: Result, now: number): reado
 
 export const isEnded = ({ state }: Pick<CrankJob, 'state'>): boolean => state === 'done' || state === 'failed'
 
-/** A job that a person asks for again: what failed waits once more, what was pushed stays. */
-export const reopened = (job: CrankJob, now: number): CrankJob => ({
-  ...{ ...job, state: 'queued', attempts: 0, reason: undefined, dueAt: now, at: now, depth: 0 },
-  parts: job.parts.map(part => (part.state === 'failed' ? { ...part, state: 'waiting', reason: undefined } : part)),
+/** A job that a person asks for again, or one part of it: what failed waits once more, what was pushed stays. */
+export const reopened = (job: CrankJob, { now, only }: { now: number; only?: number | undefined }): CrankJob => ({
+  ...{ ...job, state: 'queued', attempts: 0, reason: undefined, dueAt: now, at: now, depth: 0, only },
+  parts: job.parts.map((part, index) =>
+    part.state === 'failed' && (only ?? index) === index ? { ...part, state: 'waiting', reason: undefined } : part,
+  ),
 })
 
-export const hasFailed = (job: CrankJob): boolean =>
-  job.state === 'failed' || job.parts.some(({ state }) => state === 'failed')
+/** Whether there is something to push again, of all parts or of one. */
+export const hasFailed = (job: CrankJob, only?: number): boolean =>
+  job.state === 'failed' || job.parts.some(({ state }, index) => state === 'failed' && (only ?? index) === index)
 
 /** What to hold every later answer about this message against. */
 export const pinOf = ({ compute, stateRoot, outboxRoot, error }: Attestation): PinnedResult => ({
@@ -59,19 +63,22 @@ export const pinOf = ({ compute, stateRoot, outboxRoot, error }: Attestation): P
 })
 
 /** Part i is a message, then a spawn, then an assignment, as `From-Index` and the outbox root count them. */
-export function partsOf({ messages, spawns, assignments }: Outbox): readonly CrankPart[] {
+export function partsOf({ messages, spawns, assignments }: Outbox, only?: number): readonly CrankPart[] {
   const open = { message: undefined, nonce: undefined, handedTo: undefined, reason: undefined } as const
-  return [
+  const parts = [
     ...messages.map(({ target }): CrankPart => ({ kind: 'message', target, state: 'waiting', ...open })),
     ...spawns.map((): CrankPart => ({ kind: 'spawn', target: '', state: 'waiting', ...open })),
     ...assignments.map(
       ({ processes }): CrankPart => ({ kind: 'assignment', target: processes.join(' '), state: 'waiting', ...open }),
     ),
   ]
+  return parts.map((part, index) => ((only ?? index) === index ? part : { ...part, state: 'failed', reason: notAsked }))
 }
+
+const notAsked = 'left out: another part was asked for'
 
 /** What an ended job says of its parts; undefined if all is well. */
 export function summaryOf(parts: readonly CrankPart[]): string | undefined {
-  const failed = parts.filter(part => part.state === 'failed').length
+  const failed = parts.filter(({ state, reason }) => state === 'failed' && reason !== notAsked).length
   return failed === 0 ? undefined : `${failed} of ${parts.length} parts failed`
 }

@@ -1,7 +1,7 @@
 import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
-import { AoError, hasCode } from '../../lib/errors.ts'
+import { AoError, type ErrorFacts, hasCode } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Gauge, Telemetry } from '../../lib/telemetry.ts'
@@ -27,7 +27,7 @@ import { type Address, type Id, isId, type MessageId, type ProcessId } from '../
 import type { Signer } from '../../protocol/keys.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import type { Routes } from '../routing/route.ts'
-import { Crank, type CrankRunOptions } from './crank.ts'
+import { Crank, type CrankRunOptions, noSuchPart } from './crank.ts'
 import { Drain, type DrainOptions } from './drain.ts'
 import { Feed } from './feed.ts'
 import { type FollowDeps, followAll, followOwn } from './follow.ts'
@@ -241,17 +241,17 @@ export class MessengerUnit implements Messenger, Component {
     return this.#monitors.remove(process)
   }
 
-  async crank(process: ProcessId, message: MessageId, { depth, signal }: CrankOptions = {}): Promise<void> {
+  async crank(process: ProcessId, message: MessageId, { depth, part, signal }: CrankOptions = {}): Promise<void> {
     throwIfAborted(signal)
     this.#assertLiving()
     const known = await this.#queue.get(process, message)
-    if (known !== undefined) return this.#crankAgain(known, depth)
+    if (known !== undefined) return this.#crankAgain(known, { depth, part })
     await this.#assertRoom()
     const { scheduler } = this.#deps
     const assignment = await scheduler.assignment(process, message, { signal })
     const { nonce } = assignment
     for await (const scheduled of scheduler.read(process, { from: nonce, to: nonce }, { signal })) {
-      await this.#enqueue(assignment, rootOf(assignment, scheduled.message), depth)
+      await this.#enqueue(assignment, rootOf(assignment, scheduled.message), { depth, part })
       return
     }
     throw unknownJob(process, message)
@@ -284,16 +284,25 @@ export class MessengerUnit implements Messenger, Component {
   }
 
   /** A job that ended badly is opened again for a person who asks, not for another MU, lest two wake each other for ever. */
-  async #crankAgain(job: CrankJob, depth: number | undefined): Promise<void> {
-    if (depth !== undefined || !isEnded(job) || !hasFailed(job)) return
-    const again = reopened(job, this.#deps.clock.now())
+  async #crankAgain(job: CrankJob, { depth, part }: Pick<CrankOptions, 'depth' | 'part'>): Promise<void> {
+    const { process, message, parts, only } = job
+    if (part !== undefined && parts.length > 0 && part >= parts.length) {
+      throw new AoError('INVALID_ARGUMENT', noSuchPart(parts.length, part), { process, message, part })
+    }
+    if (!isEnded(job) && only !== undefined && only !== part) throw busyWith(only, { process, message })
+    if (depth !== undefined || !isEnded(job) || !hasFailed(job, part)) return
+    const again = reopened(job, { now: this.#deps.clock.now(), only: part })
     await this.#write({ update: [again] })
     this.#drain.offer([again])
   }
 
-  async #enqueue(assignment: Ordered, root: MessageId, depth = 0): Promise<void> {
+  async #enqueue(
+    assignment: Ordered,
+    root: MessageId,
+    { depth = 0, part }: Pick<CrankOptions, 'depth' | 'part'> = {},
+  ): Promise<void> {
     const now = this.#deps.clock.now()
-    const job = newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now })
+    const job = newJob(assignment, { root, depth: Math.min(depth, this.#options.maxDepth), now, only: part })
     const foreign = await this.#deps.routes.foreign(assignment.process)
     await this.#write({ add: [foreign === undefined ? job : foreignJob(job, foreign.url)] })
     this.#measure()
@@ -367,3 +376,6 @@ const unknownJob = (process: ProcessId, message: MessageId): AoError =>
     { process, message },
     { hint: 'Ask the MU it was sent to, or have it cranked here.' },
   )
+
+const busyWith = (part: number, facts: ErrorFacts): AoError =>
+  new AoError('OVERLOADED', `its part ${part} is being pushed`, facts, { hint: 'Ask again once that is done.' })

@@ -223,7 +223,7 @@ export class Pusher {
       )
     }
     const call = async ({ address, unit }: Candidate<Messenger>): Promise<Address> => {
-      await unit.crank(job.process, job.message, { ...options, depth: job.depth })
+      await unit.crank(job.process, job.message, { ...options, depth: job.depth, part: job.only })
       return address
     }
     const candidates = named.map(record => ({ address: record.address, unit: remote.messenger(record), local: false }))

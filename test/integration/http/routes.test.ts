@@ -65,18 +65,22 @@ describe('http faces of the units', () => {
       const owner = messages[0]?.owner
       assert.equal((await ask(`&wallet=${owner}`)).edges.length, messages.length + 1)
       assert.deepEqual((await ask('&wallet=nobody')).edges, [])
-      for (const query of [`&message=${newest[0]}&spawn=${newest[0]}`, '&message=short']) {
-        assert.equal((await bench.get(`/mu?debug&process=${quiet.id}${query}`)).status, 400)
-      }
+      const two = await bench.get(`/mu?debug&process=${quiet.id}&message=${newest[0]}&spawn=${newest[0]}`)
+      assert.equal(two.status, 422)
+      assert.equal(((await two.json()) as { code: string }).code, 'INVALID_ARGUMENT')
+      assert.equal((await bench.get(`/mu?debug&process=${quiet.id}&message=short`)).status, 400)
       assert.equal((await bench.get('/mu?debug')).status, 400)
       assert.equal((await bench.get(`/mu?debug&process=${quiet.id}&message=${anId()}`)).status, 404)
     })
 
-    it('pushes again what a message sent', async () => {
+    it('pushes again a part of what a message sent', async () => {
       const [message] = sent
       const path = `/mu/push/${message?.id}/0`
       const answer = await bench.post(`${path}?process-id=${process}`, '')
-      assert.deepEqual([answer.status, await answer.json()], [202, { message: 'Processing outbox', id: message?.id }])
+      assert.deepEqual(
+        [answer.status, await answer.json()],
+        [202, { message: 'Processing part 0 of the outbox', id: message?.id }],
+      )
       assert.equal((await bench.post(path, '')).status, 400)
       assert.equal((await bench.post(`/mu/push/${message?.id}/x?process-id=${process}`, '')).status, 400)
       assert.equal((await bench.post(`/mu/push/${anId()}/0?process-id=${process}`, '')).status, 404)

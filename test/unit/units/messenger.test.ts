@@ -282,6 +282,38 @@ describe('units/messenger', () => {
     await assert.rejects(bench.progressOf({ ...message, id: anId<MessageId>('none') }), { code: 'UNKNOWN_MESSAGE' })
   })
 
+  it('cranks one part of an outbox and leaves the others, until they are asked for', async () => {
+    await bench.arrange()
+    const target = processIdOf(bench.target)
+    const outbox = { Messages: ['zero', 'one', 'two'].map(data => to(target, data)) }
+    const message = await aMessage(bench.sender, { data: JSON.stringify(outbox) })
+    await bench.su.scheduler.schedule(message)
+    const crank = (part?: number) => bench.mu.messenger.crank(processIdOf(bench.sender), message.id, { part })
+    const parts = async () => (await bench.progressOf(message)).find(({ message: id }) => id === message.id)?.parts
+
+    await crank(1)
+    const first = await parts()
+    assert.deepEqual(
+      first?.map(({ state, reason }) => `${state} ${reason ?? ''}`.trim()),
+      ['failed left out: another part was asked for', 'pushed', 'failed left out: another part was asked for'],
+    )
+    assert.deepEqual(await bench.dataOf(bench.target), ['one'])
+    await crank(1)
+    await crank(2)
+    await bench.progressOf(message)
+    assert.deepEqual(await bench.dataOf(bench.target), ['one', 'two'])
+    await crank()
+    await bench.progressOf(message)
+    assert.deepEqual(await bench.dataOf(bench.target), ['one', 'two', 'zero'])
+    await assert.rejects(crank(3), { code: 'INVALID_ARGUMENT', message: 'the outbox has 3 parts, and none at 3' })
+
+    const other = await aMessage(bench.sender, { data: JSON.stringify({ Messages: [to(target, 'only one')] }) })
+    await bench.su.scheduler.schedule(other)
+    await bench.mu.messenger.crank(processIdOf(bench.sender), other.id, { part: 7 })
+    const [job] = await bench.progressOf(other)
+    assert.deepEqual([job?.state, job?.reason], ['failed', 'the outbox has 1 parts, and none at 7'])
+  })
+
   it('refuses new messages when too many are open', async () => {
     await bench.arrange()
     await eventually('quiet', async () => (await bench.mu.disk.queue.size()) === 0)

@@ -99,7 +99,11 @@ export interface CrankRequest {
   process: string;
   message: string;
   /** Hops from the user's message, as the MU says that hands it on. Absent when a person asks. */
-  depth?: number | undefined;
+  depth?:
+    | number
+    | undefined;
+  /** Only the part at this place of the outbox; absent: all. */
+  part?: number | undefined;
 }
 
 export interface CrankResponse {
@@ -1088,7 +1092,7 @@ export const UnmonitorResponse: MessageFns<UnmonitorResponse> = {
 };
 
 function createBaseCrankRequest(): CrankRequest {
-  return { process: "", message: "", depth: undefined };
+  return { process: "", message: "", depth: undefined, part: undefined };
 }
 
 export const CrankRequest: MessageFns<CrankRequest> = {
@@ -1101,6 +1105,9 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     }
     if (message.depth !== undefined) {
       writer.uint32(24).uint32(message.depth);
+    }
+    if (message.part !== undefined) {
+      writer.uint32(32).uint32(message.part);
     }
     return writer;
   },
@@ -1142,6 +1149,14 @@ export const CrankRequest: MessageFns<CrankRequest> = {
             message.depth = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.part = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1159,6 +1174,7 @@ export const CrankRequest: MessageFns<CrankRequest> = {
       process: isSet(object.process) ? globalThis.String(object.process) : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
       depth: isSet(object.depth) ? globalThis.Number(object.depth) : undefined,
+      part: isSet(object.part) ? globalThis.Number(object.part) : undefined,
     };
   },
 
@@ -1173,6 +1189,9 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     if (message.depth !== undefined) {
       obj.depth = Math.round(message.depth);
     }
+    if (message.part !== undefined) {
+      obj.part = Math.round(message.part);
+    }
     return obj;
   },
 
@@ -1184,6 +1203,7 @@ export const CrankRequest: MessageFns<CrankRequest> = {
     message.process = object.process ?? "";
     message.message = object.message ?? "";
     message.depth = object.depth ?? undefined;
+    message.part = object.part ?? undefined;
     return message;
   },
 };
