@@ -15,6 +15,7 @@ import { maxRecalled } from '../network/grpc/recall.ts'
 import { GrpcServer } from '../network/grpc/server.ts'
 import type { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { Libp2pHost } from '../network/libp2p/host.ts'
+import type { PeerLedger } from '../network/libp2p/peer-ledger.ts'
 import { verifyRecord } from '../network/libp2p/record-rules.ts'
 import type { PeerDirectory } from '../ports/peers.ts'
 import type { OwnSession } from '../ports/session.ts'
@@ -51,6 +52,8 @@ export interface GrpcDoorway extends Doorway {
   readonly watcher: Watcher
   readonly session: OwnSession
   readonly tracer: UnitTracer
+  /** What there is against callers that are no units, by their IP address. */
+  readonly strangers: PeerLedger
   readonly scheduler: SchedulerUnit | undefined
 }
 
@@ -64,7 +67,8 @@ export function grpcDoor(way: GrpcDoorway, options: NodeOptions): GrpcServer {
       callers: {
         identify: der => peers.byCertificate(der),
         isRefused: ({ peer }) => host.isRefused(peer),
-        onExcess: ({ peer }) => host.ledger.blame(peer, 'grpc-rate'),
+        onOffence: (caller, offence) =>
+          typeof caller === 'string' ? way.strangers.blame(caller, offence) : host.ledger.blame(caller.peer, offence),
       },
       node: {
         record: () => way.record().raw,

@@ -11,6 +11,7 @@ import { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { OwnRecord } from '../network/libp2p/directory-options.ts'
 import { Libp2pGossip } from '../network/libp2p/gossip.ts'
 import { GrpcTunnel } from '../network/libp2p/grpc-tunnel.ts'
+import { strangersLedger } from '../network/libp2p/peer-ledger.ts'
 import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Assignment } from '../protocol/assignment.ts'
@@ -267,9 +268,13 @@ export function wireNode(input: WireInput): WiredNode {
       },
       options,
     )
+  const strangers = strangersLedger(clock)
   const doorway = { telemetry, version, certificate, address, directory, units, status, record }
   const grpc: GrpcServer = grpcDoor(
-    { ...doorway, network: { name: params.network, hash: network }, host, peers, watcher, session, tracer, scheduler },
+    {
+      ...{ ...doorway, network: { name: params.network, hash: network } },
+      ...{ host, peers, watcher, session, tracer, scheduler, strangers },
+    },
     options,
   )
   const http: HttpServer = httpDoor(
@@ -295,7 +300,7 @@ export function wireNode(input: WireInput): WiredNode {
         })
 
   const admin = new AdminServer(
-    { log, calls: adminCalls({ host, gossip, directory: peers, telemetry, status }) },
+    { log, calls: adminCalls({ host, gossip, directory: peers, strangers, telemetry, status }) },
     adminSocketPath(options.dataDir),
   )
 

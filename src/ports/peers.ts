@@ -8,8 +8,8 @@ export interface PeerDirectory {
   find(role: UnitRole): readonly UnitRecord[]
   get(address: Address): UnitRecord | undefined
   all(): readonly UnitRecord[]
-  /** A call to that unit worked or failed: moves it in the ranking. */
-  report(address: Address, outcome: 'ok' | 'failed'): void
+  /** A call to that unit worked or failed, and why: moves it in the ranking. */
+  report(address: Address, outcome: 'ok' | 'failed', failure?: unknown): void
   /** Resolves when a unit with that address is known. @throws AoError `DEADLINE` | `ABORTED` by the signal. */
   waitFor(address: Address, options?: AbortOptions): Promise<UnitRecord>
 }

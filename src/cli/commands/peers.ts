@@ -11,6 +11,10 @@ interface PeerRow {
   readonly latencyMs: number | null
   readonly load: number | null
   readonly score: number | null
+  readonly invalidGossip: number
+  readonly brokenPromises: number
+  readonly failedCalls: number
+  readonly lastFailure: string | null
   readonly points: number
   readonly offences: Readonly<Record<string, number>>
   readonly bannedUntil: number
@@ -51,18 +55,24 @@ function peersTable(rows: readonly PeerRow[]): string {
   const now = Date.now()
   return formatTable(
     ['PEER', 'UNIT', 'ROLES', 'STATE', 'MS', 'LOAD %', 'SCORE', 'POINTS', 'WHY'],
-    rows.map(({ peer, address, roles, state, latencyMs, load, score, points, offences, bannedUntil }) => [
-      peer,
-      address ?? '-',
-      roles.join('+') || '-',
-      bannedUntil > now ? `banned ${Math.ceil((bannedUntil - now) / 1000)} s` : state,
-      latencyMs ?? '-',
-      load ?? '-',
-      score ?? '-',
-      points,
-      Object.entries(offences)
-        .map(([reason, count]) => `${reason} ×${count}`)
-        .join(', ') || '-',
+    rows.map(row => [
+      row.peer,
+      row.address ?? '-',
+      row.roles.join('+') || '-',
+      row.bannedUntil > now ? `banned ${Math.ceil((row.bannedUntil - now) / 1000)} s` : row.state,
+      row.latencyMs ?? '-',
+      row.load ?? '-',
+      row.score ?? '-',
+      row.points,
+      whyOf(row) || '-',
     ]),
   )
 }
+
+const whyOf = ({ offences, invalidGossip, brokenPromises, failedCalls, lastFailure }: PeerRow): string =>
+  [
+    ...Object.entries(offences).map(([reason, count]) => `${reason} ×${count}`),
+    ...(invalidGossip > 0 ? [`bad gossip ${invalidGossip}`] : []),
+    ...(brokenPromises > 0 ? [`broken promises ${brokenPromises}`] : []),
+    ...(failedCalls > 0 ? [`${failedCalls} failed calls: ${lastFailure ?? 'no reason known'}`] : []),
+  ].join(', ')

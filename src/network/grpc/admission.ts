@@ -1,4 +1,9 @@
-import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerInterceptor } from '@grpc/grpc-js'
+import {
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  status,
+} from '@grpc/grpc-js'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Counter, Histogram, Metrics } from '../../lib/telemetry.ts'
@@ -54,9 +59,23 @@ export class Admission {
   }
 
   readonly interceptor: ServerInterceptor = ({ path, requestStream, responseStream }, call) => {
-    // A loaded or stopping node still says so to who asks for its health; its Watch has a bound of its own.
-    if (path.startsWith('/grpc.health.')) return new ServerInterceptingCall(call)
+    // A loaded or stopping node still says so to who asks for its health, within his rate.
+    if (path === '/grpc.health.v1.Health/Check') return this.#healthCall(call)
     return this.#admit(call, path, requestStream || responseStream ? 'streams' : 'calls')
+  }
+
+  #healthCall(call: ServerInterceptingCallInterface): ServerInterceptingCall {
+    const caller = this.#callers.of(call)
+    return new ServerInterceptingCall(call, {
+      start: next =>
+        next({
+          onReceiveMetadata: (metadata, pass) => {
+            const refusal = this.#callers.take(caller)
+            if (refusal === undefined) pass(metadata)
+            else call.sendStatus(toWireStatus(refusal))
+          },
+        }),
+    })
   }
 
   #admit(call: ServerInterceptingCallInterface, path: string, kind: Kind): ServerInterceptingCall {
@@ -64,11 +83,19 @@ export class Admission {
     const caller = this.#callers.of(call)
     let inside = false
     let late: NodeJS.Timeout | undefined
-    const refuse = (refusal: AoError): void => {
-      ended = toWireStatus(refusal)
-      call.sendStatus(ended)
-    }
     let ended: WireStatus | undefined
+    // Wrapped here, not by the responder, for grpc-js ends calls with too large a frame by itself.
+    const send = call.sendStatus.bind(call)
+    call.sendStatus = status => {
+      ended ??= status as WireStatus
+      if (isTooLarge(ended)) this.#callers.blame(caller, 'grpc-too-large')
+      send(status)
+    }
+    const refuse = (refusal: AoError): void => call.sendStatus(toWireStatus(refusal))
+    const giveUp = (): void => {
+      this.#callers.blame(caller, 'grpc-slow')
+      refuse(tooSlow(this.#requestMs))
+    }
     return new ServerInterceptingCall(call, {
       start: next =>
         next({
@@ -78,7 +105,7 @@ export class Admission {
             inside = true
             this.#open[kind]++
             // One that begins a call and never says what it wants must not hold its place.
-            if (kind === 'calls') late = setTimeout(() => refuse(tooSlow(this.#requestMs)), this.#requestMs)
+            if (kind === 'calls') late = setTimeout(giveUp, this.#requestMs)
             pass(metadata)
           },
           // The first message was counted with the call; of a stream, each later one counts too, and waits for its turn:
@@ -89,8 +116,10 @@ export class Admission {
             let left = messagesIn(message)
             const again = (): void => {
               while (left > 0 && this.#callers.mayGoOn(caller)) left--
-              if (left === 0) pass(message)
-              else setTimeout(() => inside && again(), pauseMs)
+              if (left > 0) {
+                this.#callers.blame(caller, 'grpc-held')
+                setTimeout(() => inside && again(), pauseMs)
+              } else pass(message)
             }
             again()
           },
@@ -107,10 +136,6 @@ export class Admission {
             if (kind === 'calls') this.#seconds.observe((systemClock.now() - startedAt) / 1000)
           },
         }),
-      sendStatus: (status, next) => {
-        ended = status as WireStatus
-        next(status)
-      },
     })
   }
 
@@ -126,6 +151,10 @@ function codeOf(ended: WireStatus | undefined, call: ServerInterceptingCallInter
   if (ended === undefined) return Number(call.getDeadline()) <= systemClock.now() ? 'DEADLINE' : 'ABORTED'
   return ended.code === 0 ? 'OK' : fromServiceError(ended).code
 }
+
+/** What grpc-js says of a frame above the limit, before it is read. Our own refusals carry a code of ours. */
+const isTooLarge = ({ code, details }: WireStatus): boolean =>
+  code === status.RESOURCE_EXHAUSTED && /larger than/i.test(details)
 
 /** A submit stream may carry several in one: they count as so many. */
 const messagesIn = (message: unknown): number => 1 + ((message as { more?: readonly unknown[] }).more?.length ?? 0)

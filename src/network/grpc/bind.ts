@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type Server, ServerCredentials } from '@grpc/grpc-js'
 import { AoError } from '../../lib/errors.ts'
+import { ipOf } from './callers.ts'
 import type { Certificate } from './certificate.ts'
 
 /** Milliseconds for a TLS handshake: who opens a connection and says nothing is soon gone. */
@@ -48,27 +49,44 @@ const hostHint = 'Give an address of this machine and a port that this user may 
 interface Listener {
   maxConnections: number
   on(event: 'connection', listener: (socket: Socket) => void): unknown
+  on(event: 'tlsClientError', listener: (error: Error, socket: { readonly remoteAddress?: string }) => void): unknown
 }
 
-/** Bounds sockets before any of their bytes are read. To be called once the server is bound. */
+export interface ConnectionLimits {
+  readonly maxConnections: number
+  readonly maxConnectionsPerIp: number
+}
+
+/**
+ * Bounds sockets before any of their bytes are read. To be called once the server is bound.
+ *
+ * @param onOffence Told of each connection above the limit of its address, and of each without a TLS handshake.
+ */
 export function limitConnections(
   server: Server,
-  { maxConnections, maxConnectionsPerIp }: { readonly maxConnections: number; readonly maxConnectionsPerIp: number },
+  { maxConnections, maxConnectionsPerIp }: ConnectionLimits,
+  onOffence: (address: string, offence: 'grpc-connections' | 'grpc-handshake') => void,
 ): void {
   const open = new Map<string, number>()
   const { http2Servers } = server as unknown as { readonly http2Servers: ReadonlyMap<Listener, unknown> }
   for (const listener of http2Servers.keys()) {
     listener.maxConnections = maxConnections
     listener.on('connection', socket => {
-      const ip = socket.remoteAddress ?? ''
+      const ip = ipOf(`${socket.remoteAddress ?? ''}:0`)
       const count = (open.get(ip) ?? 0) + 1
-      if (count > maxConnectionsPerIp) return void socket.destroy()
+      if (count > maxConnectionsPerIp) {
+        socket.destroy()
+        return onOffence(ip, 'grpc-connections')
+      }
       open.set(ip, count)
       socket.once('close', () => {
         const left = (open.get(ip) ?? 1) - 1
         if (left > 0) open.set(ip, left)
         else open.delete(ip)
       })
+    })
+    listener.on('tlsClientError', (_error, { remoteAddress }) => {
+      if (remoteAddress !== undefined) onOffence(ipOf(`${remoteAddress}:0`), 'grpc-handshake')
     })
   }
 }

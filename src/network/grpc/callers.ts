@@ -10,13 +10,27 @@ export interface KnownCaller {
   readonly peer: string
 }
 
+/**
+ * What a caller does that it should not: calls a second, and open at once, above its limits (refused); messages of streams
+ * above its rate (held back); a request that does not arrive; a frame above the limit; a connection above the limit, or
+ * one without a TLS handshake.
+ */
+export type CallerOffence =
+  | 'grpc-rate'
+  | 'grpc-open'
+  | 'grpc-held'
+  | 'grpc-slow'
+  | 'grpc-too-large'
+  | 'grpc-connections'
+  | 'grpc-handshake'
+
 export interface CallersDeps {
   /** Whose record carries this certificate (DER)? */
   identify?(certificate: Uint8Array): KnownCaller | undefined
   /** Whether a unit is not served at all. */
   isRefused?(caller: KnownCaller): boolean
-  /** Told of each call that a known caller made above its limits. */
-  onExcess?(caller: KnownCaller): void
+  /** @param caller A known unit, or the IP address of a stranger. */
+  onOffence?(caller: KnownCaller | string, offence: CallerOffence): void
 }
 
 /** Calls and messages of streams, and how many calls and streams may be open at once. */
@@ -86,7 +100,7 @@ export class Callers {
       return new AoError('NOT_ALLOWED', 'this unit is not served here', { address: caller.key }, { hint })
     }
     if (this.mayGoOn(caller)) return undefined
-    if (caller.known !== undefined) this.#deps.onExcess?.(caller.known)
+    this.blame(caller, 'grpc-rate')
     return tooMuch('calls a second', this.#limitOf(caller)?.perSecond ?? 0)
   }
 
@@ -94,7 +108,10 @@ export class Callers {
   enter(caller: Caller): AoError | undefined {
     const { key } = caller
     const open = this.#open.get(key) ?? 0
-    if (open >= (this.#limitOf(caller)?.maxOpen ?? Number.POSITIVE_INFINITY)) return tooMuch('calls open at once', open)
+    if (open >= (this.#limitOf(caller)?.maxOpen ?? Number.POSITIVE_INFINITY)) {
+      this.blame(caller, 'grpc-open')
+      return tooMuch('calls open at once', open)
+    }
     this.#open.set(key, open + 1)
     return undefined
   }
@@ -103,6 +120,10 @@ export class Callers {
     const open = (this.#open.get(key) ?? 1) - 1
     if (open > 0) this.#open.set(key, open)
     else this.#open.delete(key)
+  }
+
+  blame({ key, known }: Caller, offence: CallerOffence): void {
+    this.#deps.onOffence?.(known ?? key, offence)
   }
 
   #limitOf({ known }: Caller): CallerLimit | undefined {

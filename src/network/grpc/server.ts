@@ -119,7 +119,7 @@ export class GrpcServer implements Component {
     health.addToServer(server as Parameters<HealthImplementation['addToServer']>[0])
     addReflection(server)
     const port = await bind(server, this.#options)
-    limitConnections(server, this.#options)
+    limitConnections(server, this.#options, (address, offence) => this.#deps.callers?.onOffence?.(address, offence))
     this.#admission.open()
     const injector = server.createConnectionInjector(credentialsOf(this.#options.certificate))
     this.#running = { server, injector, calls, health, port }

@@ -13,7 +13,7 @@ import { DhtRecords } from './dht-records.ts'
 import type { Libp2pDirectoryDeps, Libp2pDirectoryOptions } from './directory-options.ts'
 import { GossipSelfTest } from './gossip-self-test.ts'
 import { RecordAsker } from './record-asker.ts'
-import { RecordBook } from './record-book.ts'
+import { type CallRecord, RecordBook } from './record-book.ts'
 import { readRecords, sendNoRecords, sendRecords } from './record-exchange.ts'
 import { SavedRecords } from './saved-records.ts'
 import { verdictOf } from './verdict.ts'
@@ -109,8 +109,13 @@ export class Libp2pDirectory implements PeerDirectory, Component {
     return this.#book.byCertificate(certificate)
   }
 
-  report(address: Address, outcome: 'ok' | 'failed'): void {
-    this.#book.report(address, outcome)
+  report(address: Address, outcome: 'ok' | 'failed', failure?: unknown): void {
+    this.#book.report(address, outcome, failure)
+  }
+
+  /** Calls to a unit that failed lately, and why the last did. */
+  callsOf(address: Address): CallRecord {
+    return this.#book.callsOf(address)
   }
 
   /** Looks into the DHT too, and goes straight to where the unit was before a restart, whatever the neighbours say. */

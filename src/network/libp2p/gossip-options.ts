@@ -7,8 +7,27 @@ import { type ScoreOptions, scoreParams, scoreThresholds } from './scoring.ts'
 export interface GossipRouter extends GossipSub {
   getScore(peer: string): number
   getMeshPeers(topicName: string): string[]
+  /** What it has against each peer. */
+  dumpPeerScoreStats(): Readonly<Record<string, PeerScoreStats>>
+  readonly score: { rejectInvalidMessage(from: string, topicName: string): void }
   /** Streams on which we send, by peer. */
   readonly streamsOutbound: ReadonlyMap<string, unknown>
+}
+
+interface PeerScoreStats {
+  readonly topics: Readonly<Record<string, { readonly invalidMessageDeliveries: number } | undefined>>
+  readonly behaviourPenalty: number
+}
+
+/** Tells of each message that its author has not signed: gossipsub counts it before anything of ours sees it. */
+export function tellUnsigned(pubsub: GossipRouter, onUnsigned: (peer: string) => void): GossipRouter {
+  const { score } = pubsub
+  const count = score.rejectInvalidMessage.bind(score)
+  score.rejectInvalidMessage = (from, topicName) => {
+    count(from, topicName)
+    onUnsigned(from)
+  }
+  return pubsub
 }
 
 /** Bytes of one signed item that gossip carries. */

@@ -35,6 +35,7 @@ export class GossipStreamWatch {
     for (const peer of mute) {
       if (!this.#suspects.has(peer)) continue
       log.warn('gossip-stream-lost', { peer })
+      host.ledger.blame(peer, 'gossip-mute')
       void host.hangUp(peer)
     }
     this.#suspects = new Set(mute)

@@ -109,6 +109,16 @@ export class Libp2pGossip implements Gossip, Component {
     return this.#deps.host.pubsub.getScore(peer)
   }
 
+  /** What lowers that score beside the ledger's points: bad messages not yet forgotten, promises broken. */
+  faultsOf(peer: string): { readonly invalidGossip: number; readonly brokenPromises: number } {
+    const stats = this.#deps.host.pubsub.dumpPeerScoreStats()[peer]
+    const invalid = Object.values(stats?.topics ?? {}).map(topic => topic?.invalidMessageDeliveries ?? 0)
+    return {
+      invalidGossip: Math.round(invalid.reduce((sum, count) => sum + count, 0) * 10) / 10,
+      brokenPromises: Math.round((stats?.behaviourPenalty ?? 0) * 10) / 10,
+    }
+  }
+
   /** Neighbours that listen to a topic and that we have a stream to: what is published now is sent to them. */
   subscribers(topic: GossipTopic): readonly string[] {
     const { pubsub } = this.#deps.host

@@ -10,7 +10,7 @@ import type { Libp2pOptions } from 'libp2p'
 import { systemClock } from '../../lib/clock.ts'
 import type { PrivateJwk } from '../../protocol/keys.ts'
 import { type DhtHooks, dhtService } from './dht.ts'
-import { type GossipRouter, gossipOptions } from './gossip-options.ts'
+import { type GossipRouter, gossipOptions, tellUnsigned } from './gossip-options.ts'
 import { mdnsServiceTag } from './names.ts'
 import { libp2pKeyOf } from './peer-key.ts'
 import { type ReachabilityOptions, reachability } from './reachability.ts'
@@ -114,7 +114,11 @@ export async function hostConfig(options: Libp2pHostOptions, hooks: HostHooks): 
       identify: identify({ timeout: identifyTimeoutMs, maxInboundStreams: 4, maxOutboundStreams: 4 }),
       ping: ping(),
       // The class behind the factory has what GossipRouter adds; only its exported interface lacks it.
-      pubsub: components => gossipsub(gossipOptions(networkHash, { allowSameIp, scoreOf }))(components) as GossipRouter,
+      pubsub: components =>
+        tellUnsigned(
+          gossipsub(gossipOptions(networkHash, { allowSameIp, scoreOf }))(components) as GossipRouter,
+          peer => hooks.blame(peer, 'gossip-unsigned'),
+        ),
       ...(options.dht === false
         ? {}
         : { dht: dhtService({ networkHash, clock: systemClock, privateAddresses: allowSameIp }, hooks) }),

@@ -12,9 +12,21 @@ const offences = {
   /** More questions to our part of the DHT than allowed, or questions that nobody here asks. */
   'dht-rate': 1,
   'dht-misuse': 10,
-  /** More gRPC calls than allowed. */
+  /** Gossip that its author has not signed. */
+  'gossip-unsigned': 5,
+  /** Its stream of gossip ended: it read too slowly for what there was, or sent more at once than allowed. */
+  'gossip-mute': 5,
+  /** gRPC calls above its rate; above its number open at once; messages of streams held back, which costs nothing. */
   'grpc-rate': 0.2,
-} as const
+  'grpc-open': 0.2,
+  'grpc-held': 0,
+  /** Calls whose request does not arrive, or has a frame above the limit. */
+  'grpc-slow': 2,
+  'grpc-too-large': 5,
+  /** Connections above the limit of an address, and such that never finish a TLS handshake. */
+  'grpc-connections': 0.2,
+  'grpc-handshake': 1,
+} as const satisfies Record<string, number>
 export type Offence = keyof typeof offences
 
 /** Half of the points are forgiven in this many milliseconds. */
@@ -48,6 +60,11 @@ interface Entry {
 }
 
 /**
+ * Strangers by their IP address: seen, limited, never banned, for behind one address there may be many.
+ */
+export const strangersLedger = (clock: Clock): PeerLedger => new PeerLedger(clock, () => 2 * maxPeers, { bans: false })
+
+/**
  * What this node has against its peers, and whom it bans for it.
  *
  * Invariant: at most half of the neighbours (never less than three) are blamed within a minute: when more seem to
@@ -58,16 +75,21 @@ export class PeerLedger {
   readonly #crowd: BlameLimiter
   readonly #entries = new Map<string, Entry>()
   readonly #listeners = new Set<(peer: string, reason: Offence) => void>()
+  readonly #bans: boolean
 
-  /** @param neighbours How many peers are connected now. */
-  constructor(clock: Clock, neighbours: () => number) {
+  /**
+   * @param neighbours How many peers are connected now.
+   * @param options.bans Whether points lead to a ban. Default true.
+   */
+  constructor(clock: Clock, neighbours: () => number, { bans = true }: { readonly bans?: boolean } = {}) {
     this.#clock = clock
+    this.#bans = bans
     this.#crowd = new BlameLimiter(clock, neighbours, Number.POSITIVE_INFINITY)
   }
 
   /** Counts an offence, and bans whoever has too many. */
   blame(peer: string, reason: Offence): void {
-    if (!this.#crowd.mayBlame(peer)) return
+    if (offences[reason] > 0 && !this.#crowd.mayBlame(peer)) return
     const now = this.#clock.now()
     const entry = this.#entries.get(peer) ?? { offences: {}, points: 0, at: now, last: reason, bannedUntil: 0 }
     entry.points = this.#points(entry) + offences[reason]
@@ -76,7 +98,7 @@ export class PeerLedger {
     this.#entries.delete(peer)
     this.#entries.set(peer, entry)
     if (this.#entries.size > maxPeers) this.#forgetOldest()
-    if (entry.points >= banPoints && entry.bannedUntil <= now) this.#ban(peer, entry)
+    if (this.#bans && entry.points >= banPoints && entry.bannedUntil <= now) this.#ban(peer, entry)
   }
 
   isBanned(peer: string): boolean {

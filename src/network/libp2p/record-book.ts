@@ -34,11 +34,18 @@ const failureMemoryMs = 5 * 60_000
 const maxWaiting = 1024
 const unknownLatencyMs = 50
 
+export interface CallRecord {
+  readonly failedCalls: number
+  /** `CODE: what happened (what lies under it)`. */
+  readonly lastFailure: string | null
+}
+
 interface Entry {
   record: UnitRecord
   /** What this node has seen of it. */
   failures: number
   failedAt: number
+  failure?: string | undefined
   /** When a call to it last worked. */
   workedAt: number
   /** When its connection broke, if nothing that is later was heard of it. */
@@ -111,12 +118,20 @@ export class RecordBook {
     return address === undefined ? undefined : this.get(address)
   }
 
-  /** A call to that unit worked or failed. */
-  report(address: Address, outcome: 'ok' | 'failed'): void {
+  /** A call to that unit worked or failed, and why. */
+  report(address: Address, outcome: 'ok' | 'failed', failure?: unknown): void {
     const entry = this.#entries.get(address)
     if (entry === undefined) return
-    if (outcome === 'ok') Object.assign(entry, { failures: 0, lostAt: undefined, workedAt: this.#clock.now() })
-    else Object.assign(entry, { failures: this.#failures(entry) + 1, failedAt: this.#clock.now() })
+    const now = this.#clock.now()
+    if (outcome === 'ok') Object.assign(entry, { failures: 0, lostAt: undefined, workedAt: now })
+    else Object.assign(entry, { failures: this.#failures(entry) + 1, failedAt: now, failure: textOf(failure) })
+  }
+
+  /** Calls to a unit that failed since one worked, and why the last did. Forgotten after five minutes. */
+  callsOf(address: Address): CallRecord {
+    const entry = this.#entries.get(address)
+    const failedCalls = entry === undefined ? 0 : this.#failures(entry)
+    return { failedCalls, lastFailure: failedCalls === 0 ? null : (entry?.failure ?? null) }
   }
 
   /** The last connection to a peer broke: its units sink until they are heard of again. */
@@ -184,6 +199,7 @@ export class RecordBook {
       failures = 0,
       failedAt = 0,
       workedAt = Number.NEGATIVE_INFINITY,
+      failure,
       lostAt,
     } = this.#entries.get(record.address) ?? {}
     // A record signed before the loss, still on its way through others, is no sign of life.
@@ -193,7 +209,7 @@ export class RecordBook {
     // A certificate stays with whom it came with first: naming another's must not make its calls look like one's own.
     const fingerprint = toHex(sha256(record.certificate))
     if (!this.#certificates.has(fingerprint)) this.#certificates.set(fingerprint, record.address)
-    this.#entries.set(record.address, { record, failures, failedAt, workedAt, lostAt: stillLostAt, order })
+    this.#entries.set(record.address, { record, failures, failedAt, failure, workedAt, lostAt: stillLostAt, order })
     for (const listener of this.#listeners) listener(record, outcome)
   }
 
@@ -241,5 +257,14 @@ export class RecordBook {
 
 /** 0 to 4: what a unit says of itself moves it no further than a few hops of latency do. */
 const loadClass = ({ record }: Entry): number => Math.floor((record.load ?? 0) / 25)
+
+const maxFailureChars = 200
+
+function textOf(failure: unknown): string | undefined {
+  if (failure === undefined) return undefined
+  const { code, message, facts } = AoError.from(failure)
+  const reason = facts['reason'] === undefined ? '' : ` (${facts['reason']})`
+  return `${code}: ${message}${reason}`.slice(0, maxFailureChars)
+}
 
 const sameBytes = (a: UnitRecord, b: UnitRecord): boolean => Buffer.compare(a.raw, b.raw) === 0

@@ -29,8 +29,8 @@ export class StakedDirectory implements PeerDirectory {
     return this.#inner.all()
   }
 
-  report(address: Address, outcome: 'ok' | 'failed'): void {
-    this.#inner.report(address, outcome)
+  report(address: Address, outcome: 'ok' | 'failed', failure?: unknown): void {
+    this.#inner.report(address, outcome, failure)
   }
 
   waitFor(address: Address, options?: AbortOptions): Promise<UnitRecord> {

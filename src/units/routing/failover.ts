@@ -31,7 +31,7 @@ export async function firstAnswer<T, R>(
       return answer
     } catch (error) {
       throwIfAborted(signal)
-      if (!candidate.local && isUnitsFault(error)) directory.report(candidate.address, 'failed')
+      if (!candidate.local && isUnitsFault(error)) directory.report(candidate.address, 'failed', error)
       if (!mayWorkElsewhere(error)) throw error
       first ??= error
     }

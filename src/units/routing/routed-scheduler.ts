@@ -84,7 +84,7 @@ export class RoutedScheduler implements Scheduler {
       directory.report(address, 'ok')
       return answer
     } catch (error) {
-      if (signal?.aborted !== true && isUnitsFault(error)) directory.report(address, 'failed')
+      if (signal?.aborted !== true && isUnitsFault(error)) directory.report(address, 'failed', error)
       throw error
     }
   }

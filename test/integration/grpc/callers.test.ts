@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect as httpConnect } from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as httpConnect } from 'node:http2'
 import { connect } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { equalBytes } from '../../../src/lib/bytes.ts'
@@ -49,7 +49,7 @@ describe('gRPC: who calls', () => {
       server: { callerLimits: limits, maxConnectionsPerIp: 20, requestMs: 200 },
       callers: {
         identify: der => (equalBytes(der, identity.der) ? { address: unit.address, peer: 'its peer' } : undefined),
-        onExcess: ({ peer }) => excess.push(peer),
+        onOffence: (caller, offence) => excess.push(`${typeof caller === 'string' ? caller : caller.peer} ${offence}`),
       },
     })
     known = new GrpcUnits(silentTelemetry, { identity })
@@ -63,7 +63,7 @@ describe('gRPC: who calls', () => {
   it('gives a unit a share of its own, however much strangers call', async () => {
     assert.ok((await refusedOf(stranger, 200)) >= 150)
     assert.equal(await refusedOf(known, 200), 0)
-    assert.deepEqual(excess, [])
+    assert.deepEqual([...new Set(excess)], ['127.0.0.1 grpc-rate'], 'what strangers do is told by their address')
   })
 
   it('lets nobody win a share by a certificate that no unit has', async () => {
@@ -79,7 +79,7 @@ describe('gRPC: who calls', () => {
 
   it('tells which unit calls too much', async () => {
     assert.ok((await refusedOf(known, 1_500)) > 0)
-    assert.equal(excess[0], 'its peer')
+    assert.equal(excess[0], 'its peer grpc-rate')
   }).timeout(30_000)
 
   it('slows a stream down to its rate and loses nothing of it', async () => {
@@ -97,6 +97,7 @@ describe('gRPC: who calls', () => {
       items.map((_, i) => i + 1),
     )
     assert.ok(Date.now() - began >= 900, 'twenty above the burst at twenty a second')
+    assert.ok(excess.includes('127.0.0.1 grpc-held'), 'and it is told that it was held back')
   })
 
   it('closes connections above its limit for one address, and serves on', async () => {
@@ -106,40 +107,61 @@ describe('gRPC: who calls', () => {
     for (const socket of sockets) socket.destroy()
     await until(() => sockets.every(socket => socket.closed), 'all are closed')
     assert.equal(await ask(known), 'answered')
+    const told = excess.filter(what => what === '127.0.0.1 grpc-connections')
+    assert.ok(told.length >= 40, `${told.length} of 40 are told`)
   })
 
-  it('ends a call whose request never comes, and one whose frame is too large', async () => {
-    const socket = tlsConnect({
-      ...{ host: '127.0.0.1', port: node.server.port, servername: 'aonet', ALPNProtocols: ['h2'] },
-      rejectUnauthorized: false,
-    })
-    await once(socket, 'secureConnect')
-    const session = httpConnect('https://aonet', { createConnection: () => socket })
-    const request = (): ReturnType<typeof session.request> =>
-      session.request({
+  it('tells of connections that speak no TLS', async () => {
+    const socket = connect({ port: node.server.port, host: '127.0.0.1' }, () => socket.write('GET / HTTP/1.1\r\n\r\n'))
+    socket.on('error', () => undefined)
+    await until(() => excess.includes('127.0.0.1 grpc-handshake'), 'it is told')
+    socket.destroy()
+  })
+
+  describe('whose requests do not come', () => {
+    let session: ClientHttp2Session
+    const begin = (): { readonly request: ClientHttp2Stream; status(): string } => {
+      const request = session.request({
         ...{ ':method': 'POST', ':path': '/ao.v1.Node/ListUnits', 'content-type': 'application/grpc', te: 'trailers' },
       })
-    const giant = request()
-    giant.on('error', () => undefined)
-    let status = ''
-    const read = (headers: Record<string, unknown>): void => {
-      status = String(headers['grpc-status'] ?? status)
+      let status = ''
+      const read = (headers: Record<string, unknown>): void => {
+        status = String(headers['grpc-status'] ?? status)
+      }
+      request.on('error', () => undefined)
+      request.on('trailers', read)
+      request.on('response', read)
+      request.resume()
+      return { request, status: () => status }
     }
-    giant.on('trailers', read)
-    giant.on('response', read)
-    giant.write(Buffer.from([0, 0x7f, 0xff, 0xff, 0xff])) // says that 2 GiB follow
-    giant.resume()
-    await until(() => status === '8', 'it is refused before it is read')
-    status = ''
-    const silent = request()
-    silent.on('error', () => undefined)
-    silent.on('trailers', read)
-    silent.on('response', read)
-    silent.write(Buffer.from([0, 0])) // and then nothing
-    silent.resume()
-    await until(() => status === '4', 'it is given up')
-    assert.equal(await ask(known), 'answered')
-    session.destroy()
+    beforeEach(async () => {
+      const socket = tlsConnect({
+        ...{ host: '127.0.0.1', port: node.server.port, servername: 'aonet', ALPNProtocols: ['h2'] },
+        rejectUnauthorized: false,
+      })
+      await once(socket, 'secureConnect')
+      session = httpConnect('https://aonet', { createConnection: () => socket })
+    })
+    afterEach(() => session.destroy())
+
+    it('is refused before it is read where its frame is too large', async () => {
+      const { request, status } = begin()
+      request.write(Buffer.from([0, 0x7f, 0xff, 0xff, 0xff])) // says that 2 GiB follow
+      await until(() => status() === '8', 'it is refused')
+      assert.deepEqual(excess, ['127.0.0.1 grpc-too-large'])
+      assert.equal(await ask(known), 'answered')
+    })
+
+    it('is given up after a while, and holds no more places than a caller has', async () => {
+      const held = Array.from({ length: limits.stranger.maxOpen + 3 }, begin)
+      for (const { request } of held) request.write(Buffer.from([0, 0])) // and then nothing
+      const ended = (status: string): number => held.filter(one => one.status() === status).length
+      await until(() => ended('8') === 3, 'those above its number are refused at once')
+      assert.equal(await ask(known), 'answered')
+      await until(() => ended('4') === limits.stranger.maxOpen, 'the others are given up')
+      const count = (offence: string): number => excess.filter(what => what === `127.0.0.1 ${offence}`).length
+      assert.deepEqual({ open: count('grpc-open'), slow: count('grpc-slow') }, { open: 3, slow: 8 })
+    })
   })
 
   it('reads addresses as one caller: an IPv6 host is its first half', () => {

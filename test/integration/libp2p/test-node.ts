@@ -6,6 +6,8 @@ import type { Libp2pDirectoryOptions } from '../../../src/network/libp2p/directo
 import { Libp2pGossip } from '../../../src/network/libp2p/gossip.ts'
 import { Libp2pHost } from '../../../src/network/libp2p/host.ts'
 import { defaultHostLimits, type Libp2pHostOptions } from '../../../src/network/libp2p/host-config.ts'
+import { strangersLedger } from '../../../src/network/libp2p/peer-ledger.ts'
+import { peerList } from '../../../src/node/peer-list.ts'
 import type { RecordStore } from '../../../src/ports/record-store.ts'
 import type { Address } from '../../../src/protocol/ids.ts'
 import { type PrivateJwk, signerFromJwk } from '../../../src/protocol/keys.ts'
@@ -28,6 +30,8 @@ export class TestNode {
   readonly host: Libp2pHost
   readonly gossip: Libp2pGossip
   readonly directory: Libp2pDirectory
+  /** What it has against callers that are no units. */
+  readonly strangers = strangersLedger(systemClock)
   readonly events: { readonly event: string; readonly facts: LogFacts }[] = []
   readonly #all: ComponentList
 
@@ -81,6 +85,11 @@ export class TestNode {
     return nodes.every(node => this.directory.get(node.address) !== undefined)
   }
 
+  /** What `aonet peers` shows of a peer, or of an `ip <address>`. */
+  shown(peer: string): PeerRow | undefined {
+    return (peerList(this) as unknown as readonly PeerRow[]).find(row => row.peer === peer)
+  }
+
   logged(event: string): boolean {
     return this.events.some(entry => entry.event === event)
   }
@@ -92,6 +101,19 @@ export class TestNode {
     const log: Logger = { error: keep, warn: keep, info: keep, debug: keep, child: () => log }
     return log
   }
+}
+
+interface PeerRow {
+  readonly peer: string
+  readonly state: string
+  readonly score: number | null
+  readonly points: number
+  readonly offences: Readonly<Record<string, number>>
+  readonly lastOffence: string | null
+  readonly bannedUntil: number
+  readonly invalidGossip: number
+  readonly failedCalls: number
+  readonly lastFailure: string | null
 }
 
 /** Starts nodes that join through the first, side by side. */
