@@ -133,7 +133,7 @@ export const settings = {
   grpcUnitCallsPerSecond: setting(
     whole(1, 1_000_000),
     20_000,
-    'gRPC calls and stream messages a second of one unit of the network',
+    'gRPC stream messages a second of one unit of the network; a call of its own counts as ten',
   ),
   httpHost: setting(text, '127.0.0.1', 'address of the HTTP server'),
   httpPort: setting(

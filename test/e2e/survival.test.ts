@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { askAdmin } from '../../src/cli/admin.ts'
 import type { Client } from '../../src/client/client.ts'
 import { echoFormat, echoModule } from '../../src/modules/echo/echo.ts'
 import type { ModuleId, Nonce, ProcessId } from '../../src/protocol/ids.ts'
@@ -7,6 +8,11 @@ import { eventually } from '../support/eventually.ts'
 import { RealNetwork } from '../support/real-network.ts'
 
 const slow = process.env['AONET_SLOW_TESTS'] === '1'
+
+interface Blamed {
+  readonly points: number
+  readonly bannedUntil: number
+}
 
 interface Shape {
   readonly sus: number
@@ -62,6 +68,23 @@ function survives(what: string, shape: Shape, { killSu }: { readonly killSu: boo
       for (const mu of names('mu', shape.mus)) {
         const through = await client(mu)
         for (const su of names('su', shape.sus)) await talk(through, su)
+      }
+    })
+
+    it('is whole again soon after all its nodes lost power and started at once, and nobody is blamed for it', async () => {
+      const process = await talk(await client('mu-1'), 'su-1')
+      const all = [...net.nodes.values()]
+      await Promise.all(all.map(node => node.kill()))
+      await Promise.all(all.map(node => node.start()))
+      const startedAt = performance.now()
+      await eventually('the nodes to find each other again', () => net.isWhole(), 60_000)
+      const wholeAfterMs = performance.now() - startedAt
+      assert.ok(wholeAfterMs < 15_000, `${wholeAfterMs} ms`)
+      await say(await client('mu-1'), process)
+      for (const { directory, name } of all) {
+        const rows = (await askAdmin({ dataDir: directory }, 'peers')) as unknown as readonly Blamed[]
+        const blamed = rows.filter(({ points, bannedUntil }) => points > 0 || bannedUntil > 0)
+        assert.deepEqual(blamed, [], `${name} blames`)
       }
     })
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type Server, ServerCredentials } from '@grpc/grpc-js'
 import { AoError } from '../../lib/errors.ts'
-import { ipOf } from './callers.ts'
+import { ipOf, type Session } from './callers.ts'
 import type { Certificate } from './certificate.ts'
 
 /** Milliseconds for a TLS handshake: who opens a connection and says nothing is soon gone. */
@@ -48,6 +48,7 @@ const hostHint = 'Give an address of this machine and a port that this user may 
 
 interface Listener {
   maxConnections: number
+  on(event: 'session', listener: (session: Session) => void): unknown
   on(event: 'connection', listener: (socket: Socket) => void): unknown
   on(event: 'tlsClientError', listener: (error: Error, socket: { readonly remoteAddress?: string }) => void): unknown
 }
@@ -68,8 +69,7 @@ export function limitConnections(
   onOffence: (address: string, offence: 'grpc-connections' | 'grpc-handshake') => void,
 ): void {
   const open = new Map<string, number>()
-  const { http2Servers } = server as unknown as { readonly http2Servers: ReadonlyMap<Listener, unknown> }
-  for (const listener of http2Servers.keys()) {
+  for (const listener of listenersOf(server)) {
     listener.maxConnections = maxConnections
     listener.on('connection', socket => {
       const ip = ipOf(`${socket.remoteAddress ?? ''}:0`)
@@ -90,3 +90,11 @@ export function limitConnections(
     })
   }
 }
+
+/** Tells of each connection whose TLS stands, injected ones too. To be called once the server is bound. */
+export function onSession(server: Server, greet: (session: Session) => void): void {
+  for (const listener of listenersOf(server)) listener.on('session', greet)
+}
+
+const listenersOf = (server: Server): Iterable<Listener> =>
+  (server as unknown as { readonly http2Servers: ReadonlyMap<Listener, unknown> }).http2Servers.keys()

@@ -3,6 +3,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Metrics } from '../../lib/telemetry.ts'
+import { Patience } from './patience.ts'
 
 /** A unit of the network that showed the certificate of its record. */
 export interface KnownCaller {
@@ -48,9 +49,15 @@ export interface CallerLimits {
 interface Caller {
   readonly key: string
   readonly known: KnownCaller | undefined
+  readonly session: Session | undefined
 }
 
 const maxCallers = 4096
+/**
+ * What a call of its own counts, in messages of a stream, which cost that much less. Of a stranger both count the same,
+ * for his rate is low.
+ */
+const callWeight = { stranger: 1, unit: 10 } as const
 
 /**
  * Who calls, and how much of it is too much. Units are known by the certificate they show, which TLS proves is theirs;
@@ -62,6 +69,7 @@ export class Callers {
   readonly #strangers: RateLimiter | undefined
   readonly #units: RateLimiter | undefined
   readonly #open = new Map<string, number>()
+  readonly #patience = new Patience()
   /** A connection is one caller for as long as it lives. */
   readonly #sessions = new WeakMap<object, Caller>()
 
@@ -79,7 +87,7 @@ export class Callers {
     const cached = session && this.#sessions.get(session)
     if (cached !== undefined) return cached
     const known = session && this.#identify(session)
-    const caller = { key: known?.address ?? ipOf(call.getPeer()), known }
+    const caller = { key: known?.address ?? ipOf(call.getPeer()), known, session }
     // A unit whose record comes later is looked for again with its next call.
     if (session !== undefined && (known !== undefined || certificateOf(session) === undefined)) {
       this.#sessions.set(session, caller)
@@ -87,19 +95,32 @@ export class Callers {
     return caller
   }
 
-  /** Counts one call or message, if it is within the caller's rate. */
-  mayGoOn({ key, known }: Caller): boolean {
+  /** Ends a connection at its beginning if its caller is cut off for a while. */
+  greet(session: Session): void {
+    const known = this.#identify(session)
+    const { remoteAddress = '' } = session.socket ?? {}
+    if (this.#patience.hasLostWith(known?.address ?? ipOf(`${remoteAddress}:0`))) session.destroy()
+  }
+
+  /** Counts one message of a stream, if it is within the caller's rate. */
+  mayGoOn({ key, known }: Caller, cost = 1): boolean {
     const limiter = known === undefined ? this.#strangers : this.#units
-    return limiter === undefined || limiter.take(key)
+    return limiter === undefined || limiter.take(key, cost)
   }
 
   /** Counts one call. @returns why it is too much, if it is. */
   take(caller: Caller): AoError | undefined {
+    const refusal = this.#refusal(caller)
+    if (refusal !== undefined && this.#patience.losesWith(caller.key)) caller.session?.destroy()
+    return refusal
+  }
+
+  #refusal(caller: Caller): AoError | undefined {
     if (caller.known !== undefined && this.#deps.isRefused?.(caller.known) === true) {
       const hint = 'Ask the operator of this node, or wait: a ban ends after two minutes.'
       return new AoError('NOT_ALLOWED', 'this unit is not served here', { address: caller.key }, { hint })
     }
-    if (this.mayGoOn(caller)) return undefined
+    if (this.mayGoOn(caller, callWeight[caller.known === undefined ? 'stranger' : 'unit'])) return undefined
     this.blame(caller, 'grpc-rate')
     return tooMuch('calls a second', this.#limitOf(caller)?.perSecond ?? 0)
   }
@@ -136,8 +157,9 @@ export class Callers {
   }
 }
 
-interface Session {
-  readonly socket?: { getPeerCertificate?(): { readonly raw?: Uint8Array } }
+export interface Session {
+  readonly socket?: { readonly remoteAddress?: string; getPeerCertificate?(): { readonly raw?: Uint8Array } }
+  destroy(): void
 }
 
 /** grpc-js tells of certificates that an authority signed only; ours are self-signed, so we look at the socket itself. */

@@ -9,7 +9,7 @@ import type { NodeInfoSource } from '../../ports/node-info.ts'
 import type { Compute, Messenger, Scheduler } from '../../ports/units.ts'
 import { absentCompute, absentMessenger, absentScheduler } from './absent-units.ts'
 import { Admission } from './admission.ts'
-import { bind, credentialsOf, limitConnections } from './bind.ts'
+import { bind, credentialsOf, limitConnections, onSession } from './bind.ts'
 import { CallRunner } from './call-runner.ts'
 import { type CallerLimits, Callers, type CallersDeps } from './callers.ts'
 import type { Certificate } from './certificate.ts'
@@ -85,13 +85,14 @@ export class GrpcServer implements Component {
   readonly #deps: GrpcServerDeps
   readonly #options: Settings
   readonly #admission: Admission
+  readonly #callers: Callers
   #running: Running | undefined
 
   constructor(deps: GrpcServerDeps, options: GrpcServerOptions) {
     this.#deps = deps
     this.#options = { ...defaults, ...(withoutUndefined(options) as Pick<Settings, 'host' | 'port' | 'certificate'>) }
-    const callers = new Callers(deps.callers ?? {}, options.callerLimits, deps.metrics)
-    this.#admission = new Admission(this.#options, callers, deps.metrics)
+    this.#callers = new Callers(deps.callers ?? {}, options.callerLimits, deps.metrics)
+    this.#admission = new Admission(this.#options, this.#callers, deps.metrics)
   }
 
   /** Serves a connection that came another way than by the port; TLS and its certificates are the same. */
@@ -122,6 +123,7 @@ export class GrpcServer implements Component {
     limitConnections(server, this.#options, (address, offence) => this.#deps.callers?.onOffence?.(address, offence))
     this.#admission.open()
     const injector = server.createConnectionInjector(credentialsOf(this.#options.certificate))
+    onSession(server, session => this.#callers.greet(session))
     this.#running = { server, injector, calls, health, port }
     log.info('grpc-listening', { host: this.#options.host, port })
   }

@@ -62,7 +62,7 @@ export function fromServiceError(error: WireStatus, where: ErrorFacts = {}): AoE
   const [bytes] = error.metadata?.get(detailKey) ?? []
   const told = typeof bytes === 'object' ? fromDetailBytes(bytes) : undefined
   if (told !== undefined) return told
-  const facts = { ...where, reason: error.details.slice(0, 200) }
+  const facts = { ...where, reason: reasonIn(error.details) }
   switch (error.code) {
     case status.UNAVAILABLE:
       return new AoError('PEER_UNREACHABLE', 'the node cannot be reached', facts, {
@@ -81,6 +81,10 @@ export function fromServiceError(error: WireStatus, where: ErrorFacts = {}): AoE
       return new AoError('INTERNAL', 'the node failed', { ...where, status: status[error.code] }, { cause: error })
   }
 }
+
+/** TLS says of a certificate that is not the pinned one that nobody known has signed it, which helps nobody. */
+const reasonIn = (details: string): string =>
+  /certificate/i.test(details) ? 'it shows another certificate than its record' : details.slice(0, 200)
 
 /** An AoError as bytes, for answers that carry failures inside a stream. */
 export const toDetailBytes = (error: unknown): Uint8Array => {

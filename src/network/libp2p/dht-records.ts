@@ -15,13 +15,13 @@ export interface DhtRecordsDeps extends Telemetry {
   take(bytes: Uint8Array): Promise<void>
 }
 
-/** Milliseconds for one look into the DHT, and for one publication. */
-const lookupMs = 10_000
+/** Milliseconds for one look into the DHT, whose liars invent peers to be tried first, and for one publication. */
+const lookupMs = 20_000
 const publishMs = 15_000
 /** Looks under way at once; above it who asks must wait for gossip. */
 const maxLookups = 64
-/** A unit that was not found is not looked for again so soon, in milliseconds. */
-const pauseMs = 1_000
+/** From one look for a unit to the next, in milliseconds. */
+const pauseMs = 3_000
 const maxPauses = 1024
 /** So many peers that hold the own record are enough to leave it there until it is due again. */
 const enoughHolders = 4

@@ -164,6 +164,8 @@ export class Libp2pDirectory implements PeerDirectory, Component {
       this.#connector.tick()
       this.#saved?.tick(() => this.#others())
       this.selfTest.tick()
+      // One look is not enough where liars end most of them.
+      for (const address of this.#book.wanted) this.#dht.look(address)
       // Twice in a life, so that one that is lost leaves no gap.
       this.#dht.tick(() => this.#book.get(this.#deps.signer.address), this.#lifetimeMs / 2)
     }, connectMs)

@@ -6,7 +6,7 @@ import type { GossipTopic } from '../../ports/peers.ts'
  * What one author may publish on a topic. An SU tells of each message it orders and a CU of each it evaluates, so
  * their topics are wide; what is above is dropped at the first honest neighbour, and nothing correct depends on it.
  */
-const perAuthor: Readonly<Record<GossipTopic, RateLimit>> = {
+export const gossipLimits: Readonly<Record<GossipTopic, RateLimit>> = {
   'unit-records': { perSecond: 2, burst: 20 },
   assignments: { perSecond: 500, burst: 2_000 },
   attestations: { perSecond: 500, burst: 2_000 },
@@ -25,7 +25,7 @@ export class GossipRates {
   readonly #neighbours: ReadonlyMap<GossipTopic, RateLimiter>
   readonly #own: ReadonlyMap<GossipTopic, RateLimiter>
 
-  constructor(clock: Clock, limits: Readonly<Record<GossipTopic, RateLimit>> = perAuthor) {
+  constructor(clock: Clock, limits: Readonly<Record<GossipTopic, RateLimit>> = gossipLimits) {
     const each = (factor: number): ReadonlyMap<GossipTopic, RateLimiter> =>
       new Map(
         Object.entries(limits).map(([topic, { perSecond, burst }]) => [

@@ -14,6 +14,8 @@ const lookMs = 5_000
 export class GossipStreamWatch {
   readonly #deps: { readonly host: Libp2pHost; readonly log: Logger }
   #suspects = new Set<string>()
+  /** Peers whose stream was there at the last look: it is theirs to lose. */
+  #heard = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(deps: { readonly host: Libp2pHost; readonly log: Logger }) {
@@ -27,6 +29,7 @@ export class GossipStreamWatch {
   stop(): void {
     clearInterval(this.#timer)
     this.#suspects.clear()
+    this.#heard.clear()
   }
 
   #look(): void {
@@ -35,9 +38,13 @@ export class GossipStreamWatch {
     for (const peer of mute) {
       if (!this.#suspects.has(peer)) continue
       log.warn('gossip-stream-lost', { peer })
-      host.ledger.blame(peer, 'gossip-mute')
+      // One that never came is a busy machine's; one that was there and ended, the peer's who did not read or sent too much.
+      if (this.#heard.delete(peer)) host.ledger.blame(peer, 'gossip-mute')
       void host.hangUp(peer)
     }
     this.#suspects = new Set(mute)
+    this.#heard = new Set(
+      [...host.peers].filter(peer => host.pubsub.streamsOutbound.has(peer) || this.#heard.has(peer)),
+    )
   }
 }

@@ -199,7 +199,7 @@ export class Libp2pGossip implements Gossip, Component {
     const { message, items } = what
     const author = message.type === 'signed' ? message.from.toString() : from
     const judged = this.#rates.judge(topic, { author, neighbour: from, items })
-    if (judged === 'author' && author === from) this.#deps.host.ledger.blame(from, 'gossip-rate')
+    if (judged === 'author' && author === from) this.#deps.host.ledger.blame(from, 'gossip-rate', items)
     return judged === 'fine'
   }
 

@@ -15,7 +15,7 @@ const offences = {
   /** Gossip that its author has not signed. */
   'gossip-unsigned': 5,
   /** Its stream of gossip ended: it read too slowly for what there was, or sent more at once than allowed. */
-  'gossip-mute': 5,
+  'gossip-mute': 2,
   /** gRPC calls above its rate; above its number open at once; messages of streams held back, which costs nothing. */
   'grpc-rate': 0.2,
   'grpc-open': 0.2,
@@ -87,13 +87,13 @@ export class PeerLedger {
     this.#crowd = new BlameLimiter(clock, neighbours, Number.POSITIVE_INFINITY)
   }
 
-  /** Counts an offence, and bans whoever has too many. */
-  blame(peer: string, reason: Offence): void {
+  /** Counts an offence, or so many at once, and bans whoever has too many. */
+  blame(peer: string, reason: Offence, times = 1): void {
     if (offences[reason] > 0 && !this.#crowd.mayBlame(peer)) return
     const now = this.#clock.now()
     const entry = this.#entries.get(peer) ?? { offences: {}, points: 0, at: now, last: reason, bannedUntil: 0 }
-    entry.points = this.#points(entry) + offences[reason]
-    entry.offences[reason] = (entry.offences[reason] ?? 0) + 1
+    entry.points = this.#points(entry) + offences[reason] * times
+    entry.offences[reason] = (entry.offences[reason] ?? 0) + times
     Object.assign(entry, { at: now, last: reason })
     this.#entries.delete(peer)
     this.#entries.set(peer, entry)

@@ -171,6 +171,11 @@ export class RecordBook {
     })
   }
 
+  /** Units that somebody waits for. */
+  get wanted(): Iterable<Address> {
+    return this.#wanted.keys()
+  }
+
   #compare(record: UnitRecord): RecordOutcome {
     if (!this.#lives(record)) return 'expired'
     const held = this.#entries.get(record.address)?.record

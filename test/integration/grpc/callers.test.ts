@@ -4,7 +4,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as httpConnect
 import { connect } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { equalBytes } from '../../../src/lib/bytes.ts'
-import { hasCode } from '../../../src/lib/errors.ts'
+import { AoError, hasCode } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { type CallerLimits, ipOf } from '../../../src/network/grpc/callers.ts'
 import { type Certificate, createCertificate } from '../../../src/network/grpc/certificate.ts'
@@ -14,7 +14,7 @@ import { messageItem, newSigner, someId, spawnItem, startNode, type TestNode, un
 
 const limits: CallerLimits = {
   stranger: { perSecond: 20, burst: 20, maxOpen: 8 },
-  unit: { perSecond: 100, burst: 400, maxOpen: 64 },
+  unit: { perSecond: 1_000, burst: 4_000, maxOpen: 64 }, // of which a call takes ten
 }
 
 describe('gRPC: who calls', () => {
@@ -81,6 +81,27 @@ describe('gRPC: who calls', () => {
     assert.ok((await refusedOf(known, 1_500)) > 0)
     assert.equal(excess[0], 'its peer grpc-rate')
   }).timeout(30_000)
+
+  it('hangs up for five seconds on who goes on after hundreds of refusals, and on nobody else of his address', async () => {
+    const codeOf = (units: GrpcUnits): Promise<string> =>
+      units
+        .scheduler(node.record)
+        .assignment(process, 'newest')
+        .then(
+          () => 'OK',
+          (error: unknown) => AoError.from(error).code,
+        )
+    let calls = 0
+    for (let code = ''; code !== 'PEER_UNREACHABLE' && calls < 2_000; calls++) code = await codeOf(stranger)
+    assert.ok(calls > 500 && calls < 1_500, `after ${calls} calls`)
+    assert.equal(await codeOf(stranger), 'PEER_UNREACHABLE', 'a new connection is closed as well')
+    assert.equal(await codeOf(known), 'UNKNOWN_PROCESS')
+    const began = Date.now()
+    const back = async (): Promise<boolean> => (await codeOf(stranger)) !== 'PEER_UNREACHABLE'
+    while (!(await back()) && Date.now() - began < 15_000) await new Promise(resolve => setTimeout(resolve, 200))
+    const ms = Date.now() - began
+    assert.ok(ms > 3_000 && ms < 12_000, `back after ${ms} ms`)
+  }).timeout(40_000)
 
   it('slows a stream down to its rate and loses nothing of it', async () => {
     const user = newSigner()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import type { AoError } from '../../../src/lib/errors.ts'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { absentScheduler } from '../../../src/network/grpc/absent-units.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
@@ -47,6 +48,7 @@ describe('gRPC: whom a node believes', () => {
     const node = await start({ recordCertificate: other.der })
     await assert.rejects(units.scheduler(node.record).process(someId(1)), (error: Error & { hint?: string }) => {
       assert.match(JSON.stringify(error), /PEER_UNREACHABLE/)
+      assert.match(String((error as AoError).facts['reason']), /another certificate than its record/)
       assert.match(error.hint ?? '', /aonet testnet status/)
       return true
     })

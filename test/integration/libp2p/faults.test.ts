@@ -133,6 +133,16 @@ describe(`faults between ${size} nodes, over links in memory`, function () {
     for (const node of nodes) assert.deepEqual(node.host.ledger.list(), [], 'nobody is blamed for a lossy link')
   })
 
+  it('is whole again soon after all its nodes start at once, and nobody is blamed for it', async () => {
+    const before = nodes.map(({ multiaddr }) => multiaddr)
+    await Promise.all(nodes.map(node => node.stop()))
+    nodes = await Promise.all(nodes.map((_, i) => start(i, i === 0 ? [] : [before[0] ?? ''])))
+    await eventually('all know all', () => nodes.every(node => node.knows(nodes)), 40_000)
+    await eventually('all are linked', () => linked(nodes), 40_000)
+    await reaches(nodes[1] as TestNode, nodes, 'after the storm')
+    for (const node of nodes) assert.deepEqual(node.host.ledger.list(), [], 'nobody is blamed for a storm')
+  })
+
   it('keeps talking while nodes come and go', async () => {
     const stable = [...nodes]
     const rounds = slow ? 20 : 4

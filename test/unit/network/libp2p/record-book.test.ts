@@ -211,6 +211,23 @@ describe('network/libp2p/record-book', () => {
       assert.deepEqual(names(), ['b', 'a', 'c'])
     })
 
+    it('says how many calls to a unit failed and why the last did, until one works or it is long ago', async () => {
+      await judge('a')
+      const a = addressOf('a')
+      const facts = { reason: 'the node shows another certificate than its record' }
+      book.report(a, 'failed', new Error('not for others to read'))
+      book.report(a, 'failed', new AoError('PEER_UNREACHABLE', 'the node cannot be reached', facts))
+      await judge('a')
+      const lastFailure =
+        'PEER_UNREACHABLE: the node cannot be reached (the node shows another certificate than its record)'
+      assert.deepEqual(book.callsOf(a), { failedCalls: 2, lastFailure })
+      book.report(a, 'ok')
+      assert.deepEqual(book.callsOf(a), { failedCalls: 0, lastFailure: null })
+      book.report(a, 'failed')
+      clock.pass(5 * 60_000)
+      assert.deepEqual(book.callsOf(a), { failedCalls: 0, lastFailure: null })
+    })
+
     it('forgets failures after five minutes', async () => {
       const [first = '', second = ''] = await order()
       book.report(addressOf(first), 'failed')
