@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from '../client/client.ts'
 import { AoError } from '../lib/errors.ts'
-import { createKey, loadKey } from '../node/keys.ts'
+import { addressOfKeyFile, createKey, isEncryptedKey, loadKey } from '../node/keys.ts'
+import type { Address } from '../protocol/ids.ts'
 import type { Signer } from '../protocol/keys.ts'
 import { defaultTestnetDirectory, isAlive, readState, type TestnetState } from '../testnet/layout.ts'
 import { endpointOf } from '../testnet/testnet.ts'
+import { knownPassphrase, type PassphraseOptions } from './prompt.ts'
 
 /** Options that every command shares which talks to a node. */
-export interface ConnectOptions {
+export interface ConnectOptions extends Pick<PassphraseOptions, 'passphraseFile'> {
   /** `host:port` of a node's gRPC services, or `address@host:port` to insist on who answers. */
   readonly node?: string | undefined
   /** JWK file. */
@@ -36,7 +38,7 @@ export async function connectClient(options: ConnectOptions): Promise<Client> {
     import('../network/grpc/connect.ts'),
     import('../client/client.ts'),
   ])
-  return new client.Client(await connectNode(endpoint, {}), walletSigner(options, testnet))
+  return new client.Client(await connectNode(endpoint, {}), await walletSigner(options, testnet))
 }
 
 /** The testnet under the current directory, if its supervisor is alive. */
@@ -45,11 +47,26 @@ export function runningTestnet({ testnet }: ConnectOptions): TestnetState | unde
   return state !== undefined && isAlive(state.supervisor) ? state : undefined
 }
 
-/** The wallet named, else the testnet's, else one of the user's own that is made at the first use. */
-export function walletSigner({ wallet }: ConnectOptions, testnet: TestnetState | undefined): Signer {
-  const file = wallet ?? process.env['AONET_WALLET'] ?? testnet?.wallet
-  if (file !== undefined) return loadKey(file, 'Name a JWK file with --wallet.').signer
-  const own = join('.aonet', 'wallet.json')
-  if (!existsSync(own)) process.stderr.write(`aonet: made a new wallet, ${own}\n`)
-  return createKey(own, 'ed25519').signer
+/** The wallet named, else the testnet's, else one of the user's own that is made at the first use. Asks for its passphrase. */
+export async function walletSigner(options: ConnectOptions, testnet: TestnetState | undefined): Promise<Signer> {
+  const file = walletFile(options, testnet)
+  if (!isEncryptedKey(file, namesWallet)) return loadKey(file, namesWallet).signer
+  return loadKey(file, namesWallet, await knownPassphrase(options, file)).signer
 }
+
+/** Its address, for which nobody needs the passphrase. */
+export const walletAddress = (options: ConnectOptions, testnet: TestnetState | undefined): Address =>
+  addressOfKeyFile(walletFile(options, testnet), namesWallet)
+
+function walletFile({ wallet }: ConnectOptions, testnet: TestnetState | undefined): string {
+  const file = wallet ?? process.env['AONET_WALLET'] ?? testnet?.wallet
+  if (file !== undefined) return file
+  const own = join('.aonet', 'wallet.json')
+  if (!existsSync(own)) {
+    createKey(own, 'ed25519')
+    process.stderr.write(`aonet: made a new wallet, ${own}\n`)
+  }
+  return own
+}
+
+const namesWallet = 'Name a JWK file with --wallet.'

@@ -4,7 +4,7 @@ import { OriginClient } from '../client/origin.ts'
 import { AoError } from '../lib/errors.ts'
 import { type ProcessId, parseId } from '../protocol/ids.ts'
 import { type TalkOptions, talking, withClient } from './commands/process.ts'
-import { type ConnectOptions, runningTestnet, walletSigner } from './connect.ts'
+import { type ConnectOptions, runningTestnet, walletAddress } from './connect.ts'
 
 /** Options of every command about the token and stakes. */
 export interface OriginOptions extends TalkOptions {
@@ -43,7 +43,7 @@ export function originOf(options: ConnectOptions & { readonly origin?: string })
 }
 
 /** The address that a command signs with. */
-export const ownAddress = (options: ConnectOptions): string => walletSigner(options, runningTestnet(options)).address
+export const ownAddress = (options: ConnectOptions): string => walletAddress(options, runningTestnet(options))
 
 /** Asks on a terminal; elsewhere `--yes` has to be there. @throws AoError `ABORTED` */
 export async function confirm(question: string, { yes, json }: OriginOptions): Promise<void> {

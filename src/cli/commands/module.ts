@@ -61,7 +61,7 @@ const publishCommand = (): Command =>
         ...(memoryLimit === undefined ? {} : { memoryLimit }),
         ...(computeLimit === undefined ? {} : { computeLimit }),
       }
-      const signer = walletSigner(options, testnet)
+      const signer = await walletSigner(options, testnet)
       const id: ModuleId = await publishModule(
         { bytes, format, name, ...limits },
         { arweave, signer },

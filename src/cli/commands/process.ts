@@ -232,6 +232,7 @@ export function nodeOption(command: Command): Command {
       'gRPC endpoint of a node, host:port or address@host:port; by default the testnet that runs here',
     )
     .option('--wallet <file>', "JWK file to sign with; by default the testnet's wallet, or .aonet/wallet.json")
+    .option('--passphrase-file <file>', 'file whose first line is the passphrase of the key; asked for otherwise')
     .option('--testnet <directory>', 'directory of the testnet to look for')
 }
 

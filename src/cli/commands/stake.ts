@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { noticeValue, OriginClient } from '../../client/origin.ts'
 import { formatAo, parseAo } from '../../economy/quantity.ts'
 import { AoError } from '../../lib/errors.ts'
@@ -57,7 +57,8 @@ export const stakeCommand = (): Command =>
     .addCommand(unjailCommand())
     .addCommand(statusCommand())
 
-const role = (command: Command): Command => command.requiredOption('--role <role>', 'SU, CU or MU')
+const role = (command: Command): Command =>
+  command.addOption(new Option('--role <role>', 'what the unit does').choices(['SU', 'CU', 'MU']).makeOptionMandatory())
 const unit = (command: Command): Command => role(command).requiredOption('--operator <address>', 'address of the unit')
 
 const registerCommand = (): Command =>
@@ -126,7 +127,8 @@ const unbondCommand = (): Command =>
           throw new AoError('INVALID_ARGUMENT', 'say --amount or --all')
         const wanted = options.all === true ? tokens : parseAo(options.amount)
         const shares = wanted >= tokens ? all : (wanted * all) / tokens
-        await confirm(`Take ${formatAo(wanted)} AO back? ${await terms(origin, signal)}`, options)
+        const warning = await stopsBelow(origin, { options, left: tokens - wanted, signal })
+        await confirm(`Take ${formatAo(wanted)} AO back? ${await terms(origin, signal)}${warning}`, options)
         const fields = { Role: options.role, Operator: options.operator, Shares: String(shares) }
         const notices = await origin.act('Unstake', fields, { signal })
         const release = noticeValue(notices, 'Unstake-Notice', 'Release-Height')
@@ -144,7 +146,11 @@ const withdrawCommand = (): Command =>
     .action((options: OriginOptions) =>
       withOrigin(options, async (origin, signal) => {
         const quantity = noticeValue(await origin.act('Withdraw', {}, { signal }), 'Withdraw-Notice', 'Quantity') ?? '0'
-        printResult(`${formatAo(BigInt(quantity))} AO are back in your balance.`, { quantity }, options)
+        const text =
+          quantity === '0'
+            ? 'Nothing is released yet; `aonet stake status` shows what is on its way.'
+            : `${formatAo(BigInt(quantity))} AO are back in your balance.`
+        printResult(text, { quantity }, options)
       }),
     )
 
@@ -167,15 +173,16 @@ const statusCommand = (): Command =>
           JSON.parse(await origin.ask('Operators', { Limit: '1000' }, { signal })) as [string, OperatorJson][]
         ).map(([, row]) => row)
         const stakes = JSON.parse(await origin.ask('Stakes', {}, { signal })) as StakesJson
+        const { Height: height } = JSON.parse(await origin.ask('Info', {}, { signal })) as { Height: string }
         const lines = operators.map(
-          ({ role: of, operator, standing, tokens, self }) =>
-            `${of}  ${operator}  ${standing.padEnd(10)} ${formatAo(BigInt(tokens)).padStart(14)} AO bonded, ${formatAo(BigInt(self))} of its owner`,
+          ({ role: of, operator, standing, tokens, self, jailedUntil }) =>
+            `${of}  ${operator}  ${standing.padEnd(10)} ${formatAo(BigInt(tokens)).padStart(14)} AO bonded, ${formatAo(BigInt(self))} of its owner${standing === 'jailed' ? `, until height ${jailedUntil} (now ${height})` : ''}`,
         )
         const own = stakes.bonded.map(
           row => `yours: ${formatAo(BigInt(row.tokens))} AO with ${row.role} ${row.operator}`,
         )
         const leaving = stakes.unbonding.map(
-          row => `leaving: ${row.role} ${row.operator}, released at height ${row.release}`,
+          row => `leaving: ${row.role} ${row.operator}, released at height ${row.release} (now ${height})`,
         )
         const text = [
           ...(lines.length === 0 ? ['No unit has registered a stake yet.'] : lines),
@@ -193,14 +200,19 @@ export const slashesCommand = (): Command =>
     .action((options: OriginOptions) =>
       withOrigin(options, async (origin, signal) => {
         const found = JSON.parse(await origin.ask('Slashes', { Limit: '1000' }, { signal })) as SlashesJson
+        const challenges = JSON.parse(await origin.ask('Challenges', {}, { signal })) as ChallengesJson
         const lines = found.offences.map(
           ([, row]) =>
             `height ${row.at}  ${row.role} ${row.operator}  ${row.class}: ${formatAo(BigInt(row.slashed))} AO of ${formatAo(BigInt(row.stakeAt))}${row.executed ? '' : ' (waiting)'}`,
         )
+        if (lines.length === 0) lines.push('Nobody has been slashed.')
         lines.push(
+          ...challenges.map(
+            ([, { role: of, accused, kind, dueAt }]) => `asked: ${of} ${accused}, ${kind}, until height ${dueAt}`,
+          ),
           `burned ${formatAo(BigInt(found.burned))} AO, insurance fund ${formatAo(BigInt(found.insurance))} AO`,
         )
-        printResult(lines.join('\n'), found, options)
+        printResult(lines.join('\n'), { ...found, challenges }, options)
       }),
     )
 
@@ -214,6 +226,24 @@ interface SlashesJson {
   ])[]
   readonly burned: string
   readonly insurance: string
+}
+
+type ChallengesJson = readonly (readonly [
+  string,
+  { readonly role: string; readonly accused: string; readonly kind: string; readonly dueAt: number },
+])[]
+
+/** Says so where an owner is about to take its unit out of use. */
+async function stopsBelow(
+  origin: OriginClient,
+  { options, left, signal }: { options: StakeOptions; left: bigint; signal: AbortSignal },
+): Promise<string> {
+  const { minStake } = JSON.parse(await origin.ask('Params', {}, { signal })) as EconomyParams
+  const fields = { Role: options.role, Operator: options.operator }
+  const { owner } = JSON.parse(await origin.ask('Operator', fields, { signal })) as Partial<OperatorJson>
+  const minimum = BigInt(minStake[options.role as keyof typeof minStake])
+  if (owner !== ownAddress(options) || left >= minimum) return ''
+  return ` Less than ${formatAo(minimum)} AO would be left: the unit is not used any more.`
 }
 
 /** What bonding means here, in words. */
