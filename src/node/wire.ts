@@ -31,6 +31,7 @@ import { LevelScheduleFloor } from '../storage/level-schedule-floor.ts'
 import { LevelSettlementStore } from '../storage/level-settlement-store.ts'
 import { LevelSignGuard } from '../storage/level-sign-guard.ts'
 import type { Store } from '../storage/store.ts'
+import { SettledItems } from '../units/compute/settled-items.ts'
 import type { EconomyFollower } from '../units/economy/follower.ts'
 import { OriginMail } from '../units/economy/origin-mail.ts'
 import { StakedDirectory } from '../units/economy/staked-directory.ts'
@@ -176,6 +177,7 @@ export function wireNode(input: WireInput): WiredNode {
   const followed = pool && new FollowedSchedules({ telemetry, onAssignment: onOrdered })
   const reading = { routes: followed?.over(routes, scheduler) ?? routes, results, checkpoints, hosts: economy }
   const compute = pool && computeUnit({ ...shared, ...reading, pool, gossip, params }, options)
+  const settledItems = compute && new SettledItems({ results, arweave, telemetry })
   const ownLog = keptLog({ log: assignments, results })
   const onRefused = (message: DataItem, error: unknown): void => plaintiff?.onRefused(message, error)
   const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog, onRefused })
@@ -318,6 +320,7 @@ export function wireNode(input: WireInput): WiredNode {
     settler,
     followed,
     compute,
+    settledItems,
     messenger,
     watcher,
     intake,

@@ -27,6 +27,16 @@ export interface NamedRow {
   readonly names?: RowNames | undefined
 }
 
+/** Of an item that is kept beside its Result. */
+export interface KeptPlace {
+  readonly process: ProcessId
+  readonly nonce: Nonce
+}
+export interface KeptItemsTotals {
+  readonly items: number
+  readonly bytes: number
+}
+
 /** A message, and what it pushes, at its nonce. */
 export interface PlacedMessage {
   readonly nonce: Nonce
@@ -76,6 +86,12 @@ export interface ResultStore {
   putAll(rows: readonly NamedRow[]): Promise<void>
   /** The schedule as it was evaluated: ascending, without crons, both ends inclusive. */
   scheduled(process: ProcessId, range: { from: Nonce; to?: Nonce | undefined }): AsyncIterable<ScheduledMessage>
+  /** Where items are kept, from that place on: by Process, in any order of these, and by nonce. */
+  keptItems(from: KeptPlace | undefined, limit: number): Promise<readonly KeptPlace[]>
+  /** `scheduled` shows these rows without their items from now on: whoever wants one has it from Arweave. */
+  dropItems(process: ProcessId, nonces: readonly Nonce[]): Promise<void>
+  /** Of the items that are kept; about right after a crash. */
+  keptItemsTotals(): Promise<KeptItemsTotals>
   /**
    * Forgets all rows after a nonce, for good: what the schedule had there counts no more. All or nothing; resolves when
    * on disk.

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { failpoint } from '../lib/failpoint.ts'
 import type {
+  KeptItemsTotals,
+  KeptPlace,
   NamedRow,
   PlacedMessage,
   ResultAt,
@@ -11,9 +13,9 @@ import type {
 } from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
-import { parseStoredItem } from '../protocol/data-item.ts'
 import type { MessageId, Nonce, ProcessId } from '../protocol/ids.ts'
 import { claimedOrigin, type Origin } from '../protocol/origin.ts'
+import { KeptItems } from './kept-items.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { fromU64, idPart, KeySpace, u64 } from './keys.ts'
 import { ResultNames } from './result-names.ts'
@@ -24,9 +26,6 @@ import { del, firstEntry, present, put, type Store, type WriteOp } from './store
 const rows = new KeySpace('result')
 /** (process, nonce) of each Result without error: a page of those must not wade through the others. */
 const good = new KeySpace('result-good')
-
-/** (process, nonce) → bytes of the item as it was ordered; absent for what is on Arweave already. */
-const items = new KeySpace('result-item')
 
 interface RowWrite {
   readonly kept: StoredResult
@@ -46,6 +45,7 @@ const cachedNewest = 16_384
 export class LevelResultStore implements ResultStore {
   readonly #store: Store
   readonly #names: ResultNames
+  readonly #items: KeptItems
   readonly #lock = new KeyedLock()
   /** By (process, nonce). Rows are never replaced, so none is ever out of date. */
   readonly #recent = new LRUCache<string, StoredResult>({ maxSize: cachedBytes })
@@ -55,6 +55,7 @@ export class LevelResultStore implements ResultStore {
   constructor(store: Store) {
     this.#store = store
     this.#names = new ResultNames(store)
+    this.#items = new KeptItems(store)
   }
 
   async get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined> {
@@ -145,7 +146,7 @@ export class LevelResultStore implements ResultStore {
     const ops = [
       put(key, value),
       ...(cron === undefined ? await this.#names.write(process, placed, given) : []),
-      ...(cron === undefined && message !== undefined ? [put(itemKey(process, nonce), message.raw)] : []),
+      ...(cron === undefined && message !== undefined ? await this.#items.write({ process, nonce }, message) : []),
       ...(error === undefined ? [put(goodKey(process, { nonce, cron }), present)] : []),
     ]
     return { kept, bytes: value.length, ops }
@@ -160,9 +161,23 @@ export class LevelResultStore implements ResultStore {
     for await (const [key, value] of this.#store.entries({ gte: rowKey(process, from), lt })) {
       if (rows.part(key, 0, key.length).length > messagePlaceBytes) continue
       const { assignment } = decodeRow(value)
-      const item = await this.#store.get(itemKey(process, assignment.nonce))
-      yield { assignment, message: item === undefined ? undefined : parseStoredItem(item) }
+      yield { assignment, message: await this.#items.get(process, assignment.nonce) }
     }
+  }
+
+  keptItems(from: KeptPlace | undefined, limit: number): Promise<readonly KeptPlace[]> {
+    return this.#items.list(from, limit)
+  }
+
+  dropItems(process: ProcessId, nonces: readonly Nonce[]): Promise<void> {
+    return this.#lock.run([process], async () => {
+      const ops = await Promise.all([...new Set(nonces)].map(nonce => this.#items.remove({ process, nonce })))
+      await this.#store.write(ops.flat())
+    })
+  }
+
+  keptItemsTotals(): Promise<KeptItemsTotals> {
+    return this.#items.totals()
   }
 
   forgetAfter(process: ProcessId, nonce: Nonce): Promise<void> {
@@ -174,10 +189,10 @@ export class LevelResultStore implements ResultStore {
         this.#recent.delete(nameOf(process, result.nonce, result.cron))
         ops.push(del(key), del(goodKey(process, result)))
         if (result.cron !== undefined) continue
-        const item = await this.#store.get(itemKey(process, result.nonce))
-        const origin = item === undefined ? undefined : claimedOrigin(parseStoredItem(item))
+        const item = await this.#items.get(process, result.nonce)
+        const origin = item && claimedOrigin(item)
         ops.push(...(await this.#names.forget(process, { message: assignment.message, origin }, nonce)))
-        ops.push(del(itemKey(process, result.nonce)))
+        ops.push(...(await this.#items.remove({ process, nonce: result.nonce })))
       }
       await this.#store.write(ops)
       await this.#names.unlearn(process, nonce)
@@ -208,7 +223,6 @@ export class LevelResultStore implements ResultStore {
 
 const nameOf = (process: ProcessId, nonce: Nonce, cron?: CronPlace): string =>
   cron === undefined ? `${process} ${nonce}` : `${process} ${nonce} ${cronText(cron)}`
-const itemKey = (process: ProcessId, nonce: Nonce): Uint8Array => items.key(idPart(process), u64(nonce))
 const rowKey = (process: ProcessId, nonce: Nonce, cron?: CronPlace): Uint8Array =>
   rows.key(idPart(process), u64(nonce), ...cronPart(cron))
 function goodKey(process: ProcessId, at: Nonce | ResultAt): Uint8Array {

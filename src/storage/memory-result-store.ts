@@ -1,4 +1,6 @@
 import type {
+  KeptItemsTotals,
+  KeptPlace,
   NamedRow,
   PlacedMessage,
   ResultAt,
@@ -88,6 +90,27 @@ export class MemoryResultStore implements ResultStore {
     for (const { result, assignment, message } of this.#of(process)) {
       if (result.cron === undefined && result.nonce >= from && result.nonce <= to) yield { assignment, message }
     }
+  }
+
+  async keptItems(from: KeptPlace | undefined, limit: number): Promise<readonly KeptPlace[]> {
+    const before = ({ process, nonce }: KeptPlace, other: KeptPlace): number =>
+      process === other.process ? nonce - other.nonce : process < other.process ? -1 : 1
+    const kept = [...this.#rows.values()].filter(({ message, result }) => message && result.cron === undefined)
+    const places = kept.map(({ result: { process, nonce } }) => ({ process, nonce })).sort(before)
+    return places.filter(place => from === undefined || before(place, from) >= 0).slice(0, limit)
+  }
+
+  async dropItems(process: ProcessId, nonces: readonly Nonce[]): Promise<void> {
+    for (const nonce of nonces) {
+      const name = rowName(process, { nonce })
+      const row = this.#rows.get(name)
+      if (row !== undefined) this.#rows.set(name, { ...row, message: undefined })
+    }
+  }
+
+  async keptItemsTotals(): Promise<KeptItemsTotals> {
+    const sizes = [...this.#rows.values()].flatMap(({ message }) => (message === undefined ? [] : [message.raw.length]))
+    return { items: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) }
   }
 
   async forgetAfter(process: ProcessId, nonce: Nonce): Promise<void> {

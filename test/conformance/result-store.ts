@@ -147,6 +147,45 @@ export function resultStoreSuite(
       assert.equal((await store.newest(processIdOf(item)))?.result.nonce, 4)
     })
 
+    it('keeps items until it is told that they can be had elsewhere', async () => {
+      const both = await Promise.all(
+        ['one', 'other'].map(async data => {
+          const item = await aProcess({ data })
+          const entries = await schedule(item, await messages(item, 3))
+          for (const { assignment, message } of entries) await store.put({ ...(await aRow(assignment, 'ok')), message })
+          return { process: processIdOf(item), entries }
+        }),
+      )
+      const all = await store.keptItems(undefined, 100)
+      assert.equal(all.length, 8)
+      const sizes = both.flatMap(({ entries }) => entries.map(({ message }) => message?.raw.length ?? 0))
+      const bytes = sizes.reduce((a, b) => a + b)
+      assert.deepEqual(await store.keptItemsTotals(), { items: 8, bytes })
+      assert.deepEqual(await store.keptItems(undefined, 3), all.slice(0, 3))
+      assert.deepEqual(await store.keptItems(all[3], 100), all.slice(3))
+      assert.deepEqual(
+        all.slice(0, 4).map(({ nonce }) => nonce),
+        [0, 1, 2, 3],
+      )
+
+      const [one, other] = both
+      assert.ok(one && other)
+      await store.dropItems(
+        one.process,
+        [0, 1, 1, 3].map(nonce => nonce as Nonce),
+      )
+      const left = (await store.keptItems(undefined, 100)).filter(place => place.process === one.process)
+      assert.deepEqual(left, [{ process: one.process, nonce: 2 }])
+      const shown: (string | undefined)[] = []
+      for await (const { message } of store.scheduled(one.process, { from: 0 as Nonce })) shown.push(message?.id)
+      assert.deepEqual(shown, [undefined, undefined, one.entries[2]?.message?.id, undefined])
+      assert.equal(await store.nonceOf(one.process, one.entries[1]?.assignment.message ?? anId()), 1)
+      await store.forgetAfter(one.process, -1 as Nonce)
+      const others = other.entries.reduce((sum, { message }) => sum + (message?.raw.length ?? 0), 0)
+      assert.deepEqual(await store.keptItemsTotals(), { items: 4, bytes: others })
+      await store.dropItems(one.process, [])
+    })
+
     it('reads the Results that have no error, in either direction, between bounds', async () => {
       const entries = await schedule(await aProcess(), await messages(process, 4))
       for (const [i, { assignment }] of entries.entries()) {
