@@ -50,9 +50,12 @@ export const scheduledToWire = ({ assignment, message }: ScheduledMessage): Read
 
 /** Signatures are checked, and that the item is the one assigned; links between rows are the reader's business. */
 export async function scheduledFromWire(row: ReadScheduleResponse): Promise<ScheduledMessage> {
-  const assignment = await assignmentFromWire(row.assignment)
-  if (row.item === undefined) return { assignment }
-  const message = await itemFromWire(row.item)
+  const item = row.item
+  const [assignment, message] = await Promise.all([
+    assignmentFromWire(row.assignment),
+    item === undefined ? undefined : itemFromWire(item),
+  ])
+  if (message === undefined) return { assignment }
   if (message.id !== assignment.message) {
     const facts = { nonce: assignment.nonce, expected: assignment.message, got: message.id }
     throw new AoError('INVALID_ASSIGNMENT', 'the Assignment came with another message than it names', facts)

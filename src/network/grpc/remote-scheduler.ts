@@ -1,5 +1,6 @@
-import type { AbortOptions } from '../../lib/abort.ts'
+import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
+import { type AheadLimits, mapAhead } from '../../lib/map-ahead.ts'
 import type { AssignRequest, NonceRange, ProcessLookup, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, ScheduledMessage } from '../../protocol/assignment.ts'
 import type { DataItem } from '../../protocol/data-item.ts'
@@ -10,13 +11,17 @@ import type { Peer } from './channel-pool.ts'
 import { type Carrier, streamCall, unaryCall } from './client-calls.ts'
 import { assignmentFromWire, assignToWire, atToWire, itemFromWire, scheduledFromWire } from './convert.ts'
 import type { UnitExchanges } from './exchange-kinds.ts'
-import { SchedulerService } from './generated/ao/v1/scheduler.ts'
+import { type ReadScheduleResponse, SchedulerService } from './generated/ao/v1/scheduler.ts'
 
 export interface SchedulerDeadlines {
   readonly scheduleMs: number
   readonly lookupMs: number
   readonly streamIdleMs: number
 }
+
+/** Rows whose signatures are checked while their reader is busy with those before. */
+const checkedAhead: AheadLimits = { entries: 32, bytes: 4 * 1024 * 1024 }
+const rowBytes = ({ assignment, item }: ReadScheduleResponse): number => assignment.length + (item?.length ?? 0)
 
 /**
  * A Scheduler on another node. It is not believed: what it signs must be signed by it and be about what was asked.
@@ -102,13 +107,23 @@ export class RemoteScheduler implements Scheduler {
     const { from, to, follow = false, kept = false } = range
     const idleMs = follow ? undefined : this.#deadlines.streamIdleMs
     const request = { process, from, to, follow, kept }
-    const rows = streamCall(this.#pool, this.#peer, SchedulerService.readSchedule, request, { signal, idleMs })
-    for await (const row of rows) {
-      const scheduled = await scheduledFromWire(row)
-      if (scheduled.assignment.process !== process) {
-        throw this.#dishonest('another Process', process, scheduled.assignment.process)
+    const leaving = new AbortController()
+    const onAbort = (): void => leaving.abort(signal?.reason)
+    if (signal?.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const options = { signal: leaving.signal, idleMs }
+    const rows = streamCall(this.#pool, this.#peer, SchedulerService.readSchedule, request, options)
+    const checked = mapAhead(rows, scheduledFromWire, { limits: checkedAhead, bytesOf: rowBytes })
+    try {
+      for await (const scheduled of checked) {
+        throwIfAborted(signal) // what was read ahead is no longer asked for
+        const { assignment } = scheduled
+        if (assignment.process !== process) throw this.#dishonest('another Process', process, assignment.process)
+        yield scheduled
       }
-      yield scheduled
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      leaving.abort()
     }
   }
 
