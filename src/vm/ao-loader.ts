@@ -38,6 +38,18 @@ export function aoLoader(): AoLoader {
 
 let loader: AoLoader | undefined
 
+/** How often the glue of an instance of this thread stopped for good, which it keeps in itself. */
+export const glueStops = (): number => stops
+
+let stops = 0
+/** The glue makes one when it aborts, and only then. */
+const RuntimeError = new Proxy(WebAssembly.RuntimeError, {
+  construct(target, args, newTarget) {
+    stops++
+    return Reflect.construct(target, args, newTarget)
+  },
+})
+
 function load(): AoLoader {
   const path = createRequire(import.meta.url).resolve('@permaweb/ao-loader')
   const module = { exports: {} }
@@ -46,6 +58,13 @@ function load(): AoLoader {
   return module.exports as AoLoader
 }
 
+/** A call that the glue would put aside ends the evaluation. */
+const suspend = (): never => {
+  stops++
+  throw new Error('nothing is put aside here')
+}
+export const noSuspension = { asyncify_start_unwind: suspend, asyncify_start_rewind: suspend }
+
 const nothing = (): void => undefined
 
 /** Whatever the loader names globally and would read from this host or write to it. Shadowed as parameters. */
@@ -53,7 +72,7 @@ function standIns(): Record<string, unknown> {
   return {
     Date: class extends UtcDate {},
     Math: ownCopy(Math),
-    WebAssembly: ownCopy(WebAssembly),
+    WebAssembly: Object.assign(ownCopy(WebAssembly), { RuntimeError }),
     console: { log: nothing, warn: nothing, error: nothing },
     performance: { now: () => 0 },
     process: {

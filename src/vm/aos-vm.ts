@@ -1,7 +1,14 @@
 import { AoError } from '../lib/errors.ts'
 import type { BootItem, VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import { type AoHost, aoImports, WeaveDriveRead } from './ao-imports.ts'
-import { type AoHandle, aoLoader, type GlueImports, type InstantiateHook } from './ao-loader.ts'
+import {
+  type AoHandle,
+  aoLoader,
+  type GlueImports,
+  glueStops,
+  type InstantiateHook,
+  noSuspension,
+} from './ao-loader.ts'
 import { stripAsyncify } from './asyncify/strip.ts'
 import { BootFile } from './boot-file.ts'
 import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
@@ -144,24 +151,27 @@ class AosMachine implements Machine, AoHost {
   }
 
   async #evaluate(message: VmMessage, handle: AoHandle, meter: GasMeter): Promise<Answer> {
+    const stops = glueStops()
     try {
       const { Memory: _, ...response } = await handle(null, message, this.#environment)
-      if (!this.#isAtRest()) return trapped('trap', meter.used)
-      return { response, trapped: false, gasUsed: meter.used }
+      if (!this.#isAtRest()) return trapped('trap', meter.used, false)
+      return { response, reusable: true, gasUsed: meter.used }
     } catch (thrown) {
-      if (meter.spent) return trapped('out of gas', meter.used)
+      // Else the glue may know of it.
+      const reusable = thrown instanceof WebAssembly.RuntimeError && glueStops() === stops
+      if (meter.spent) return trapped('out of gas', meter.used, reusable)
       if (thrown instanceof WeaveDriveRead) {
-        return { response: { Error: thrown.message }, trapped: true, gasUsed: meter.used }
+        return { response: { Error: thrown.message }, reusable: false, gasUsed: meter.used }
       }
       const fault = thrown instanceof Error || typeof thrown === 'number' // a number: a jump that nobody caught
-      if (fault) return trapped(meter.trapWord(thrown, this.#memoryRefused), meter.used)
+      if (fault) return trapped(meter.trapWord(thrown, this.#memoryRefused), meter.used, reusable)
       // The module itself said `ok: false`, and this is what it gave as reason.
       const response = { Error: thrown || 'the module gave no reason' }
-      return { response, trapped: false, gasUsed: meter.used }
+      return { response, reusable: true, gasUsed: meter.used }
     }
   }
 
-  // A module that is still unwinding has state in hidden globals.
+  // A module that is still unwinding has state in its glue.
   #isAtRest(): boolean {
     const state = this.#instance?.exports['asyncify_get_state']
     return typeof state !== 'function' || state() === 0
@@ -202,12 +212,6 @@ class AosMachine implements Machine, AoHost {
     }
   }
 }
-
-/** A call that the glue would put aside traps. */
-const suspend = (): never => {
-  throw new Error('nothing is put aside here')
-}
-const noSuspension = { asyncify_start_unwind: suspend, asyncify_start_rewind: suspend }
 
 /** The first emscripten format has short names. */
 const memoryName = (format: string): string => (format === aosFormats[0] ? 'E' : 'memory')

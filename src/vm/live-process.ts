@@ -23,8 +23,9 @@ const instanceBytes = 512 << 10
  *
  * Invariant: between calls the state is `#base` and then the messages of `#tail`, in their order. A message that fails, and
  * every dry-run, is undone by copying back the pages of the base that differ and evaluating the tail again; an instance
- * that trapped or grew is thrown away first, for neither can be undone in place. The base is taken anew whenever a state
- * root is due, which bounds the tail, and whenever an undoing would become, or has been, more costly than that.
+ * that grew, or whose host's side of it stopped, is thrown away first: neither can be undone in place. The base is taken
+ * anew whenever a state root is due, which bounds the tail, and whenever an undoing would become, or has been, more
+ * costly than that.
  */
 export class LiveProcess {
   readonly #module: PreparedModule
@@ -108,7 +109,7 @@ export class LiveProcess {
     const { machine, answer } = await this.#call(message, slice, boot)
     if (answer === undefined) return undefined
     const evaluation = parseEvaluation(answer.response, answer.gasUsed)
-    if (answer.trapped || evaluation.error !== undefined) await this.#undo(machine, answer)
+    if (evaluation.error !== undefined) await this.#undo(machine, answer)
     else this.#tail.add({ message, gasUsed: evaluation.gasUsed }, performance.now() - start)
     this.#applied++
     await this.#count(evaluation.gasUsed)
@@ -162,9 +163,9 @@ export class LiveProcess {
     return machine
   }
 
-  // A trap leaves the stack pointer and other hidden globals where they were; a memory never shrinks.
-  async #undo(machine: Machine, { trapped }: Answer): Promise<void> {
-    if (trapped || machine.memory.buffer.byteLength !== this.#base.memoryBytes) this.#machine = undefined
+  // A memory never shrinks.
+  async #undo(machine: Machine, { reusable }: Answer): Promise<void> {
+    if (!reusable || machine.memory.buffer.byteLength !== this.#base.memoryBytes) this.#machine = undefined
     else await this.#restore(machine)
   }
 

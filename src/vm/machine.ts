@@ -1,11 +1,12 @@
 import type { BootItem, VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import type { RootRule } from '../protocol/root-rule.ts'
 
-/** What a module answered to one message. `trapped`: the instance is beyond use, whatever its memory holds. */
+/** What a module answered to one message. */
 export interface Answer {
   /** An AO response object: `{ Output, Messages, … }` or `{ Error }`. */
   readonly response: unknown
-  readonly trapped: boolean
+  /** Whether the instance is as good as before once its memory and globals are put back, unless its memory grew. */
+  readonly reusable: boolean
   readonly gasUsed: bigint
 }
 
@@ -57,8 +58,8 @@ export interface Vm {
  */
 export type TrapWord = 'out of gas' | 'out of memory' | 'stack overflow' | 'trap'
 
-export const trapped = (word: TrapWord, gasUsed: bigint): Answer => ({
+export const trapped = (word: TrapWord, gasUsed: bigint, reusable = true): Answer => ({
   response: { Error: word },
-  trapped: true,
+  reusable,
   gasUsed,
 })

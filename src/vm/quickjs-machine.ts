@@ -72,7 +72,7 @@ export class QuickJsMachine implements Machine, QuickJsHost {
       response = this.#answer(message)
     })
     const gasUsed = this.#meter.used
-    return trap === undefined ? { response, trapped: false, gasUsed } : trapped(trap, gasUsed)
+    return trap === undefined ? { response, reusable: true, gasUsed } : trapped(trap, gasUsed)
   }
 
   resize(memoryBytes: number): boolean {

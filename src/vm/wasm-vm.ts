@@ -99,6 +99,6 @@ function call(exports: WebAssembly.Exports, memory: WebAssembly.Memory, json: st
 }
 
 function parseAnswer(answer: { ok?: unknown; response?: unknown; error?: unknown } | null): Omit<Answer, 'gasUsed'> {
-  if (answer?.ok === true) return { response: answer.response, trapped: false }
-  return { response: { Error: answer?.error || 'the module gave no answer' }, trapped: false }
+  if (answer?.ok === true) return { response: answer.response, reusable: true }
+  return { response: { Error: answer?.error || 'the module gave no answer' }, reusable: true }
 }

@@ -36,11 +36,17 @@ describe('emscripten modules of every format', () => {
 
   for (const names of emscriptenFormats) {
     const { format } = names
-    const open = async (code: string): Promise<LiveProcess> =>
-      LiveProcess.open(aosVm.prepare(await compileWat(emscriptenWat(names, { code, file })), format, limits), {
-        environment: environmentOf(process_),
-        gas: limits.gas,
-      })
+    let instances = 0
+    const open = async (code: string): Promise<LiveProcess> => {
+      const module = aosVm.prepare(await compileWat(emscriptenWat(names, { code, file })), format, limits)
+      instances = 0
+      const instantiate: typeof module.instantiate = (...given) => {
+        instances++
+        return module.instantiate(...given)
+      }
+      const setup = { environment: environmentOf(process_), gas: limits.gas }
+      return LiveProcess.open({ ...module, instantiate }, setup)
+    }
     const output = async (live: LiveProcess, nonce = 0) =>
       (await live.handle(messageOf(process_, nonce))).evaluation.output
 
@@ -81,6 +87,24 @@ describe('emscripten modules of every format', () => {
       const live = await open('(call $exit (i32.const 0)) (i32.const 1)')
       const { evaluation } = await live.handle(messageOf(process_, 0))
       assert.equal(evaluation.error, 'trap')
+    })
+
+    it(`${format}: goes on after whatever ended a message, and in the same instance if its glue did not stop`, async () => {
+      const does = (letter: string, what: string) =>
+        `(if (i32.eq (call $action) (i32.const ${letter.charCodeAt(0)})) (then ${what}))`
+      const live = await open(`
+        (i32.store (i32.const 700) (i32.add (i32.load (i32.const 700)) (i32.const 1)))
+        ${does('s', '(loop $spin (br $spin))')} ${does('t', 'unreachable')}
+        ${does('a', '(call $abort)')} ${does('x', '(call $exit (i32.const 1))')} (i32.load (i32.const 700))`)
+      const errors = { s: 'out of gas', t: 'trap', a: 'trap', x: 'trap' }
+      let good = 0
+      for (const [action, error] of [...Object.entries(errors), ...Object.entries(errors)]) {
+        const tell = (data: string) => live.handle(messageOf(process_, 0, { data }))
+        const before = instances
+        assert.equal((await tell(`!${action}`)).evaluation.error, error)
+        assert.equal((await tell('!g')).evaluation.output, String(++good), `after ${action}`)
+        assert.equal(instances - before, 'st'.includes(action) ? 0 : 1, `instances after ${action}`)
+      }
     })
 
     it(`${format}: refuses what traps before its first message`, async () => {

@@ -12,7 +12,7 @@ const plainImports = { env: 'env', wasi: 'wasi_snapshot_preview1', write: 'fd_wr
 export const emscriptenFormats: readonly EmscriptenNames[] = [
   {
     format: 'wasm32-unknown-emscripten',
-    imports: { env: 'a', wasi: 'a', system: 'm', now: '', write: 'f', open: 'g', resize: 'q', exit: 'l' },
+    imports: { env: 'a', wasi: 'a', system: 'm', now: '', write: 'f', open: 'g', resize: 'q', exit: 'l', abort: 'D' },
     exports: {
       memory: 'E',
       __wasm_call_ctors: 'F',
@@ -28,7 +28,14 @@ export const emscriptenFormats: readonly EmscriptenNames[] = [
   },
   {
     format: 'wasm32-unknown-emscripten2',
-    imports: { ...plainImports, system: 'system', now: '_emscripten_date_now', open: '__syscall_openat', exit: 'exit' },
+    imports: {
+      ...plainImports,
+      system: 'system',
+      now: '_emscripten_date_now',
+      open: '__syscall_openat',
+      exit: 'exit',
+      abort: 'abort',
+    },
     exports: {
       ...plainExports,
       errno: '__errno_location',
@@ -45,6 +52,7 @@ export const emscriptenFormats: readonly EmscriptenNames[] = [
       now: 'emscripten_date_now',
       open: '__syscall_openat',
       exit: 'exit',
+      abort: 'abort',
     },
     exports: { ...plainExports, stackSave: 'stackSave', stackRestore: 'stackRestore', stackAlloc: 'stackAlloc' },
   },
@@ -56,6 +64,7 @@ export const emscriptenFormats: readonly EmscriptenNames[] = [
       now: 'emscripten_date_now',
       open: '__syscall_openat',
       exit: 'exit',
+      abort: '_abort_js',
     },
     exports: {
       ...plainExports,
@@ -67,7 +76,7 @@ export const emscriptenFormats: readonly EmscriptenNames[] = [
 ]
 
 export interface EmscriptenCode {
-  /** Gives an i32. */
+  /** Gives an i32. `$action` gives the byte that follows `!` in the message. */
   readonly code: string
   readonly ctors?: string
   /** For the shell to make. */
@@ -86,6 +95,7 @@ export function emscriptenWat(
     (import "${imports.env}" "${imports['open']}" (func $open (param i32 i32 i32 i32) (result i32)))
     (import "${imports.env}" "${imports['resize']}" (func $resize (param i32) (result i32)))
     (import "${imports.env}" "${imports['exit']}" (func $exit (param i32)))
+    (import "${imports.env}" "${imports['abort']}" (func $abort))
     (import "${imports.wasi}" "${imports['write']}" (func $write (param i32 i32 i32 i32) (result i32)))
     ${clock}
     (memory (export "${name('memory')}") 4)
@@ -99,12 +109,21 @@ export function emscriptenWat(
     (func (export "${name('errno')}") (result i32) (i32.const 900))
     (func (export "${name('stackSave')}") (result i32) (i32.const 200000))
     (func (export "${name('stackRestore')}") (param i32))
-    (func (export "${name('stackAlloc')}") (param i32) (result i32) (i32.const 140000))
+    (func (export "${name('stackAlloc')}") (param i32) (result i32)
+      (global.set $next (i32.sub (i32.const 290000) (global.get $next))) (global.get $next))
     ${['emscripten_stack_init'].map(each => `(func (export "${each}"))`).join('')}
     ${['emscripten_stack_get_free', 'emscripten_stack_get_base', 'emscripten_stack_get_end'].map(each => `(func (export "${each}") (result i32) (i32.const 131072))`).join('')}
     ${exports['stackSave'] === 'emscripten_stack_get_current' ? '' : '(func (export "emscripten_stack_get_current") (result i32) (i32.const 131072))'}
     (func (export "fflush") (param i32) (result i32) (i32.const 0))
     (func (export "sbrk") (param i32) (result i32) (i32.const 0))
+    ;; The message and the environment, in turns.
+    (global $next (mut i32) (i32.const 150000))
+    (func $action (result i32) (local $at i32)
+      (local.set $at (i32.const 140000))
+      (loop $on
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br_if $on (i32.ne (i32.load8_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 33))))
+      (i32.load8_u (local.get $at)))
     (func $code (result i32) ${code})
     (func (export "${name('handle')}") (param i32 i32) (result i32)
       (i32.store8 (i32.const 833) (i32.add (i32.const 48) (call $code)))

@@ -1,26 +1,16 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
-import { AoError } from '../../../src/lib/errors.ts'
-import { stripAsyncify } from '../../../src/vm/asyncify/strip.ts'
-import { isValid } from '../../../src/vm/meter/meter.ts'
-import { mutateBytes } from '../../support/mutation.ts'
-import { SeededRandom } from '../../support/random.ts'
-import { fromText } from './meter/support.ts'
+import { AoError } from '../../../../src/lib/errors.ts'
+import { stripAsyncify } from '../../../../src/vm/asyncify/strip.ts'
+import { isValid } from '../../../../src/vm/meter/meter.ts'
+import { mutateBytes } from '../../../support/mutation.ts'
+import { SeededRandom } from '../../../support/random.ts'
+import { fromText } from '../meter/support.ts'
+import { asyncified, loadBinaryen } from './binaryen.ts'
 
 /** 10,000 in `npm run test:slow`. */
 const rounds = process.env['AONET_SLOW_TESTS'] === '1' ? 10_000 : 500
 
 type Call = (...args: unknown[]) => unknown
-interface Binaryen {
-  readonly default: {
-    readBinary(bytes: Uint8Array): {
-      runPasses(passes: readonly string[]): void
-      optimize(): void
-      emitBinary(): Uint8Array
-      dispose(): void
-    }
-  }
-}
 
 /** Loops, recursion, tables, several values, calls to the host that could be put aside, a trap and state in globals. */
 const program = `(module
@@ -57,17 +47,9 @@ const program = `(module
     (call_indirect (type $one) (local.get 0) (i32.add (local.get 0) (call $sleep (i32.const 0))))))`
 
 describe('vm/asyncify', () => {
-  /** As asyncify leaves it, and as compilers optimize it then, which gives conditions other shapes. */
   const versions: Uint8Array[] = []
   before(async () => {
-    const path = createRequire(import.meta.resolve('assemblyscript')).resolve('binaryen')
-    const { default: binaryen } = (await import(path)) as Binaryen
-    const module = binaryen.readBinary(fromText(program))
-    module.runPasses(['asyncify'])
-    versions.push(module.emitBinary())
-    module.optimize()
-    versions.push(module.emitBinary())
-    module.dispose()
+    versions.push(...asyncified(await loadBinaryen(), fromText(program)))
   })
 
   const compiled = (module: Uint8Array): WebAssembly.Module => new WebAssembly.Module(module as Uint8Array<ArrayBuffer>)
