@@ -107,10 +107,8 @@ export class ComputeUnit implements Compute, Component {
     const { signer, results, checkpoints: store } = deps
     const { meter, maxMemoryBytes } = params
     const published = new PublishedCheckpoints({ ...deps, meter, maxMemoryBytes }, options)
-    this.#checkpoints = new Checkpoints(
-      { store, results, published, address: signer.address, meter: params.meter, telemetry },
-      options,
-    )
+    const { address } = signer
+    this.#checkpoints = new Checkpoints({ store, results, published, address, meter, telemetry }, options)
     setMaxListeners(0, this.#stop.signal, this.#cutOff.signal) // each evaluation listens
     const signals = { stopped: this.#stop.signal, cutOff: this.#cutOff.signal }
     const assigned = new AssignedItems(deps.arweave, this.#stop.signal).load

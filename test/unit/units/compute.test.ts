@@ -240,6 +240,22 @@ describe('units/compute', () => {
     assert.equal((await bench.results.newest(bench.process))?.result.nonce, 2)
   })
 
+  it('takes so many dry-runs at once, which leave the places of other callers free', async () => {
+    await bench.arrange('recorder', to => messages(to, 2))
+    bench.unit = bench.aUnit({ maxDryRuns: 2, maxWaiting: 2 })
+    await bench.unit.result(bench.process, at(1))
+    const message = { owner: 'me', tags: [], data: 'try' }
+    bench.su.stalled = true
+    const leaving = new AbortController()
+    const options = { signal: leaving.signal }
+    const waiting = [1, 2].map(() => bench.unit.dryRun(bench.process, message, options).catch(error => error.code))
+    await assert.rejects(bench.unit.dryRun(bench.process, message), { code: 'OVERLOADED' })
+    assert.equal((await bench.unit.result(bench.process, at(1))).result.nonce, 1)
+    leaving.abort()
+    assert.deepEqual(await Promise.all(waiting), ['ABORTED', 'ABORTED'])
+    await assert.rejects(bench.unit.dryRun(bench.process, message, options), { code: 'ABORTED' })
+  })
+
   it('lends so many memories at a time, and takes each back when it is read or its reader goes', async () => {
     await bench.arrange('recorder', to => messages(to, 2))
     bench.unit = bench.aUnit({ maxDumps: 2 })
