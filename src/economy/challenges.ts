@@ -135,7 +135,7 @@ export function passOnChallenge(
   close(state, id, row)
   if (host === undefined) {
     unlock(state, row.challenger, row.bond + row.fee)
-    if (known !== undefined) keepQueued(state, row.process, known, row.message)
+    if (known !== undefined) keepQueued(state, row.process, known, { message: row.message, shownIn: to })
     return row
   }
   const { height } = state.clock.value
@@ -160,7 +160,11 @@ export function expireChallenge(state: EconomyState, id: string): ChallengeRow |
   }
   convict(state, { kind, digest: `challenge ${id}`, role, operator, reporter, process })
   if (role === 'SU') {
-    unhost(state, { process, scheduler: operator, queue: kind === 'F3' ? row.message : undefined })
+    unhost(state, {
+      process,
+      scheduler: operator,
+      queue: kind === 'F3' ? { message: row.message, shownIn: id } : undefined,
+    })
   }
   return row
 }

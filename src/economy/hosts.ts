@@ -1,7 +1,7 @@
 import { sha256, toHex, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { nextLink } from '../protocol/hash-chain.ts'
-import type { Address, AssignmentId, MessageId, ProcessId } from '../protocol/ids.ts'
+import type { Address, AssignmentId, ProcessId } from '../protocol/ids.ts'
 import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
 import { epochsOf, judgePlace } from './host-epochs.ts'
@@ -9,7 +9,7 @@ import { lock, unlock } from './ledger.ts'
 import { standingOf } from './operators.ts'
 import { poolOf } from './pools.ts'
 import { parseQuantity } from './quantity.ts'
-import type { HostBid, HostRow, LogHead } from './rows.ts'
+import type { HostBid, HostRow, LogHead, QueuedMessage } from './rows.ts'
 import type { EconomyState } from './state.ts'
 
 /** Bidders of one Process at one time. */
@@ -61,13 +61,13 @@ export function unhost(
   at: {
     process: ProcessId
     scheduler: Address
-    queue?: MessageId | undefined
+    queue?: QueuedMessage | undefined
     fallbacks?: readonly Address[]
   },
 ): void {
   const row = state.hosts.get(at.process)
   if (row !== undefined && (row.phase === 'bidding' || row.scheduler !== at.scheduler)) {
-    if (row.phase === 'bidding' && at.queue !== undefined) keepQueued(state, at.process, row, at.queue)
+    if (at.queue !== undefined) keepQueued(state, at.process, row, at.queue) // for whoever has it by now, or will
     return
   }
   const { height } = state.clock.value
@@ -253,9 +253,9 @@ function best(state: EconomyState, process: ProcessId, row: HostRow, bids: reado
 }
 
 /** Notes a message that was left out, for whoever orders next. */
-export function keepQueued(state: EconomyState, process: ProcessId, row: HostRow, message: MessageId): void {
-  if (row.queue.length >= maxQueue || row.queue.includes(message)) return
-  state.hosts.set(process, { ...row, queue: [...row.queue, message] })
+export function keepQueued(state: EconomyState, process: ProcessId, row: HostRow, queued: QueuedMessage): void {
+  if (row.queue.length >= maxQueue || row.queue.some(({ message }) => message === queued.message)) return
+  state.hosts.set(process, { ...row, queue: [...row.queue, queued] })
 }
 
 const firstEpoch = (scheduler: Address): HostRow => ({

@@ -165,6 +165,11 @@ export interface ForkRow {
   readonly nonce: number
   readonly assignment: AssignmentId
 }
+export interface QueuedMessage {
+  readonly message: MessageId
+  /** The message to AO-Sec Origin that shows it. */
+  readonly shownIn: string
+}
 /** Epochs of a Process after its first. While `bidding`, nobody hosts it. */
 export interface HostRow {
   readonly epoch: number
@@ -178,7 +183,7 @@ export interface HostRow {
   readonly bids: readonly HostBid[]
   readonly fallbacks: readonly Address[]
   /** Challenged messages, which the new SU orders first. */
-  readonly queue: readonly MessageId[]
+  readonly queue: readonly QueuedMessage[]
   /** Earlier hosts, newest last. */
   readonly past: readonly PastHost[]
   /** Held until the winner has served for a while. */

@@ -1,18 +1,15 @@
-import type { AbortOptions } from '../../lib/abort.ts'
-import { fromBase64Url, toUtf8 } from '../../lib/bytes.ts'
 import { maxItemBytes } from '../../modules/ao-sec-origin/items.ts'
 import type { AssignmentLog } from '../../ports/assignment-log.ts'
-import { unpackBundle } from '../../protocol/bundle.ts'
-import { type DataItem, parseStoredItem, verifyDataItem } from '../../protocol/data-item.ts'
-import type { Id, MessageId, Nonce } from '../../protocol/ids.ts'
+import { parseStoredItem } from '../../protocol/data-item.ts'
+import type { Nonce } from '../../protocol/ids.ts'
 import type { SchedulerUnit } from '../scheduler/scheduler.ts'
 import type { Answers } from './respondent.ts'
+import { type ReadItem, shownMessage } from './shown-message.ts'
 
 export interface SchedulerAnswersDeps {
   readonly log: Pick<AssignmentLog, 'find' | 'read'>
   readonly scheduler: Pick<SchedulerUnit, 'schedule'>
-  /** An item on Arweave: a challenge brings the message that it is about. */
-  readonly item: (id: Id, options: AbortOptions) => Promise<DataItem | undefined>
+  readonly item: ReadItem
 }
 
 /** What an SU shows: what it has ordered (F2); what it is said to leave out, which it orders and shows (F3). */
@@ -31,18 +28,10 @@ export function schedulerAnswers({ log, scheduler, item }: SchedulerAnswersDeps)
     F3: async ({ id, row }, options) => {
       const known = await log.find(row.process, row.message)
       if (known !== undefined) return [parseStoredItem(known.raw)]
-      const message = await brought(id, row.message, options)
+      // Where the SU does not have the message, the challenge itself brings it.
+      const message = await shownMessage(item, { message: row.message, shownIn: id }, options)
       if (message === undefined) return undefined
       return [parseStoredItem((await scheduler.schedule(message, options)).raw)]
     },
-  }
-
-  /** Where the SU does not have the message, the challenge itself brings it. */
-  async function brought(challenge: string, message: MessageId, options: AbortOptions): Promise<DataItem | undefined> {
-    const asked = await item(challenge as Id, options)
-    if (asked === undefined) return undefined
-    const [first] = unpackBundle(fromBase64Url(toUtf8(asked.data)), { maxItems: 2 })
-    const found = first && (await verifyDataItem(first.bytes))
-    return found?.id === message ? found : undefined
   }
 }

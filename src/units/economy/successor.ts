@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { forkKey } from '../../economy/hosts.ts'
 import type { ForkRow, HostRow } from '../../economy/rows.ts'
 import type { EconomyState } from '../../economy/state.ts'
@@ -18,6 +19,7 @@ import type { LogCollector } from './log-collector.ts'
 import type { FoundRow } from './log-tree.ts'
 import type { OriginMail } from './origin-mail.ts'
 import type { Orphans } from './orphans.ts'
+import { type ReadItem, shownMessage } from './shown-message.ts'
 
 export interface SuccessorDeps {
   /** This SU's own. */
@@ -29,7 +31,7 @@ export interface SuccessorDeps {
   readonly orphans: Orphans
   readonly collector: LogCollector
   readonly mail: OriginMail
-  readonly item: (id: Id, options: AbortOptions) => Promise<DataItem | undefined>
+  readonly item: ReadItem
   readonly telemetry: Telemetry
 }
 export interface SuccessorOptions {
@@ -56,6 +58,8 @@ export class Successor implements Component {
   readonly #bidAt = new Map<ProcessId, number>()
   readonly #saidAt = new Map<ProcessId, number>()
   readonly #carried = new Map<ProcessId, number>()
+  /** Messages of queues that are ordered. One that is asked for again keeps its place. */
+  readonly #ordered = new LRUCache<string, true>({ max: 10_000 })
 
   constructor(deps: SuccessorDeps, options: SuccessorOptions = defaultSuccessorOptions) {
     this.#deps = deps
@@ -81,7 +85,9 @@ export class Successor implements Component {
     const { economy, origin } = this.#deps
     const { state } = economy
     if (state === undefined) return
-    await this.#each([origin, ...ownOf(state, this.#deps.address)], process => this.#carryOn(process, options))
+    const own = ownOf(state, this.#deps.address)
+    await this.#each([origin, ...own], process => this.#carryOn(process, options))
+    await this.#each(own, process => this.#orderQueued(process, options))
     await this.#orderWaiting(options)
     if (!this.#options.bids || economy.standing('SU', this.#deps.address) !== 'active') return
     const orphans = [...(await this.#deps.orphans.find(state, options))].filter(process => process !== origin)
@@ -116,6 +122,7 @@ export class Successor implements Component {
         return telemetry.log.warn('a message is missing', { process, nonce: whole.length })
       await scheduler.adopt(process, whole)
       telemetry.log.info('process taken over', { process, epoch: host.epoch, nonce: last.nonce })
+      await this.#orderQueued(process, options)
       await this.#orderAgain(tree.others(whole), options)
     }
     if (process === origin || economy.state?.hosts.get(process)?.ready === true) {
@@ -126,6 +133,23 @@ export class Successor implements Component {
     if (height < (this.#saidAt.get(process) ?? Number.NEGATIVE_INFINITY) + rebidBlocks) return
     this.#saidAt.set(process, height)
     await mail.send(origin, tagsOf(['Action', 'Host-Ready'], ['Process', process]), ' ', options)
+  }
+
+  /** What the old SU left out, though it was asked in front of everybody. A message that is ordered keeps its place. */
+  async #orderQueued(process: ProcessId, options: AbortOptions): Promise<void> {
+    const { economy, scheduler, item, telemetry } = this.#deps
+    for (const queued of economy.state?.hosts.get(process)?.queue ?? []) {
+      const key = `${process} ${queued.message}`
+      if (this.#ordered.has(key)) continue
+      try {
+        const message = await shownMessage(item, queued, options)
+        if (message === undefined) continue
+        await scheduler.schedule(message, options)
+        this.#ordered.set(key, true)
+      } catch (error) {
+        telemetry.log.warn('queued message not ordered', { message: queued.message, ...failureFacts(error) })
+      }
+    }
   }
 
   /** Messages of places that count no more. Whoever sent them has an answer to them. */

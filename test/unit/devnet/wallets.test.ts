@@ -47,6 +47,8 @@ describe('devnet/wallets', () => {
       [payer]: paid,
       [other]: { balance: '100', lastTx: '' },
     })
+    const alone = { balance: '100', lastTx: anId('tx') }
+    assert.deepEqual(await pay(transfer({ target: '', quantity: '0' }), { [payer]: rich }), { [payer]: alone })
   })
 
   it('makes nothing out of a transfer to oneself', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { oneAo } from '../../../../src/economy/quantity.ts'
+import { utf8 } from '../../../../src/lib/bytes.ts'
 import { silentTelemetry } from '../../../../src/lib/telemetry.ts'
 import { type Assignment, draftAssignment, parseAssignment } from '../../../../src/protocol/assignment.ts'
 import { findFault } from '../../../../src/protocol/evidence.ts'
@@ -8,9 +9,9 @@ import { parseProcessSpec } from '../../../../src/protocol/message.ts'
 import { LogCollector } from '../../../../src/units/economy/log-collector.ts'
 import { Orphans } from '../../../../src/units/economy/orphans.ts'
 import { Successor } from '../../../../src/units/economy/successor.ts'
-import { aMessage, anId, processIdOf, testSigner } from '../../../support/builders.ts'
+import { aMessage, anId, anItem, processIdOf, testSigner } from '../../../support/builders.ts'
 import { Court } from '../../../support/court.ts'
-import { accusation, addressOf, originId, originParams } from '../../../support/origin.ts'
+import { accusation, addressOf, dataOf, originId, originParams } from '../../../support/origin.ts'
 import { recorder } from '../../../support/script-vm.ts'
 import { UnitNetwork } from '../../../support/unit-network.ts'
 
@@ -53,10 +54,17 @@ describe('units/economy: an SU that carries on the Process of a guilty one', () 
         orphans: new Orphans({ arweave, recall: () => sent }),
         collector: new LogCollector({ ...collecting, telemetry: silentTelemetry }),
         mail: court.mailOf('su2', arweave),
-        item: (id: Id) => arweave.item(id),
+        item: async (id: Id) =>
+          (id as string) === challenge ? anItem({ data: utf8(asked), tags: [] }) : arweave.item(id),
       })
       await successor.tick()
       assert.deepEqual(court.actions, [], 'there is nothing to carry on')
+
+      // Somebody asks the old SU for a message that it does not order.
+      const leftOut = await aMessage(process, { data: 'left out' })
+      const asked = dataOf(leftOut.raw, item.raw)
+      court.act('challenger', 'Challenge', { Kind: 'F3', Accused: su.address }, asked)
+      const [challenge] = court.state.challenges.keysInOrder()
 
       // The old SU signed another message for nonce 2, and its own log is the branch that counts.
       const second = sent[1] ?? assert.fail()
@@ -80,10 +88,13 @@ describe('units/economy: an SU that carries on the Process of a guilty one', () 
       assert.deepEqual(court.actions, ['Host-Bid', 'Host-Ready'])
       assert.equal(court.state.hosts.get(process)?.ready, true)
 
+      court.pass(originParams.responseBlocks) // the old SU did not answer
+      await successor.tick()
+      await successor.tick()
       const next = await send('four')
-      assert.deepEqual([next.epoch, next.nonce, next.scheduler], [1, 4, heir.address])
+      assert.deepEqual([next.epoch, next.nonce, next.scheduler], [1, 5, heir.address])
       const { result } = await cu.compute.result(process, next.nonce)
-      assert.deepEqual((result.output as { seen: string[] }).seen, ['1984', 'one', 'two', 'three', 'four'])
+      assert.deepEqual((result.output as { seen: string[] }).seen, ['1984', 'one', 'two', 'three', 'left out', 'four'])
     } finally {
       await net.stop()
     }
