@@ -20,7 +20,7 @@ export interface LiveRoutesDeps {
 export const liveRoutes =
   ({ scheduler, compute }: LiveRoutesDeps, streams = new EventStreams()): Routes =>
   server => {
-    server.get('/su/stream/:id', { config: { doc: docs.schedule } }, async (request, reply) => {
+    server.get('/su/stream/:id', { ...live, config: { doc: docs.schedule } }, async (request, reply) => {
       const process = pathId<ProcessId>(request)
       const last = lastOf(request)
       const { nonce } = await scheduler.assignment(process, 'newest')
@@ -28,7 +28,7 @@ export const liveRoutes =
       await streams.send(reply, signal => rows(scheduler, { process, from }, signal))
       return reply
     })
-    server.get('/cu/stream/:id', { config: { doc: docs.results } }, async (request, reply) => {
+    server.get('/cu/stream/:id', { ...live, config: { doc: docs.results } }, async (request, reply) => {
       const process = pathId<ProcessId>(request)
       const last = lastOf(request)
       await scheduler.assignment(process, 'newest') // an unknown Process is answered as such
@@ -37,6 +37,9 @@ export const liveRoutes =
       return reply
     })
   }
+
+/** No HEAD: it would hold a stream open and show nothing of it. */
+const live = { exposeHeadRoute: false } as const
 
 async function* rows(
   scheduler: Scheduler,

@@ -8,7 +8,7 @@ import { type MessageId, type ProcessId, parseNonce } from '../protocol/ids.ts'
 import { assignDocs, assignQuery } from './assign-query.ts'
 import { httpFailure } from './http-status.ts'
 import { tooManyFilters, traceDocs, traces, tracesQuery, tracesSchema } from './mu-traces.ts'
-import { idSchema, itemSchema, object, type RouteDoc, text } from './openapi.ts'
+import { idSchema, itemSchema, object, type RouteDoc, text, whole } from './openapi.ts'
 import { bodyOf, param, pathId, requiredId, whileWaiting } from './request.ts'
 import type { Routes } from './server.ts'
 
@@ -141,6 +141,7 @@ const docs = {
     summary:
       'Pushes one part of what a message sent, unless it is pushed: its messages count from 0, then spawns, then assignments.',
     tag: 'MU',
+    path: { part: whole },
     query: { 'process-id': { description: 'The Process of the message.', schema: idSchema, required: true } },
     answers: { 202: { description: 'It is queued', schema: accepted } },
   },

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import { cuRoutes } from '../../../src/http/cu-routes.ts'
 import { defaultEventStreamLimits, type EventStreamLimits, EventStreams } from '../../../src/http/event-stream.ts'
 import { hyperbeamRoutes } from '../../../src/http/hyperbeam-routes.ts'
@@ -31,7 +32,14 @@ export class HttpBench {
   /** What the server logged as its own fault. */
   readonly faults: object[]
 
-  private constructor(net: UnitNetwork, node: UnitNode, { http, faults }: { http: HttpServer; faults: object[] }) {
+  readonly #server: () => FastifyInstance
+
+  private constructor(
+    net: UnitNetwork,
+    node: UnitNode,
+    { http, faults, server }: { http: HttpServer; faults: object[]; server: () => FastifyInstance },
+  ) {
+    this.#server = server
     this.net = net
     this.node = node
     this.#http = http
@@ -50,6 +58,11 @@ export class HttpBench {
     const log: Logger = { ...silentTelemetry.log, error: (event, facts) => faults.push({ event, ...facts }) }
     const { scheduler, address } = node
     const head = () => net.arweave.head()
+    let fastify: FastifyInstance | undefined
+    const server = (): FastifyInstance => {
+      if (fastify === undefined) throw new TypeError('not started')
+      return fastify
+    }
     const http = new HttpServer(
       {
         ...{ ...silentTelemetry, log },
@@ -60,16 +73,26 @@ export class HttpBench {
           liveRoutes({ scheduler, compute: compute(node.compute) }, new EventStreams(streams)),
           hyperbeamRoutes({ ...node, compute: compute(node.compute), address: () => address }, { maxItemBytes }),
           ...more,
+          instance => {
+            fastify = instance
+          },
         ],
       },
       { host: '127.0.0.1', port: 0, version: '1.2.3' },
     )
     await http.start()
-    return new HttpBench(net, node, { http, faults })
+    return new HttpBench(net, node, { http, faults, server })
   }
 
   get url(): string {
     return this.#http.url
+  }
+
+  /** How many are open. */
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      this.#server().server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    )
   }
 
   async stop(): Promise<void> {

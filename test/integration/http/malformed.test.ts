@@ -1,47 +1,92 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { opsRoutes } from '../../../src/http/ops-routes.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
-import { aMessage, anId } from '../../support/builders.ts'
+import { aMessage } from '../../support/builders.ts'
+import { eventually } from '../../support/eventually.ts'
 import { SeededRandom, testSeed } from '../../support/random.ts'
+import { type Chance, type Described, describedCalls, type Examples, type RawRequest } from './described-requests.ts'
 import { HttpBench } from './http-bench.ts'
-
-interface Request {
-  readonly method: string
-  readonly path: string
-  readonly headers: readonly string[]
-  readonly body: Buffer
-}
+import { mutated } from './mutations.ts'
 
 const rounds = 10_000
+const atOnce = 30
+
+/** Answers no more than its headers here: it goes on for ever. */
+const endless = /text\/event-stream/
 
 describe('http faces under malformed requests', function () {
   this.timeout(600_000)
   const seed = testSeed()
   const random = new SeededRandom(seed)
   let bench: HttpBench
-  let item: DataItem
+  let calls: readonly Described[]
   before(async () => {
-    bench = await HttpBench.start()
-    item = await bench.net.spawn(bench.node, 'parrot')
+    const ops = opsRoutes({ notReady: () => undefined, status: async () => ({}), metricsText: async () => '' })
+    bench = await HttpBench.start({ more: [ops] })
+    const item = await bench.net.spawn(bench.node, 'parrot')
+    const process = item.id
+    const message = await aMessage(item, { data: 'well formed' })
+    assert.equal((await bench.post('/mu', message.raw)).status, 202)
+    calls = describedCalls(await bench.json('/openapi.json'), examplesOf(process, message))
   })
   after(() => bench.stop())
 
-  it(`never fail by their own fault, and go on serving (seed ${seed})`, async () => {
-    const message = await aMessage(item, { data: 'well formed' })
-    const good = wellFormed(item.id, message)
-    for (const request of good)
-      assert.match(await exchange(bench.url, request), /^HTTP\/1\.1 (2|404|501)/, request.path)
-    for (let done = 0; done < rounds; done += 30) {
-      const requests = Array.from({ length: 30 }, () => mutated(random.pick(good), random))
-      const answers = await Promise.all(requests.map(request => exchange(bench.url, request)))
-      for (const [i, answer] of answers.entries()) {
-        const asked = JSON.stringify({ ...requests[i], body: requests[i]?.body.toString('latin1').slice(0, 300) })
-        assert.doesNotMatch(answer, /^HTTP\/1\.1 5(?!01)/, `${asked}\n${answer.slice(0, 500)}`)
-        assert.match(answer, /^(HTTP\/1\.1 \d{3}|$)/, asked)
-      }
+  it(`drawn from the description of the API never fail by the server's fault, nor leave anything (seed ${seed})`, async () => {
+    assert.ok(calls.length > 30, 'the description names the calls')
+    const held = await bench.connections() // by fetch, which keeps its own
+    const tally = new Map(calls.map(({ name }) => [name, { asked: 0, served: 0, refused: 0 }]))
+    const ask = async (call: Described, request: RawRequest): Promise<string> => {
+      const answer = await exchange(bench.url, request)
+      const asked = JSON.stringify({ ...request, body: request.body.toString('latin1').slice(0, 300) })
+      assert.doesNotMatch(answer, /^HTTP\/1\.1 5(?!01)/, `${asked}\n${answer.slice(0, 500)}`)
+      assert.match(answer, /^HTTP\/1\.1 \d{3}/, asked)
+      const counts = tally.get(call.name)
+      if (counts === undefined) throw new Error(call.name)
+      counts.asked++
+      if (/^HTTP\/1\.1 2/.test(answer)) counts.served++
+      else if (/^HTTP\/1\.1 4/.test(answer)) counts.refused++
+      return answer
+    }
+    for (const call of calls) {
+      const request = call.wellFormed(leastAsked)
+      const answer = await ask(call, request)
+      assert.match(answer, /^HTTP\/1\.1 2/, `${call.name} as described: ${request.path}\n${answer.slice(0, 600)}`)
+    }
+    let heap = 0
+    for (let done = 0; done < rounds; done += atOnce) {
+      if (heap === 0 && done >= rounds / 2) heap = await heapAtRest()
+      await Promise.all(
+        Array.from({ length: atOnce }, async () => {
+          const call = random.pick(calls)
+          const way = random.below(8)
+          if (way === 0) return ask(call, call.wellFormed(random))
+          if (way <= 3) return ask(call, call.illTyped(random))
+          return ask(call, mutated(call.wellFormed(random), random))
+        }),
+      )
     }
     assert.deepEqual(bench.faults, [])
     assert.match(await exchange(bench.url, { ...blank, path: '/cu' }), /^HTTP\/1\.1 200/)
+
+    // It says something: each call was made often, and was served as well as refused.
+    const all = [...tally]
+    assert.deepEqual(
+      all.filter(([, { asked, served }]) => asked < rounds / calls.length / 2 || served === 0),
+      [],
+    )
+    assert.deepEqual(
+      all.filter(([, { refused }]) => refused === 0),
+      [],
+    )
+    const sum = (of: 'served' | 'refused') => all.reduce((total, [, counts]) => total + counts[of], 0)
+    assert.ok(sum('refused') > rounds / 4 && sum('served') > rounds / 10, JSON.stringify(Object.fromEntries(tally)))
+
+    await eventually('all connections to be closed', async () => (await bench.connections()) <= held, 30_000)
+    const grown = (await heapAtRest()) - heap
+    assert.ok(grown < maxGrowth, `the heap grew by ${grown} bytes over the second half of ${rounds} requests`)
   })
 
   it('answer bytes that are no HTTP with 400 or by closing', async () => {
@@ -54,131 +99,43 @@ describe('http faces under malformed requests', function () {
   })
 })
 
-const blank: Request = { method: 'GET', path: '/', headers: [], body: Buffer.alloc(0) }
+const blank: RawRequest = { method: 'GET', path: '/', headers: [], body: Buffer.alloc(0) }
 
-const wellFormed = (process: string, message: DataItem): readonly Request[] => {
-  const dry = Buffer.from(
-    JSON.stringify({ Owner: '1234', Target: process, Data: 'x', Tags: [{ name: 'a', value: 'b' }] }),
-  )
+/** Leaves out what may be left out. */
+const leastAsked: Chance = { below: () => 1, pick: list => list[0] as (typeof list)[number] }
+
+/** A kilobyte that every twentieth request leaves behind would be more. */
+const maxGrowth = 4 * 1024 * 1024
+
+function examplesOf(process: string, message: DataItem): Examples {
   const item = Buffer.from(message.raw)
-  return [
-    ...['/mu', '/su', '/cu', '/su/timestamp', `/su?process-id=${process}`, `/su/processes/${process}`],
-    ...[`/su/${process}?process-id=${process}&from=1&to=9&limit=3`, `/su/${process}?from-nonce=-1&to-nonce=5`],
-    ...[
-      `/su/${message.id}?process-id=${process}`,
-      `/su/${process}/latest`,
-      `/cu/result/${process}?process-id=${process}`,
-    ],
-    ...[`/${process}~process@1.0/compute/results=0`, `/${process}/slot/current`, '/~meta@1.0/info/address'],
-    `/${process}~process@1.0/as=execution/compute&Action=Info&X=a%2Fb`,
-    ...[
-      `/cu/results/${process}?from=1&to=2&sort=DESC&limit=5`,
-      '/openapi.json',
-      '/docs',
-      `/su/${anId()}?process-id=${process}`,
-    ],
-  ]
-    .map((path): Request => ({ ...blank, path }))
-    .concat(
-      ['/mu', '/su', '/push', `/${process}~process@1.0/push`, `/mu?process-id=${process}&assign=${message.id}`].map(
-        path => ({
-          ...blank,
-          method: 'POST',
-          path,
-          body: item,
-        }),
-      ),
-      {
-        ...blank,
-        method: 'POST',
-        path: `/cu/dry-run?process-id=${process}`,
-        headers: ['Content-Type: application/json'],
-        body: dry,
-      },
-      { ...blank, method: 'DELETE', path: `/mu/monitor/${process}`, body: item },
-    )
+  const dry = { Owner: '1234', Target: process, Data: 'x', Tags: [{ name: 'a', value: 'b' }] }
+  return {
+    values: {
+      ...{ id: process, process, 'process-id': process, message: message.id, spawn: process, assign: process },
+      ...{ results: 'results=0', rest: 'compute&Action=Info&X=a%2Fb', part: '0' },
+    },
+    special: { 'POST /mu/push/{id}/{part}': { id: message.id } },
+    bodies: {
+      'application/octet-stream': item,
+      'application/ans104': item,
+      'application/json': Buffer.from(JSON.stringify(dry)),
+    },
+  }
 }
 
-type Mutation = (request: Request, random: SeededRandom) => Request
-const oddTexts = [
-  '',
-  '%',
-  '%00',
-  '%ff%fe',
-  '..',
-  '-1',
-  '1e99',
-  '0x1',
-  'null',
-  '[]',
-  '{"a":1}',
-  'é',
-  '=',
-  '&&',
-  '?',
-  'a'.repeat(300),
-]
-const oddCursors = ['e30=', 'bnVsbA==', btoa('{"ordinate":"-5"}'), btoa('{"ordinate":{},"timestamp":[]}'), btoa('[1]')]
-
-const mutations: readonly Mutation[] = [
-  (request, random) => ({
-    ...request,
-    method: random.pick(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE']),
-  }),
-  (request, random) => ({ ...request, path: spliced(request.path, random.pick(oddTexts), random) }),
-  (request, random) => ({
-    ...request,
-    path: request.path.replace(/=[^&]*/, `=${encodeURIComponent(random.pick([...oddTexts, ...oddCursors]))}`),
-  }),
-  request => ({ ...request, path: `${request.path}${request.path.replace(/^[^?]*\??/, '&')}` }),
-  (request, random) => ({
-    ...request,
-    path: request.path.replace(/[A-Za-z0-9_-]{43}/, id => id.slice(0, random.below(43))),
-  }),
-  (request, random) => ({
-    ...request,
-    path: `${request.path}/${random.pick(oddTexts.filter(text => !/[^!-~]/.test(text)))}`,
-  }),
-  (request, random) => ({
-    ...request,
-    headers: [
-      `Content-Type: ${random.pick(['', ';', 'text/plain', 'application/json; charset=x', 'multipart/form-data'])}`,
-    ],
-  }),
-  (request, random) => ({
-    ...request,
-    headers: [`Content-Encoding: ${random.pick(['gzip', 'br'])}`, `Expect: ${random.pick(['100-continue', 'x'])}`],
-  }),
-  (request, random) => ({ ...request, method: 'POST', body: random.bytes(random.below(3000)) }),
-  (request, random) => ({ ...request, body: request.body.subarray(0, random.below(request.body.length + 1)) }),
-  (request, random) => ({ ...request, body: flipped(request.body, random) }),
-  (request, random) => ({
-    ...request,
-    method: 'POST',
-    body: Buffer.from(
-      random.pick(['{', 'null', '[]', '{"Tags":{}}', '{"Data":{"a":[]}}', '"x"', '1e999', `${'['.repeat(50_000)}`]),
-    ),
-  }),
-]
-
-function mutated(request: Request, random: SeededRandom): Request {
-  let changed = request
-  for (let i = random.below(3); i >= 0; i--) changed = random.pick(mutations)(changed, random)
-  return changed
+/** In bytes, once everything that nobody holds is gone. */
+async function heapAtRest(): Promise<number> {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let i = 0; i < 3; i++) {
+    await new Promise(resolve => setImmediate(resolve))
+    collect()
+  }
+  return process.memoryUsage().heapUsed
 }
 
-function spliced(text: string, odd: string, random: SeededRandom): string {
-  const at = 1 + random.below(text.length)
-  return text.slice(0, at) + odd + text.slice(at + random.below(3))
-}
-
-function flipped(bytes: Buffer, random: SeededRandom): Buffer {
-  const copy = Buffer.from(bytes)
-  for (let i = 0; i < 3 && copy.length > 0; i++) copy.writeUInt8(random.below(256), random.below(copy.length))
-  return copy
-}
-
-function exchange(url: string, { method, path, headers, body }: Request): Promise<string> {
+function exchange(url: string, { method, path, headers, body }: RawRequest): Promise<string> {
   const lines = [
     `${method} ${path} HTTP/1.1`,
     'Host: x',
@@ -188,17 +145,22 @@ function exchange(url: string, { method, path, headers, body }: Request): Promis
     '',
     '',
   ]
-  return raw(url, Buffer.concat([Buffer.from(lines.join('\r\n')), body]))
+  return raw(url, Buffer.concat([Buffer.from(lines.join('\r\n')), body]), { isWhole: true })
 }
 
-/** Whatever comes back until the other side closes. */
-function raw(url: string, bytes: Buffer): Promise<string> {
+/** Whatever comes back until the other side closes. It is told that nothing follows, unless the request is whole. */
+function raw(url: string, bytes: Buffer, { isWhole = false } = {}): Promise<string> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
-    const socket = connect(Number(port), hostname, () => socket.end(bytes))
-    socket.setTimeout(20_000, () => socket.destroy(new Error('no answer in 20 s')))
-    socket.on('data', chunk => chunks.push(chunk))
+    const socket = connect(Number(port), hostname, () => (isWhole ? socket.write(bytes) : socket.end(bytes)))
+    socket.setTimeout(20_000, () =>
+      socket.destroy(new Error(`no answer in 20 s: ${bytes.subarray(0, 400).toString('latin1')}`)),
+    )
+    socket.on('data', chunk => {
+      chunks.push(chunk)
+      if (endless.test(Buffer.concat(chunks.slice(0, 2)).toString('latin1'))) socket.destroy()
+    })
     socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))
     socket.on('error', error => ('code' in error && error.code === 'ECONNRESET' ? undefined : reject(error)))
   })
