@@ -119,7 +119,7 @@ export class CallRunner {
     call.once('cancelled', () => {
       if (!settled) controller.abort(whyOver(call))
     })
-    const running = answer(controller)
+    const running = answer({ signal: controller.signal })
       .catch((error: unknown) => {
         this.#tell(call, error)
         refuse(toServiceError(error))

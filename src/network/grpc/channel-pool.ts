@@ -1,6 +1,8 @@
 import { Client } from '@grpc/grpc-js'
+import { LRUCache } from 'lru-cache'
 import { asBuffer, sha256, toBase64Url, utf8 } from '../../lib/bytes.ts'
-import { AoError } from '../../lib/errors.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { type Certificate, certificateName } from './certificate.ts'
 import { parseEndpoint, toTarget } from './endpoint.ts'
@@ -11,6 +13,8 @@ import type { Tunnel, TunnelPeer } from './tunnel.ts'
 export interface Peer extends Pick<UnitRecord, 'address' | 'grpc' | 'certificate' | 'tunnelled'>, Partial<TunnelPeer> {
   /** It passes calls on: what comes back is signed by a unit behind it, which the caller has to judge. */
   readonly forwards?: boolean
+  /** False if its endpoint could not be dialled, and it is called over a stream for that. */
+  readonly dialled?: false
 }
 
 export interface PoolOptions {
@@ -24,19 +28,26 @@ export interface PoolOptions {
   readonly identity?: Certificate | undefined
   /** How units are reached whose endpoint cannot be dialled. */
   readonly tunnel?: Tunnel | undefined
+  /** How long an endpoint has to answer a dial before the unit is tried over a stream. Default 3 s. */
+  readonly dialMs?: number | undefined
+  /** Told of each unit that is called over a stream since its endpoint cannot be dialled. */
+  readonly onFallback?: (() => void) | undefined
 }
 
 /** A call on a channel: the pool can end it, and is told when it has ended. */
 export interface Lease {
   readonly client: Client
-  /** Called when the pool closes, to end the call for that reason. */
+  /** Its channel never stood: nothing of the call has left this node. */
+  readonly neverStood: boolean
+  /** Called when the pool closes, or the dial takes too long, to end the call for that reason. */
   onClose: (reason: AoError) => void
   /** To be called once, when the call has ended. */
   release(): void
 }
 
 /**
- * One TLS channel per peer as its record has it: who moves or changes its certificate gets a new one.
+ * One TLS channel per peer as its record has it: who moves or changes its certificate gets a new one. A unit whose
+ * endpoint cannot be dialled is called over a peer-to-peer stream, and so again for five minutes once that has worked.
  *
  * Invariant: at most `maxChannels`. A further one takes the place of the longest unused; if all are in use, `OVERLOADED`.
  */
@@ -44,6 +55,8 @@ export class ChannelPool {
   readonly #options: PoolOptions
   /** Least recently used first. */
   readonly #channels = new Map<string, Channel>()
+  /** Units that a stream led to when a dial did not, by the key of the dialled channel. */
+  readonly #byStream = new LRUCache<string, true>({ max: maxByStream, ttl: byStreamMs })
   #closed = false
 
   constructor(options: PoolOptions) {
@@ -55,8 +68,9 @@ export class ChannelPool {
   }
 
   /** @throws AoError `STOPPING` | `OVERLOADED` | `INVALID_RECORD` | `INVALID_ARGUMENT` */
-  lease(peer: Peer): Lease {
+  lease(wanted: Peer): Lease {
     if (this.#closed) throw closing()
+    const peer = this.#byStream.has(peerKey(wanted)) ? overStream(wanted) : wanted
     const key = peerKey(peer)
     const channel = this.#channels.get(key) ?? this.#open(peer)
     if (channel.leases.size >= this.#options.maxCallsPerChannel)
@@ -66,6 +80,9 @@ export class ChannelPool {
     clearTimeout(channel.idleTimer)
     const lease: Lease = {
       client: channel.client,
+      get neverStood() {
+        return !channel.stood
+      },
       onClose: () => undefined,
       release: () => {
         if (!channel.leases.delete(lease)) return
@@ -75,6 +92,41 @@ export class ChannelPool {
     }
     channel.leases.add(lease)
     return lease
+  }
+
+  /**
+   * Calls, and once more over a peer-to-peer stream where the endpoint could not even be dialled.
+   *
+   * @throws the failure of the dial if the stream does not lead there either.
+   */
+  async eitherWay<T>(peer: Peer, call: (peer: Peer, onLease: (lease: Lease) => void) => Promise<T>): Promise<T> {
+    let lease: Lease | undefined
+    const keep = (one: Lease): void => {
+      lease = one
+    }
+    try {
+      return await call(peer, keep)
+    } catch (error) {
+      const other = this.otherWay(peer, lease, error)
+      if (other === undefined) throw error
+      return await call(other, keep).catch((second: unknown) => {
+        throw isUnreachable(second) ? error : second
+      })
+    }
+  }
+
+  /** How else to call a unit after that failure of a call to it: only where nothing of the call has left this node. */
+  otherWay(peer: Peer, lease: Lease | undefined, failure: unknown): Peer | undefined {
+    const mayTry = lease?.neverStood === true && this.#leadsOverStream(peer) && isUnreachable(failure)
+    if (!mayTry) return undefined
+    const other = overStream(peer)
+    if (this.#channels.get(peerKey(other))?.stood === true) this.#remember(other)
+    return other
+  }
+
+  #remember(peer: Peer): void {
+    this.#byStream.set(peerKey({ ...peer, tunnelled: false }), true)
+    this.#options.onFallback?.()
   }
 
   /** Ends all calls with `STOPPING` and closes all channels. */
@@ -94,7 +146,29 @@ export class ChannelPool {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
     })
-    return { client, tunnel, leases: new Set(), idleTimer: undefined, ended: undefined }
+    const channel: Channel = { client, tunnel, leases: new Set(), stood: false, idleTimer: undefined, ended: undefined }
+    this.#watch(channel, peer)
+    return channel
+  }
+
+  /** Whether the channel ever stands; a dial that takes too long is given up where there is another way. */
+  #watch(channel: Channel, peer: Peer): void {
+    const { dialMs = 3_000 } = this.#options
+    const hasOther = this.#leadsOverStream(peer)
+    channel.client.waitForReady(hasOther ? systemClock.now() + dialMs : Number.POSITIVE_INFINITY, error => {
+      if (error === undefined) {
+        channel.stood = true
+        if (channel.tunnel !== undefined && peer.dialled === false) this.#remember(peer)
+      } else if (hasOther) {
+        const facts = { address: peer.address, endpoint: peer.grpc, dialMs }
+        const reason = new AoError('PEER_UNREACHABLE', 'the endpoint does not answer', facts)
+        for (const lease of [...channel.leases]) lease.onClose(reason)
+      }
+    })
+  }
+
+  #leadsOverStream({ tunnelled, peer, multiaddrs }: Peer): boolean {
+    return tunnelled !== true && this.#options.tunnel !== undefined && peer !== undefined && !!multiaddrs?.length
   }
 
   #tunnelTo({ tunnelled, peer, multiaddrs }: Peer): Channel['tunnel'] {
@@ -130,10 +204,18 @@ export class ChannelPool {
   }
 }
 
+/** Units remembered, and milliseconds for which one that a stream led to is not dialled again. */
+const maxByStream = 1024
+const byStreamMs = 5 * 60_000
+
+const overStream = (peer: Peer): Peer => ({ ...peer, tunnelled: true, dialled: false })
+const isUnreachable = (error: unknown): boolean => hasCode(error, 'PEER_UNREACHABLE')
+
 interface Channel {
   readonly client: Client
   readonly tunnel: { readonly target: string; close(): void } | undefined
   readonly leases: Set<Lease>
+  stood: boolean
   idleTimer: NodeJS.Timeout | undefined
   /** Told of each ended call while the pool closes. */
   ended: (() => void) | undefined

@@ -2,7 +2,7 @@ import { Metadata, type MethodDefinition, type ServiceError, status } from '@grp
 import { throwIfAborted } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { ChannelPool, Peer } from './channel-pool.ts'
+import type { ChannelPool, Lease, Peer } from './channel-pool.ts'
 import { fromServiceError, unreachableHint } from './status.ts'
 import { WebCalls } from './web-calls.ts'
 
@@ -24,7 +24,23 @@ export async function unaryCall<Req, Res>(
 ): Promise<Res> {
   throwIfAborted(signal)
   if (pool instanceof WebCalls) return pool.unary(method, request, { signal, deadlineMs })
-  const lease = pool.lease(peer)
+  return pool.eitherWay(peer, (to, onLease) => {
+    const lease = pool.lease(to)
+    onLease(lease)
+    return calledOnce(lease, to, { method, request, signal, deadlineMs })
+  })
+}
+
+interface Question<Req, Res> extends CallOptions {
+  readonly method: MethodDefinition<Req, Res>
+  readonly request: Req
+}
+
+function calledOnce<Req, Res>(
+  lease: Lease,
+  peer: Peer,
+  { method, request, signal, deadlineMs }: Question<Req, Res>,
+): Promise<Res> {
   return new Promise<Res>((resolve, reject) => {
     const { path, requestSerialize, responseDeserialize } = method
     const deadline = systemClock.now() + deadlineMs
@@ -65,12 +81,28 @@ export async function* streamCall<Req, Res>(
   throwIfAborted(signal)
   if (pool instanceof WebCalls) return yield* pool.stream(method, request, { signal, idleMs })
   const lease = pool.lease(peer)
-  const call = lease.client.makeServerStreamRequest(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    request,
-  )
+  let other: Peer | undefined
+  try {
+    return yield* rowsOf(lease, peer, { method, request, signal, idleMs })
+  } catch (error) {
+    other = pool.otherWay(peer, lease, error)
+    if (other === undefined) throw error
+  }
+  yield* rowsOf(pool.lease(other), other, { method, request, signal, idleMs })
+}
+
+interface Reading<Req, Res> extends StreamOptions {
+  readonly method: MethodDefinition<Req, Res>
+  readonly request: Req
+}
+
+async function* rowsOf<Req, Res>(
+  lease: Lease,
+  peer: Peer,
+  { method, request, signal, idleMs }: Reading<Req, Res>,
+): AsyncGenerator<Res, void, undefined> {
+  const { path, requestSerialize, responseDeserialize } = method
+  const call = lease.client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
   const ending = new Ending(() => call.cancel(), signal)
   lease.onClose = reason => ending.now(reason)
   call.once('status', () => {

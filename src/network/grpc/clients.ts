@@ -50,7 +50,11 @@ export class GrpcUnits implements RemoteUnits, Component {
   readonly #wasHost: GrpcUnitsOptions['wasHost']
 
   constructor({ metrics }: Telemetry, { deadlines, wasHost, ...pool }: GrpcUnitsOptions = {}) {
-    this.#pool = new ChannelPool({ ...defaultPool, ...pool })
+    const fallbacks = metrics.counter(
+      'aonet_network_grpc_fallbacks_total',
+      'Units called over peer-to-peer streams since their endpoint could not be dialled',
+    )
+    this.#pool = new ChannelPool({ onFallback: () => fallbacks.add(), ...defaultPool, ...pool })
     this.#streams = unitExchanges(this.#pool)
     this.#wasHost = wasHost
     this.#deadlines = { ...defaultDeadlines, ...deadlines }

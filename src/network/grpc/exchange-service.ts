@@ -49,7 +49,7 @@ export const tagged =
         if (isEmpty(request)) return asked.giveUp(tag)
         const controller = asked.begin(tag, stream)
         try {
-          return respond(request, await answer(request, controller))
+          return respond(request, await answer(request, { signal: controller.signal }))
         } catch (error) {
           return respond(request, { $case: 'error', value: toDetailBytes(error) })
         } finally {

@@ -57,6 +57,14 @@ export class ExchangeStreams<Ask, Answer, Req, Res> implements Exchanger<Ask, An
    */
   async ask(peer: Peer, ask: Ask, options: CallOptions): Promise<Answer> {
     throwIfAborted(options.signal)
+    return this.#pool.eitherWay(peer, (to, onLease) => this.#ask(to, ask, { ...options, onLease }))
+  }
+
+  async #ask(
+    peer: Peer,
+    ask: Ask,
+    { onLease, ...options }: CallOptions & { onLease(lease: Lease): void },
+  ): Promise<Answer> {
     const key = peerKey(peer)
     let stream = this.#open.get(key)
     if (stream === undefined) {
@@ -67,6 +75,7 @@ export class ExchangeStreams<Ask, Answer, Req, Res> implements Exchanger<Ask, An
       this.#open.set(key, opened)
       stream = opened
     }
+    onLease(stream.lease)
     return stream.ask(ask, options)
   }
 }
@@ -98,7 +107,10 @@ class ExchangeStream<Ask, Answer, Req, Res> {
   #drained: Promise<void> | undefined
   #idle: NodeJS.Timeout | undefined
 
+  readonly lease: Lease
+
   constructor(lease: Lease, { peer, kind, onEnd }: StreamDeps<Ask, Answer, Req, Res>, options: ExchangeOptions) {
+    this.lease = lease
     this.#peer = peer
     this.#kind = kind
     this.#options = options

@@ -8,7 +8,7 @@ import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
 import { SchedulerService } from '../../../src/network/grpc/generated/ao/v1/scheduler.ts'
 import { pinnedCredentials } from '../../../src/network/grpc/pinned-credentials.ts'
 import { fromServiceError } from '../../../src/network/grpc/status.ts'
-import type { Compute, DryRunMessage, Scheduler } from '../../../src/ports/units.ts'
+import type { Compute, DryRunMessage, Messenger, Scheduler } from '../../../src/ports/units.ts'
 import type { ScheduledMessage } from '../../../src/protocol/assignment.ts'
 import type { Id, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import {
@@ -97,6 +97,28 @@ describe('gRPC: limits and ends', () => {
     await until(() => compute.reasons.length === 1, 'the unit hears of it')
     assert.ok(hasCode(compute.reasons[0], 'DEADLINE'), String(compute.reasons[0]))
     await hasty.stop()
+  })
+
+  it('tells an MU when nobody follows any more', async () => {
+    const ends: string[] = []
+    const messenger = {
+      async *follow(_process: unknown, _message: unknown, { signal }: AbortOptions = {}) {
+        yield* []
+        await raceSignal(new Promise<never>(() => undefined), { signal }).catch(error =>
+          ends.push(AoError.from(error).code),
+        )
+      },
+    } as unknown as Messenger
+    const node = await start({ units: { messenger } })
+    const caller = new AbortController()
+    const remote = units.messenger(node.record)
+    const following = remote.follow(process, someId(2), { signal: caller.signal })[Symbol.asyncIterator]()
+    const next = assert.rejects(following.next(), { code: 'ABORTED' })
+    await new Promise(resolve => setTimeout(resolve, 100))
+    caller.abort()
+    await next
+    await until(() => ends.length === 1, 'the MU hears of it')
+    assert.deepEqual(ends, ['ABORTED'])
   })
 
   it('answers OVERLOADED above its limit of calls, and takes new ones once others have ended', async () => {

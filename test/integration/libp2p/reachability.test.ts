@@ -104,9 +104,54 @@ describe('a unit that cannot be dialled, behind a relay', function () {
     await assert.rejects(units.scheduler(peer).process(process), { code: 'PEER_UNREACHABLE' })
   })
 
-  it('cannot be reached where its endpoint points, nor when its peer is not there', async () => {
+  describe('and does not say so', () => {
+    let units: GrpcUnits
+    let fallbacks: number
+    beforeEach(() => {
+      fallbacks = 0
+      const onFallback = (): void => void fallbacks++
+      units = new GrpcUnits(silentTelemetry, { identity, tunnel: tunnels[1], dialMs: 500, onFallback })
+    })
+    afterEach(() => units.stop())
+
+    for (const [what, grpc] of [
+      ['refuses', '127.0.0.1:1'],
+      ['does not answer', '192.0.2.1:7430'],
+    ] as const) {
+      it(`is called over a stream by itself where its endpoint ${what} a dial, and from then on at once`, async () => {
+        const spawn = await spawnItem(user, unit.signer)
+        const { process } = parseAoItem(spawn)
+        const peer = hiddenUnit({ grpc, tunnelled: false })
+        const scheduler = units.scheduler(peer)
+        await scheduler.schedule(spawn) // a stream of questions
+        assert.equal(fallbacks, 1)
+        const began = performance.now()
+        assert.equal((await scheduler.process(process)).id, spawn.id) // a call of its own
+        let rows = 0
+        for await (const _row of scheduler.read(process, { from: 0 as Nonce, to: 0 as Nonce })) rows++
+        assert.ok(rows > 0)
+        assert.ok(performance.now() - began < 500, 'no dial is waited for again')
+        assert.equal(fallbacks, 1)
+      })
+    }
+
+    it('is called over a stream by the first call of each kind', async () => {
+      const spawn = await spawnItem(user, unit.signer)
+      const { process } = parseAoItem(spawn)
+      await units.scheduler(hiddenUnit()).schedule(spawn)
+      const peer = hiddenUnit({ grpc: '127.0.0.1:1', tunnelled: false })
+      assert.equal((await units.scheduler(peer).process(process)).id, spawn.id)
+      const other = hiddenUnit({ grpc: '127.0.0.1:2', tunnelled: false })
+      let rows = 0
+      for await (const _row of units.scheduler(other).read(process, { from: 0 as Nonce, to: 0 as Nonce })) rows++
+      assert.ok(rows > 0)
+      assert.equal(fallbacks, 2)
+    })
+  })
+
+  it('cannot be reached where its endpoint points and no stream leads, nor when its peer is not there', async () => {
     const { process } = parseAoItem(await spawnItem(user, unit.signer))
-    const direct = units.scheduler(hiddenUnit({ tunnelled: false }))
+    const direct = units.scheduler(hiddenUnit({ tunnelled: false, multiaddrs: [] }))
     await assert.rejects(direct.process(process, { signal: AbortSignal.timeout(300) }), AoError)
     const nobody = new TestNode('nobody').host.peerId
     const gone = hiddenUnit({ peer: nobody, multiaddrs: [`${relay.multiaddr}/p2p-circuit/p2p/${nobody}`] })
