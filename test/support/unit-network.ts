@@ -26,11 +26,8 @@ import {
 } from '../../src/storage/memory.ts'
 import { ComputeUnit } from '../../src/units/compute/compute.ts'
 import { defaultComputeUnitOptions } from '../../src/units/compute/options.ts'
-import {
-  defaultMessengerUnitOptions,
-  MessengerUnit,
-  type MessengerUnitOptions,
-} from '../../src/units/messenger/messenger.ts'
+import { MessengerUnit } from '../../src/units/messenger/messenger.ts'
+import { defaultMessengerUnitOptions, type MessengerUnitOptions } from '../../src/units/messenger/messenger-options.ts'
 import type { PromiseCourt } from '../../src/units/messenger/promises.ts'
 import { defaultGossipIntakeOptions, GossipIntake } from '../../src/units/routing/gossip-intake.ts'
 import { defaultGossipSubmitterOptions, GossipSubmitter } from '../../src/units/routing/gossip-submitter.ts'
@@ -39,7 +36,8 @@ import { defaultRoutesOptions, Routes } from '../../src/units/routing/route.ts'
 import { RoutedCompute } from '../../src/units/routing/routed-compute.ts'
 import { RoutedMessenger } from '../../src/units/routing/routed-messenger.ts'
 import { RoutedScheduler } from '../../src/units/routing/routed-scheduler.ts'
-import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../src/units/scheduler/scheduler.ts'
+import { SchedulerUnit } from '../../src/units/scheduler/scheduler.ts'
+import { defaultSchedulerUnitOptions } from '../../src/units/scheduler/scheduler-options.ts'
 import { defaultSettlerOptions, Settler } from '../../src/units/settler/settler.ts'
 import { defaultWatcherOptions, Watcher } from '../../src/units/watcher/watcher.ts'
 import { aProcess, testSigner } from './builders.ts'

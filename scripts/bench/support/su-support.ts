@@ -22,7 +22,8 @@ import { LevelAssignmentLog } from '../../../src/storage/level-assignment-log.ts
 import { LevelScheduleFloor } from '../../../src/storage/level-schedule-floor.ts'
 import { LevelSignGuard } from '../../../src/storage/level-sign-guard.ts'
 import { put, type Store } from '../../../src/storage/store.ts'
-import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
+import { SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
+import { defaultSchedulerUnitOptions } from '../../../src/units/scheduler/scheduler-options.ts'
 
 export const cores = availableParallelism()
 /** Baselines' workload: 1 KiB of data and 8 tags. */

@@ -1,6 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import type { SignFloor } from '../../ports/sign-guard.ts'
 import type { Assignment, AssignmentPlan } from '../../protocol/assignment.ts'
+import type { ProcessId } from '../../protocol/ids.ts'
 
 export const stopping = (): AoError => new AoError('STOPPING', 'the scheduler is shutting down')
 
@@ -32,4 +33,12 @@ export const behindFloor = ({ process, nonce }: SignFloor, tail: Assignment | un
     {
       hint: 'The operator should put the newest data directory of this scheduler back: an old copy must not order.',
     },
+  )
+
+export const unknownProcess = (process: ProcessId): AoError =>
+  new AoError(
+    'UNKNOWN_PROCESS',
+    'this scheduler does not host the Process',
+    { process },
+    { hint: 'Spawn it first, or ask the scheduler that its Scheduler tag names.' },
   )

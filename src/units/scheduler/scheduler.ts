@@ -1,104 +1,32 @@
-import { LRUCache } from 'lru-cache'
 import type { LogHead } from '../../economy/rows.ts'
 import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.ts'
-import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
-import type { Telemetry } from '../../lib/telemetry.ts'
-import type { AssignmentLog } from '../../ports/assignment-log.ts'
-import type { HostTable } from '../../ports/hosts.ts'
-import type { Gossip } from '../../ports/peers.ts'
-import type { ScheduleFloorStore } from '../../ports/schedule-floor.ts'
-import type { OwnSession, PeerMemory } from '../../ports/session.ts'
-import type { ArweaveClient } from '../../ports/settlement.ts'
-import type { SignGuard } from '../../ports/sign-guard.ts'
 import type { AssignRequest, NonceRange, ScheduleClock, Scheduler } from '../../ports/units.ts'
 import type { Assignment, BlockAnchor, ScheduledMessage } from '../../protocol/assignment.ts'
-import { type DataItem, defaultItemLimits } from '../../protocol/data-item.ts'
-import type { Address, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
-import type { Signer } from '../../protocol/keys.ts'
-import { parseAoItem, parseProcessSpec } from '../../protocol/message.ts'
-import { type Origin, originOf } from '../../protocol/origin.ts'
+import type { DataItem } from '../../protocol/data-item.ts'
+import type { MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
-import { Bells } from '../bell.ts'
+import { Admission } from './admission.ts'
 import { type AdoptedRow, adoptLog } from './adopt.ts'
 import { Announcer } from './announce.ts'
-import { assertAssignable, assertCanBegin, settlementDepthOf } from './assignable.ts'
+import { assertAssignable } from './assignable.ts'
 import { ChainHead } from './chain-head.ts'
 import { OwnTurn } from './own-turn.ts'
 import { PromisedClock } from './promised-clock.ts'
-import { stopping } from './refusals.ts'
+import { stopping, unknownProcess } from './refusals.ts'
+import { ScheduleReader } from './schedule-reader.ts'
+import { defaultSchedulerUnitOptions, type SchedulerUnitDeps, type SchedulerUnitOptions } from './scheduler-options.ts'
 import { Sequencer } from './sequencer.ts'
 import { ShownProcesses } from './shown.ts'
 import { TwinWatch } from './twin-watch.ts'
-
-export interface SchedulerUnitDeps {
-  /** Its address is what the `Scheduler` tag of each hosted Process names. */
-  readonly signer: Signer
-  readonly log: AssignmentLog
-  /** Over the same store as the log. */
-  readonly guard: SignGuard
-  readonly floor: ScheduleFloorStore
-  readonly arweave: ArweaveClient
-  readonly gossip: Gossip
-  readonly clock: Clock
-  readonly telemetry: Telemetry
-  /** Which start this is, and whom to ask whether it is the newest and only one of its key. */
-  readonly session?: OwnSession | undefined
-  readonly peers?: PeerMemory | undefined
-  /** Told of the newest durable Assignment of each Process of a batch: a CU in this program need not wait to be asked. */
-  readonly onOrdered?: ((newest: Assignment) => void) | undefined
-  /** Absent: whoever has a Process in its log hosts it. */
-  readonly hosts?: HostTable | undefined
-  /** What its operator does not take: throws. */
-  readonly policy?: ((message: DataItem) => void) | undefined
-}
-
-export interface SchedulerUnitOptions {
-  readonly maxItemBytes: number
-  /** Messages queued for a nonce. */
-  readonly maxPending: number
-  /** Messages of one Process among them. */
-  readonly maxPendingPerProcess: number
-  /** Their bytes. */
-  readonly maxPendingBytes: number
-  /** Messages of one disk sync. */
-  readonly maxBatch: number
-  readonly maxBatchBytes: number
-  /** Readers that follow a schedule. */
-  readonly maxFollowers: number
-  /** Announcements that gossip has not taken yet. */
-  readonly maxUnsent: number
-  readonly headPollMs: number
-}
-export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
-  maxItemBytes: defaultItemLimits.maxBytes,
-  maxPending: 10_000,
-  maxPendingPerProcess: 4_000,
-  maxPendingBytes: 256 * 1024 * 1024,
-  maxBatch: 256, // beyond that a sync is no longer what costs: architecture.md, example 1
-  maxBatchBytes: 16 * 1024 * 1024, // a larger batch would make the others wait for one disk write
-  maxFollowers: 10_000,
-  maxUnsent: 10_000,
-  headPollMs: 5_000,
-}
-
-/** What is asked of a Process at every message for it. */
-interface Hosted {
-  /** Its `Scheduler` tag. */
-  readonly first: Address
-  readonly authorities: readonly Address[]
-  /** Confirmations that a transaction of Arweave itself needs before it is assigned. */
-  readonly settlementDepth: number
-}
 
 /** The SU: orders the messages of the Processes whose host it is, by their `Scheduler` tag or by the host table. */
 export class SchedulerUnit implements Scheduler, Component {
   readonly name = 'scheduler unit'
   readonly #deps: SchedulerUnitDeps
-  readonly #options: SchedulerUnitOptions
   readonly #head: ChainHead
   readonly #twins: TwinWatch
   readonly #sequencer: Sequencer
@@ -107,18 +35,18 @@ export class SchedulerUnit implements Scheduler, Component {
   readonly #clock: PromisedClock
   readonly #turn: OwnTurn
   readonly #flights = new SingleFlight<string, Assignment>()
-  readonly #known = new LRUCache<ProcessId, Hosted>({ max: 10_000 })
-  readonly #followers: Bells<ProcessId>
+  readonly #admission: Admission
+  readonly #reader: ScheduleReader
   #stopping = false
 
   constructor(deps: SchedulerUnitDeps, options: SchedulerUnitOptions = defaultSchedulerUnitOptions) {
     this.#deps = deps
-    this.#options = options
     this.#head = new ChainHead(deps, { pollMs: options.headPollMs })
     this.#announcer = new Announcer(deps, options.maxUnsent)
     this.#shown = new ShownProcesses(deps)
-    this.#followers = new Bells(options.maxFollowers)
+    this.#reader = new ScheduleReader(deps, options)
     this.#turn = new OwnTurn({ ...deps, address: deps.signer.address })
+    this.#admission = new Admission({ ...deps, turn: this.#turn }, options)
     this.#twins = new TwinWatch({ ...deps, address: deps.signer.address })
     this.#clock = new PromisedClock(deps.clock, deps.floor)
     const block = (): BlockAnchor => {
@@ -130,16 +58,12 @@ export class SchedulerUnit implements Scheduler, Component {
       { ...deps, clock: this.#clock, block, onDurable, epochOf: process => this.#turn.epochOf(process) },
       options,
     )
-    deps.telemetry.metrics.gauge(
-      'aonet_scheduler_followers',
-      'Readers that follow a schedule',
-      () => this.#followers.size,
-    )
   }
 
   /** @throws AoError `STORE_CORRUPT` if what a crash left half done cannot be read. */
   async start(): Promise<void> {
     this.#stopping = false
+    this.#reader.start()
     await this.#clock.start()
     await this.#sequencer.start()
     failpoint('su-started')
@@ -150,7 +74,7 @@ export class SchedulerUnit implements Scheduler, Component {
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#sequencer.stop()
-    this.#followers.ringAll()
+    this.#reader.stop()
     await this.#announcer.stop()
     await this.#shown.stop()
     await this.#head.stop()
@@ -161,7 +85,8 @@ export class SchedulerUnit implements Scheduler, Component {
   async schedule(message: DataItem, { signal }: AbortOptions = {}): Promise<Assignment> {
     throwIfAborted(signal)
     failpoint('su-asked')
-    const { process, origin } = await this.#admit(message, { signal })
+    if (this.#stopping) throw stopping()
+    const { process, origin } = await this.#admission.admit(message, { signal })
     failpoint('su-admitted')
     const flight = this.#flights.run(`${process} ${message.id}`, () =>
       this.#sequencer.append(process, message, { origin }),
@@ -176,8 +101,7 @@ export class SchedulerUnit implements Scheduler, Component {
     throwIfAborted(signal)
     if (this.#stopping) throw stopping()
     const { process, item, exclude } = request
-    const { settlementDepth, first } = await this.#hosted(process)
-    await this.#turn.assert(process, first)
+    const { settlementDepth } = await this.#admission.ours(process)
     const known = await this.#deps.log.find(process, item)
     if (known !== undefined) return known
     await assertAssignable(request, { arweave: this.#deps.arweave, settlementDepth, signal })
@@ -186,7 +110,7 @@ export class SchedulerUnit implements Scheduler, Component {
   }
 
   async clock(process: ProcessId): Promise<ScheduleClock> {
-    await this.#turn.assert(process, (await this.#hosted(process)).first)
+    await this.#admission.ours(process)
     this.#twins.assertAlone()
     const { timestamp, block } = await this.#clock.promise(this.#head.current())
     await this.#sequencer.settled(process) // what was stamped before the promise is in the log now
@@ -197,7 +121,7 @@ export class SchedulerUnit implements Scheduler, Component {
 
   async assignment(process: ProcessId, at: MessageId | Nonce | 'newest'): Promise<Assignment> {
     const { log } = this.#deps
-    await this.#hosted(process)
+    await this.#admission.known(process)
     const found =
       at === 'newest'
         ? await log.tail(process)
@@ -220,31 +144,9 @@ export class SchedulerUnit implements Scheduler, Component {
   }
 
   /** A reader that follows ends when its signal fires, and with `STOPPING` when this unit stops. */
-  async *read(process: ProcessId, range: NonceRange, { signal }: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
-    const { log } = this.#deps
-    await this.#hosted(process)
-    const bell = range.follow ? this.#followers.hang(process) : undefined
-    try {
-      let next: number = range.from
-      for (;;) {
-        const tail = (await log.tail(process))?.nonce ?? -1
-        const to = Math.min(range.to ?? tail, tail)
-        if (next <= to) {
-          for await (const scheduled of log.read(process, { from: next as Nonce, to: to as Nonce })) {
-            throwIfAborted(signal)
-            yield scheduled
-            next = scheduled.assignment.nonce + 1
-          }
-        }
-        if (bell === undefined || (range.to !== undefined && next > range.to)) return
-        if (this.#stopping) throw stopping()
-        await bell.wait({ signal })
-      }
-    } catch (error) {
-      if (bell === undefined || signal?.aborted !== true) throw error
-    } finally {
-      if (bell !== undefined) this.#followers.take(process, bell)
-    }
+  async *read(process: ProcessId, range: NonceRange, options: AbortOptions = {}): AsyncIterable<ScheduledMessage> {
+    await this.#admission.known(process)
+    yield* this.#reader.read(process, range, options)
   }
 
   /** The newest Assignment in this scheduler's own log, whoever signed it. */
@@ -260,7 +162,7 @@ export class SchedulerUnit implements Scheduler, Component {
   /** Takes over the log of a Process up to where this scheduler's turn begins. @throws AoError as `adoptLog`. */
   async adopt(process: ProcessId, rows: readonly AdoptedRow[]): Promise<void> {
     await adoptLog(this.#deps.log, process, rows)
-    this.#followers.ring(process)
+    this.#reader.grown(process)
   }
 
   /** Why nothing can be ordered now; undefined if it can. */
@@ -284,66 +186,14 @@ export class SchedulerUnit implements Scheduler, Component {
     this.#twins.onRecord(record)
   }
 
-  async #admit(message: DataItem, options: AbortOptions): Promise<{ process: ProcessId; origin: Origin | undefined }> {
-    if (this.#stopping) throw stopping()
-    const { raw } = message
-    const limit = this.#options.maxItemBytes
-    if (raw.length > limit) {
-      throw new AoError('TOO_LARGE', 'the data item is too large', { bytes: raw.length, limit })
-    }
-    const ao = parseAoItem(message)
-    const { process } = ao
-    this.#deps.policy?.(message)
-    if (ao.type === 'Message') {
-      const { authorities, first } = await this.#hosted(process)
-      await this.#turn.assert(process, first)
-      return { process, origin: originOf(message, authorities) }
-    }
-    const { scheduler } = ao.spec
-    const asked = this.#deps.signer.address
-    if (scheduler === asked) {
-      await assertCanBegin(message, { arweave: this.#deps.arweave, ...options })
-      return { process, origin: undefined }
-    }
-    throw new AoError(
-      'WRONG_UNIT',
-      'the Process names another scheduler',
-      { process, scheduler, asked },
-      { hint: 'Send it to the scheduler that its Scheduler tag names.' },
-    )
-  }
-
-  async #hosted(process: ProcessId): Promise<Hosted> {
-    const known = this.#known.get(process)
-    if (known !== undefined) return known
-    const item = await this.#deps.log.process(process)
-    if (item === undefined) throw unknownProcess(process)
-    const { scheduler: first, authorities } = parseProcessSpec(item.tags)
-    const hosted = {
-      first,
-      authorities,
-      settlementDepth: settlementDepthOf(item.tags),
-    }
-    this.#known.set(process, hosted)
-    return hosted
-  }
-
   #spread(batch: readonly ScheduledMessage[]): void {
     failpoint('su-announcing')
     this.#announcer.announce(batch)
     this.#shown.show(batch)
     const newest = new Map(batch.map(({ assignment }) => [assignment.process, assignment]))
     for (const [process, assignment] of newest) {
-      this.#followers.ring(process)
+      this.#reader.grown(process)
       this.#deps.onOrdered?.(assignment)
     }
   }
 }
-
-const unknownProcess = (process: ProcessId): AoError =>
-  new AoError(
-    'UNKNOWN_PROCESS',
-    'this scheduler does not host the Process',
-    { process },
-    { hint: 'Spawn it first, or ask the scheduler that its Scheduler tag names.' },
-  )

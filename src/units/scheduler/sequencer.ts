@@ -14,6 +14,7 @@ import { type BatchLimits, FairQueue, type QueueLimits } from './fair-queue.ts'
 import { Flight } from './flight.ts'
 import { type Planned, planBatch, type Request } from './plan.ts'
 import { stopping, writeFailed } from './refusals.ts'
+import { Unwritten } from './unwritten.ts'
 import { signPromised, type WriteHow, writePromised } from './write-promised.ts'
 
 export interface SequencerDeps {
@@ -52,9 +53,7 @@ export class Sequencer {
   readonly #options: SequencerOptions
   readonly #queue: FairQueue<Request>
   readonly #batches: Histogram
-  /** Promised, or perhaps so, and not known to be in the log. */
-  #unwritten: readonly SignPromise[] = []
-  #recovered = false
+  readonly #unwritten: Unwritten
   #batch: Promise<void> = Promise.resolve()
   #draining: Promise<void> | undefined
   #stopping = false
@@ -67,12 +66,13 @@ export class Sequencer {
     this.#deps = deps
     this.#options = options
     this.#queue = new FairQueue(options)
+    this.#unwritten = new Unwritten(deps.guard)
     const { metrics } = deps.telemetry
     metrics.gauge('aonet_scheduler_queued_messages', 'Messages waiting for a nonce', () => this.#queue.size)
     metrics.gauge(
       'aonet_scheduler_unwritten_assignments',
       'Places given to messages whose write failed and will be tried again',
-      () => this.#unwritten.length,
+      () => this.#unwritten.size,
     )
     this.#batches = metrics.histogram('aonet_scheduler_batch_messages', 'Messages of one disk sync', batchBuckets)
   }
@@ -80,7 +80,7 @@ export class Sequencer {
   /** Finishes what a crash left half done. Without it the first batch does. @throws AoError `STORE_CORRUPT` */
   async start(): Promise<void> {
     this.#stopping = false
-    await this.#recover()
+    await this.#unwritten.recover()
     await this.#writeAgain()
   }
 
@@ -114,7 +114,7 @@ export class Sequencer {
   async settled(process: ProcessId): Promise<void> {
     await this.#batch
     if (this.#flight !== undefined) await this.#land(this.#flight)
-    if (this.#unwritten.some(({ plan }) => plan.process === process)) throw writeFailed()
+    if (this.#unwritten.holds(process)) throw writeFailed()
   }
 
   /** Refuses new messages; resolves when every accepted one is durable or rejected. */
@@ -139,9 +139,9 @@ export class Sequencer {
 
   async #orderAll(batch: readonly Request[]): Promise<void> {
     try {
-      await this.#recover()
+      await this.#unwritten.recover()
       await this.#writeAgain()
-      await this.#order(this.#withoutStuck(batch))
+      await this.#order(this.#unwritten.passing(batch, this.#options))
     } catch (error) {
       for (const request of batch) request.reject(error) // those answered already do not hear it
     }
@@ -194,7 +194,7 @@ export class Sequencer {
     if (this.#flight !== flight) return
     this.#flight = undefined
     if (flight.failed) {
-      this.#unwritten = [...this.#unwritten, ...flight.promises]
+      this.#unwritten.add(flight.promises)
       this.#deps.telemetry.log.error('log write failed', { entries: flight.count, ...failureFacts(flight.cause) })
     }
     failpoint('su-appended')
@@ -207,7 +207,7 @@ export class Sequencer {
     try {
       await this.#deps.guard.promise(promises)
     } catch (cause) {
-      this.#unwritten = [...this.#unwritten, ...promises]
+      this.#unwritten.add(promises)
       this.#deps.telemetry.log.error('sign guard write failed', { entries: promises.length, ...failureFacts(cause) })
       throw writeFailed(cause)
     }
@@ -218,7 +218,7 @@ export class Sequencer {
     const { guard, onDurable, telemetry } = this.#deps
     const { written, failure } = await writePromised(promises, { ...this.#deps, ...how })
     if (written.size < promises.length) {
-      this.#unwritten = [...this.#unwritten, ...promises.filter(promise => !written.has(promise))]
+      this.#unwritten.add(promises.filter(promise => !written.has(promise)))
     }
     for (const { promise, waiting } of planned) {
       const assignment = written.get(promise)
@@ -228,42 +228,26 @@ export class Sequencer {
     if (how.guarded) guard.release([...written.keys()])
     onDurable([...written].map(([{ message }, assignment]) => ({ assignment, message })))
     if (failure === undefined) return
-    telemetry.log.error('log write failed', { entries: this.#unwritten.length, ...failureFacts(failure) })
+    telemetry.log.error('log write failed', { entries: this.#unwritten.size, ...failureFacts(failure) })
     throw failure
   }
 
   /** What is stuck stays so until this works: its Processes are refused. */
   async #writeAgain(): Promise<void> {
-    if (this.#unwritten.length === 0) return
-    const promises = this.#unwritten
+    const promises = this.#unwritten.takeAll()
+    if (promises.length === 0) return
+    const { guard, telemetry } = this.#deps
+    const entries = promises.length
     try {
-      await this.#deps.guard.promise(promises)
-      this.#unwritten = []
-      await this.#write(promises, [], { guarded: true, lookedUp: false })
-      this.#deps.telemetry.log.info('log written again', { entries: promises.length })
+      await guard.promise(promises)
     } catch (error) {
-      if (this.#unwritten.length === 0) this.#unwritten = promises
-      this.#deps.telemetry.log.error('log write failed again', { entries: promises.length, ...failureFacts(error) })
+      this.#unwritten.putBack(promises)
+      return telemetry.log.error('sign guard write failed again', { entries, ...failureFacts(error) })
     }
-  }
-
-  /** Once: what a program before this one promised and perhaps did not append. */
-  async #recover(): Promise<void> {
-    if (this.#recovered) return
-    this.#unwritten = await this.#deps.guard.open()
-    failpoint('su-recovered')
-    this.#recovered = true
-  }
-
-  #withoutStuck(batch: readonly Request[]): readonly Request[] {
-    if (this.#unwritten.length === 0) return batch
-    const stuck = new Set(this.#unwritten.map(({ plan }) => plan.process))
-    const full = this.#unwritten.length >= this.#options.maxPending
-    return batch.filter(({ process, reject }) => {
-      const refused = full || stuck.has(process)
-      if (refused) reject(writeFailed())
-      return !refused
-    })
+    await this.#write(promises, [], { guarded: true, lookedUp: false }).then(
+      () => telemetry.log.info('log written again', { entries }),
+      error => telemetry.log.error('log write failed again', { entries, ...failureFacts(error) }),
+    )
   }
 }
 

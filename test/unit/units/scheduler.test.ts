@@ -7,11 +7,11 @@ import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import type { Signer } from '../../../src/protocol/keys.ts'
 import { type Tag, tagsOf } from '../../../src/protocol/tags.ts'
 import { MemoryAssignmentLog, MemoryScheduleFloor, MemorySignGuard } from '../../../src/storage/memory.ts'
+import { SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
 import {
   defaultSchedulerUnitOptions,
-  SchedulerUnit,
   type SchedulerUnitOptions,
-} from '../../../src/units/scheduler/scheduler.ts'
+} from '../../../src/units/scheduler/scheduler-options.ts'
 import { aMessage, anId, anItem, aProcess, messages, processIdOf, testSigner } from '../../support/builders.ts'
 import { eventually, TestClock } from '../../support/eventually.ts'
 

@@ -7,7 +7,8 @@ import type { OwnSession, PeerMemory, Recalled } from '../../../src/ports/sessio
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import { type Session, sessionText, type UnitRecord } from '../../../src/protocol/unit-record.ts'
 import { MemoryAssignmentLog, MemoryScheduleFloor, MemorySignGuard } from '../../../src/storage/memory.ts'
-import { defaultSchedulerUnitOptions, SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
+import { SchedulerUnit } from '../../../src/units/scheduler/scheduler.ts'
+import { defaultSchedulerUnitOptions } from '../../../src/units/scheduler/scheduler-options.ts'
 import { aMessage, anItem, aProcess, messages, schedule, testSigner } from '../../support/builders.ts'
 import { eventually, TestClock } from '../../support/eventually.ts'
 
