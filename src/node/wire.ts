@@ -130,7 +130,7 @@ export function wireNode(input: WireInput): WiredNode {
     { ...telemetry, clock, host, gossip, signer, saved: new LevelRecordStore(store) },
     { describe },
   )
-  const economy = economyFollower({ arweave, store: new LevelEconomyStore(store), telemetry }, options)
+  const economy = economyFollower({ address, arweave, store: new LevelEconomyStore(store), telemetry }, options)
   const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
   const tunnel = new GrpcTunnel({ ...telemetry, host, serve: connection => grpc.inject(connection) })
   const remote = new GrpcUnits(telemetry, { identity: certificate, tunnel, wasHost: wasHost(economy) })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from '../../src/client/client.ts'
+import { oneAo } from '../../src/economy/quantity.ts'
 import { connectNode } from '../../src/network/grpc/connect.ts'
 import type { Assignment, ScheduledMessage } from '../../src/protocol/assignment.ts'
 import { parseStoredItem } from '../../src/protocol/data-item.ts'
@@ -45,6 +46,14 @@ async function play(net: StakedTestnet): Promise<void> {
   const info = await eventually('AO-Sec Origin answers', () => user.court.ask('Info').catch(() => undefined), 60_000)
   const fund = JSON.parse(info) as Record<string, string>
   assert.equal(BigInt(fund['Insurance'] ?? 0), (stake / 2n / 100n) * 45n)
+  assert.equal(BigInt(fund['Slashed'] ?? 0), stake / 2n)
+  assert.equal(BigInt(fund['Burned'] ?? 0), (stake / 2n / 100n) * 50n, 'the rest burned')
+  // Its bond is back, and the reward is there to spend: it had what each node of a testnet has.
+  const isPaid = async (): Promise<boolean> => {
+    const balance = await user.court.ask('Balance', { Recipient: offence.reporter }).catch(() => '0')
+    return BigInt(balance) === 50n * oneAo + BigInt(offence.paidReporter)
+  }
+  await eventually('the reporter is paid', isPaid, 30_000)
 
   // The evidence is a file that proves it to anybody.
   const reporter = nodes.find(({ address }) => address === offence.reporter) ?? assert.fail()

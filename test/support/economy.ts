@@ -122,6 +122,10 @@ export class Economy {
       case 'tell':
         this.#tell(act)
         return
+      case 'challenge':
+        // No two messages have one id.
+        this.apply({ ...act, id: `${act.id} ${this.applied.length}` })
+        return
       default:
         this.apply(act)
     }

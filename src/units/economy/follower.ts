@@ -26,6 +26,8 @@ import { OriginOrder } from './origin-order.ts'
 import { readableItems } from './readable-items.ts'
 
 export interface EconomyFollowerDeps {
+  /** This node's own, whose stake is measured. */
+  readonly address?: Address | undefined
   readonly origin: ProcessId
   readonly arweave: ArweaveClient & BundleIndex
   readonly store: EconomyStore
@@ -60,7 +62,7 @@ export class EconomyFollower implements Component, HostTable {
     this.#deps = deps
     this.#loop = Loop.every(options.pollMs, abort => this.tick(abort), deps.telemetry.log, this.name)
     const replayed = (): number => (this.#last?.nonce ?? -1) + 1
-    measureEconomy(deps.telemetry.metrics, { state: () => this.state, replayed })
+    measureEconomy(deps.telemetry.metrics, { state: () => this.state, replayed }, deps.address)
   }
 
   start(): Promise<void> {
