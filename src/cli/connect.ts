@@ -38,8 +38,13 @@ export async function connectClient(options: ConnectOptions): Promise<Client> {
     import('../network/grpc/connect.ts'),
     import('../client/client.ts'),
   ])
-  return new client.Client(await connectNode(endpoint, {}), await walletSigner(options, testnet))
+  return new client.Client(await connectNode(endpoint, asMember()), await walletSigner(options, testnet))
 }
+
+/** What this user shows to nodes of a private network. */
+export const asMember = (): { readonly memberToken: string | undefined } => ({
+  memberToken: process.env['AONET_MEMBER_TOKEN'],
+})
 
 /** The testnet under the current directory, if its supervisor is alive. */
 export function runningTestnet({ testnet }: ConnectOptions): TestnetState | undefined {

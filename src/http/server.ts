@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
+import { bearsToken, memberHint } from '../lib/member-token.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import { allowAllOrigins } from './cors.ts'
 import { serveDocsPage } from './docs-page.ts'
@@ -11,6 +12,8 @@ export interface HttpServerOptions {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** Of a private network: what every request has to show but those for `/health` and `/ready`. */
+  readonly memberToken?: string | undefined
   /** Of the program, for the description of the API. */
   readonly version: string
 }
@@ -53,6 +56,8 @@ export class HttpServer implements Component {
     server.removeAllContentTypeParsers()
     server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     allowAllOrigins(server)
+    const { memberToken } = this.#options
+    if (memberToken !== undefined) membersOnly(server, memberToken)
     serveOpenApi(server, this.#options)
     serveDocsPage(server)
     server.setErrorHandler((error, request, reply) => {
@@ -86,6 +91,17 @@ export class HttpServer implements Component {
     this.#server = undefined
     await server?.close()
   }
+}
+
+/** What tells a supervisor that the program lives; it says nothing else. */
+const openPaths = new Set(['/health', '/ready'])
+
+/** Browsers ask whether they may ask (OPTIONS) without the header: that is answered to all. */
+function membersOnly(server: FastifyInstance, memberToken: string): void {
+  server.addHook('onRequest', async ({ method, url, headers }) => {
+    if (method === 'OPTIONS' || openPaths.has(url) || bearsToken(headers.authorization, memberToken)) return
+    throw new AoError('UNAUTHENTICATED', 'this is a private network', {}, { hint: memberHint })
+  })
 }
 
 /** Of routes that set no limit of their own. */

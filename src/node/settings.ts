@@ -103,7 +103,7 @@ export const settings = {
   privateNetworkKeyFile: setting(
     z.string(),
     '',
-    'pre-shared key (swarm.key) of a private network: without it no peer gets past the first byte',
+    'pre-shared key (swarm.key) of a private network: without it no peer gets past the first byte, and gRPC and HTTP answer known units and who shows the member token only',
   ),
   relay: setting(
     flag,

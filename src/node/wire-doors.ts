@@ -38,6 +38,8 @@ export interface Doorway {
   readonly certificate: Certificate
   readonly address: Address
   readonly directory: PeerDirectory
+  /** Of a private network: what callers show that are no units of it. */
+  readonly memberToken: string | undefined
   /** The units that answer a call: this node's own where it has the role. */
   readonly units: { readonly scheduler: Scheduler; readonly compute: Compute; readonly messenger: Messenger }
   status(): Promise<NodeStatus>
@@ -66,6 +68,7 @@ export function grpcDoor(way: GrpcDoorway, options: NodeOptions): GrpcServer {
       units: way.units,
       callers: {
         identify: der => peers.byCertificate(der),
+        memberToken: way.memberToken,
         isRefused: ({ peer }) => host.isRefused(peer),
         onOffence: (caller, offence) =>
           typeof caller === 'string' ? way.strangers.blame(caller, offence) : host.ledger.blame(caller.peer, offence),
@@ -133,7 +136,7 @@ export function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
         hyperbeamRoutes({ ...units, address: () => allInOne(way.record(), directory) }, options),
       ],
     },
-    { host: options.httpHost, port: options.httpPort, version: way.version },
+    { host: options.httpHost, port: options.httpPort, version: way.version, memberToken: way.memberToken },
   )
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { AoError } from '../lib/errors.ts'
+import { memberToken } from '../lib/member-token.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import type { CallerLimits } from '../network/grpc/callers.ts'
 import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
@@ -41,6 +42,12 @@ export const callerLimits = ({ grpcCallsPerSecond, grpcUnitCallsPerSecond }: Nod
   stranger: { perSecond: grpcCallsPerSecond, burst: 2 * grpcCallsPerSecond, maxOpen: 512 },
   unit: { perSecond: grpcUnitCallsPerSecond, burst: 2 * grpcUnitCallsPerSecond, maxOpen: 1024 },
 })
+
+/** What callers over gRPC and HTTP have to show who are no units of the private network; undefined if it is open. */
+export function memberTokenOf(options: NodeOptions): string | undefined {
+  const preSharedKey = preSharedKeyOf(options)
+  return preSharedKey && memberToken(preSharedKey)
+}
 
 /** @throws AoError `INVALID_CONFIG` if the file cannot be read. */
 function preSharedKeyOf({ privateNetworkKeyFile: file }: NodeOptions): Uint8Array | undefined {

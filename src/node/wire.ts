@@ -59,7 +59,7 @@ import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
 import { grpcDoor, httpDoor } from './wire-doors.ts'
 import { accuser, muScheduler, oracleFeed, promiseCourt, respondent, successor } from './wire-economy.ts'
-import { libp2pHost } from './wire-network.ts'
+import { libp2pHost, memberTokenOf } from './wire-network.ts'
 import {
   computeUnit,
   economyFollower,
@@ -132,8 +132,9 @@ export function wireNode(input: WireInput): WiredNode {
   )
   const economy = economyFollower({ address, arweave, store: new LevelEconomyStore(store), telemetry }, options)
   const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
+  const memberToken = memberTokenOf(options)
   const tunnel = new GrpcTunnel({ ...telemetry, host, serve: connection => grpc.inject(connection) })
-  const remote = new GrpcUnits(telemetry, { identity: certificate, tunnel, wasHost: wasHost(economy) })
+  const remote = new GrpcUnits(telemetry, { identity: certificate, memberToken, tunnel, wasHost: wasHost(economy) })
 
   const memory = peerMemory({
     directory,
@@ -271,7 +272,7 @@ export function wireNode(input: WireInput): WiredNode {
       options,
     )
   const strangers = strangersLedger(clock)
-  const doorway = { telemetry, version, certificate, address, directory, units, status, record }
+  const doorway = { memberToken, telemetry, version, certificate, address, directory, units, status, record }
   const grpc: GrpcServer = grpcDoor(
     {
       ...{ ...doorway, network: { name: params.network, hash: network } },

@@ -8,7 +8,7 @@ import type { NodeConnection } from '../../network/grpc/connect.ts'
 import { createKey, loadKey } from '../../node/keys.ts'
 import { defaultTestnetDirectory } from '../../testnet/layout.ts'
 import { endpointOf } from '../../testnet/testnet.ts'
-import { type ConnectOptions, runningTestnet } from '../connect.ts'
+import { asMember, type ConnectOptions, runningTestnet } from '../connect.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 
 interface AosOptions extends ConnectOptions, OutputOptions {
@@ -79,7 +79,7 @@ async function aosSetup(name: string, options: AosOptions): Promise<AosSetup> {
   const home = resolve(options.testnet ?? defaultTestnetDirectory, 'aos-home')
   mkdirSync(home, { recursive: true })
   const { connectNode } = await import('../../network/grpc/connect.ts')
-  const node = await connectNode(endpoint, {})
+  const node = await connectNode(endpoint, asMember())
   try {
     return await setupAt(node, { name, module, home, wallet: options.wallet })
   } finally {

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
+import { memberToken } from '../../lib/member-token.ts'
 import { addressOfKeyFile, isEncryptedKey, loadKey, saveKey } from '../../node/keys.ts'
 import { settings } from '../../node/settings.ts'
 import { type PrivateJwk, signerFromJwk } from '../../protocol/keys.ts'
@@ -33,6 +34,18 @@ export const keysCommand = (): Command =>
         .option('--passphrase-file <file>', 'file whose first line is the passphrase')
         .argument('<file>', 'file to write')
         .action(exportKey),
+    )
+    .addCommand(
+      new Command('network')
+        .description('Make the pre-shared key of a private network: a swarm.key for each of its nodes.')
+        .argument('<file>', 'file to write')
+        .action(makeNetworkKey),
+    )
+    .addCommand(
+      new Command('member-token')
+        .description('Print what callers of a private network show who are no nodes of it, as AONET_MEMBER_TOKEN.')
+        .argument('<file>', 'pre-shared key (swarm.key) of the network')
+        .action(showMemberToken),
     )
 
 const located = (name: string, description: string): Command =>
@@ -82,6 +95,29 @@ async function exportKey(target: string, options: Options): Promise<void> {
   saveKey(target, jwk, undefined)
   const text = `Wrote the key of ${signer.address} to ${target}, not encrypted.`
   printResult(text, { address: signer.address, file: target }, options)
+}
+
+async function makeNetworkKey(file: string, options: OutputOptions): Promise<void> {
+  assertAbsent(file)
+  const { generateKey } = await import('@libp2p/pnet')
+  const key = new Uint8Array(95)
+  generateKey(key)
+  writeFileSync(file, key, { mode: 0o600 })
+  const text = `Wrote ${file}. Copy it to each node and set privateNetworkKeyFile there.`
+  printResult(text, { file }, options)
+}
+
+function showMemberToken(file: string, options: OutputOptions): void {
+  const token = memberToken(readBytes(file))
+  printResult(token, { token }, options)
+}
+
+function readBytes(file: string): Uint8Array {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new AoError('INVALID_ARGUMENT', `cannot read ${file}`, { file }, { cause, hint: 'Check the path.' })
+  }
 }
 
 const keyFile = ({ dataDir }: Options): string => join(dataDir, 'key.json')

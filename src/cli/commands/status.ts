@@ -4,7 +4,7 @@ import { AoError } from '../../lib/errors.ts'
 import type { NodeConnection } from '../../network/grpc/connect.ts'
 import { formatTable, LiveScreen } from '../../testnet/table.ts'
 import { endpointOf } from '../../testnet/testnet.ts'
-import { type ConnectOptions, runningTestnet } from '../connect.ts'
+import { asMember, type ConnectOptions, runningTestnet } from '../connect.ts'
 import { inWords, type OutputOptions, printResult } from '../output.ts'
 import { stopAsked } from '../run.ts'
 
@@ -30,11 +30,11 @@ export const statusCommand = (): Command =>
         )
       }
       const { connectNode } = await import('../../network/grpc/connect.ts')
-      if (options.watch !== true) return show(await connectNode(endpoint, {}), options)
+      if (options.watch !== true) return show(await connectNode(endpoint, asMember()), options)
       const screen = new LiveScreen()
       const stopped = stopAsked()
       for (let running = true; running; ) {
-        const node = await connectNode(endpoint, {})
+        const node = await connectNode(endpoint, asMember())
         const { text } = await statusOf(node).finally(() => node.close())
         if (screen.live) screen.draw(text)
         else process.stdout.write(`${text}\n\n`)

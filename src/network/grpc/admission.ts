@@ -100,7 +100,11 @@ export class Admission {
       start: next =>
         next({
           onReceiveMetadata: (metadata, pass) => {
-            const refusal = this.#refusal(kind) ?? this.#callers.take(caller) ?? this.#callers.enter(caller)
+            const refusal =
+              this.#refusal(kind) ??
+              this.#callers.admit(caller, metadata.get('authorization')[0]?.toString()) ??
+              this.#callers.take(caller) ??
+              this.#callers.enter(caller)
             if (refusal !== undefined) return refuse(refusal)
             inside = true
             this.#open[kind]++

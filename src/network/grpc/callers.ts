@@ -1,6 +1,7 @@
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
+import { bearsToken, memberHint } from '../../lib/member-token.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Metrics } from '../../lib/telemetry.ts'
 import { Patience } from './patience.ts'
@@ -30,6 +31,8 @@ export interface CallersDeps {
   identify?(certificate: Uint8Array): KnownCaller | undefined
   /** Whether a unit is not served at all. */
   isRefused?(caller: KnownCaller): boolean
+  /** Of a private network: what callers who are no known units have to show. */
+  readonly memberToken?: string | undefined
   /** @param caller A known unit, or the IP address of a stranger. */
   onOffence?(caller: KnownCaller | string, offence: CallerOffence): void
 }
@@ -106,6 +109,15 @@ export class Callers {
   mayGoOn({ key, known }: Caller, cost = 1): boolean {
     const limiter = known === undefined ? this.#strangers : this.#units
     return limiter === undefined || limiter.take(key, cost)
+  }
+
+  /** @param authorization What the call shows. @returns why the caller may not ask at all, if so. */
+  admit(caller: Caller, authorization: string | undefined): AoError | undefined {
+    const { memberToken } = this.#deps
+    if (memberToken === undefined || caller.known !== undefined || bearsToken(authorization, memberToken))
+      return undefined
+    if (this.#patience.losesWith(caller.key)) caller.session?.destroy()
+    return new AoError('UNAUTHENTICATED', 'this is a private network', {}, { hint: memberHint })
   }
 
   /** Counts one call. @returns why it is too much, if it is. */

@@ -1,8 +1,9 @@
-import { Client } from '@grpc/grpc-js'
+import { Client, InterceptingCall, type Interceptor } from '@grpc/grpc-js'
 import { LRUCache } from 'lru-cache'
 import { asBuffer, sha256, toBase64Url, utf8 } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
+import { bearer } from '../../lib/member-token.ts'
 import type { UnitRecord } from '../../protocol/unit-record.ts'
 import { type Certificate, certificateName } from './certificate.ts'
 import { parseEndpoint, toTarget } from './endpoint.ts'
@@ -26,6 +27,8 @@ export interface PoolOptions {
   readonly maxMessageBytes: number
   /** Shown to whoever is called, so that it knows this node's unit. */
   readonly identity?: Certificate | undefined
+  /** Of a private network: shown with each call. */
+  readonly memberToken?: string | undefined
   /** How units are reached whose endpoint cannot be dialled. */
   readonly tunnel?: Tunnel | undefined
   /** How long an endpoint has to answer a dial before the unit is tried over a stream. Default 3 s. */
@@ -136,7 +139,7 @@ export class ChannelPool {
   }
 
   #open(peer: Peer): Channel {
-    const { maxChannels, maxMessageBytes } = this.#options
+    const { maxChannels, maxMessageBytes, memberToken } = this.#options
     if (this.#channels.size >= maxChannels) this.#evict()
     const endpoint = toTarget(parseEndpoint(peer.grpc))
     const credentials = pinnedCredentials(peer.certificate, this.#options.identity)
@@ -145,6 +148,7 @@ export class ChannelPool {
       ...channelOptions,
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
+      ...(memberToken === undefined ? {} : { interceptors: [showing(memberToken)] }),
     })
     const channel: Channel = { client, tunnel, leases: new Set(), stood: false, idleTimer: undefined, ended: undefined }
     this.#watch(channel, peer)
@@ -203,6 +207,16 @@ export class ChannelPool {
     this.#drop(key, channel)
   }
 }
+
+const showing =
+  (memberToken: string): Interceptor =>
+  (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start: (metadata, listener, next) => {
+        metadata.set('authorization', bearer(memberToken))
+        next(metadata, listener)
+      },
+    })
 
 /** Units remembered, and milliseconds for which one that a stream led to is not dialled again. */
 const maxByStream = 1024

@@ -25,6 +25,8 @@ import { WebCalls } from './web-calls.ts'
 export interface ConnectOptions extends AbortOptions {
   /** Whose node it must be; also written as `<address>@host:port`. */
   readonly expectedAddress?: Address | undefined
+  /** Of a private network, for callers that are no peers of it. */
+  readonly memberToken?: string | undefined
   /** For the first answer. */
   readonly timeoutMs?: number | undefined
 }
@@ -66,7 +68,7 @@ export async function connectNode(endpoint: string, options: ConnectOptions = {}
   const certificate = await shownCertificate(at, { timeoutMs, signal })
   const grpc = at.host.includes(':') ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`
   const expected = options.expectedAddress ?? at.address
-  const pool = new ChannelPool(defaultPool)
+  const pool = new ChannelPool({ ...defaultPool, memberToken: options.memberToken })
   try {
     const stranger: Peer = { address: expected ?? ('' as Address), grpc, certificate }
     const call = { signal, deadlineMs: timeoutMs }
@@ -81,7 +83,7 @@ export async function connectNode(endpoint: string, options: ConnectOptions = {}
 
 async function connectOverHttp(url: string, options: ConnectOptions): Promise<NodeConnection> {
   const { timeoutMs = 5_000, signal, expectedAddress } = options
-  const calls = new WebCalls(url, defaultPool)
+  const calls = new WebCalls(url, { ...defaultPool, memberToken: options.memberToken })
   const stranger: Peer = { address: expectedAddress ?? ('' as Address), grpc: url, certificate: new Uint8Array(0) }
   const answer = await unaryCall(calls, stranger, NodeService.getInfo, {}, { signal, deadlineMs: timeoutMs })
   const record = await expectedRecord(answer.record, expectedAddress)

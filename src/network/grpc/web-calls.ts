@@ -2,8 +2,15 @@ import { Metadata, type MethodDefinition, status } from '@grpc/grpc-js'
 import { throwIfAborted, withDeadline } from '../../lib/abort.ts'
 import { copyOf } from '../../lib/bytes.ts'
 import { AoError } from '../../lib/errors.ts'
+import { bearer, memberHint } from '../../lib/member-token.ts'
 import { fromServiceError, unreachableHint } from './status.ts'
 import { decodeTrailers, decodeWebFrames, encodeWebFrame, type WebFrame } from './web-frame.ts'
+
+export interface WebCallsOptions {
+  readonly maxMessageBytes: number
+  /** Of a private network: shown with each call. */
+  readonly memberToken?: string | undefined
+}
 
 /**
  * Calls a node's gRPC services over plain HTTP, as gRPC-Web. Nobody's certificate is pinned on the way, so nothing an
@@ -12,10 +19,12 @@ import { decodeTrailers, decodeWebFrames, encodeWebFrame, type WebFrame } from '
 export class WebCalls {
   readonly #url: string
   readonly #maxMessageBytes: number
+  readonly #memberToken: string | undefined
   readonly #closed = new AbortController()
 
   /** @param url Of the node's HTTP server. */
-  constructor(url: string, { maxMessageBytes }: { readonly maxMessageBytes: number }) {
+  constructor(url: string, { maxMessageBytes, memberToken }: WebCallsOptions) {
+    this.#memberToken = memberToken
     this.#url = url.replace(/\/+$/, '')
     this.#maxMessageBytes = maxMessageBytes
   }
@@ -65,7 +74,8 @@ export class WebCalls {
   }
 
   async #post(path: string, bytes: Uint8Array, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    const headers = { 'content-type': webContentType, 'x-grpc-web': '1' }
+    const shown = this.#memberToken === undefined ? {} : { authorization: bearer(this.#memberToken) }
+    const headers = { 'content-type': webContentType, 'x-grpc-web': '1', ...shown }
     const body = encodeWebFrame({ trailers: false, bytes }) as BodyInit
     const answer = await fetch(this.#url + path, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
       throw new AoError(
@@ -79,6 +89,9 @@ export class WebCalls {
       return answer.body as unknown as AsyncIterable<Uint8Array>
     }
     await answer.body?.cancel()
+    if (answer.status === 401) {
+      throw new AoError('UNAUTHENTICATED', 'this is a private network', { url: this.#url }, { hint: memberHint })
+    }
     throw new AoError(
       'PEER_UNREACHABLE',
       'no aonet node answers at this URL',

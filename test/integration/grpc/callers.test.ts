@@ -185,6 +185,31 @@ describe('gRPC: who calls', () => {
     })
   })
 
+  it('asks strangers of a private network for its token, and units for their certificate alone', async () => {
+    const callers = {
+      memberToken: 'the token',
+      identify: (der: Uint8Array) =>
+        equalBytes(der, identity.der) ? { address: unit.address, peer: 'its peer' } : undefined,
+    }
+    const closed = await startNode({ callers })
+    const member = new GrpcUnits(silentTelemetry, { memberToken: 'the token' })
+    const liar = new GrpcUnits(silentTelemetry, { memberToken: 'the tokem' })
+    const codeOf = (units: GrpcUnits): Promise<string> =>
+      units
+        .scheduler(closed.record)
+        .process(process)
+        .then(
+          () => 'OK',
+          (error: unknown) => AoError.from(error).code,
+        )
+    try {
+      const codes = await Promise.all([stranger, liar, member, known].map(codeOf))
+      assert.deepEqual(codes, ['UNAUTHENTICATED', 'UNAUTHENTICATED', 'UNKNOWN_PROCESS', 'UNKNOWN_PROCESS'])
+    } finally {
+      await Promise.all([member.stop(), liar.stop(), closed.server.stop()])
+    }
+  })
+
   it('reads addresses as one caller: an IPv6 host is its first half', () => {
     assert.equal(ipOf('127.0.0.1:5000'), '127.0.0.1')
     assert.equal(ipOf('::ffff:10.0.0.7:5000'), '10.0.0.7')
