@@ -144,7 +144,7 @@ const scratch = new DataView(new ArrayBuffer(8))
 const view = (memory: WebAssembly.Memory): Buffer => Buffer.from(memory.buffer as ArrayBuffer)
 
 /** How much is compared with zero at a time. Never written, so the kernel backs all of it with one page, kept in cache. */
-const zeros = Buffer.alloc(1 << 20)
+const zeros = Buffer.alloc(256 << 10)
 
 /** Indices of pages that are not zero, ascending. Pages that are `expected` are looked at one by one, the rest in bulk. */
 function* nonZeroPages(bytes: Buffer, expected: Iterable<number>): Generator<number> {

@@ -1,23 +1,30 @@
 import fc from 'fast-check'
 
-const constants = ['1', '2', '-1', '127', '0x80000000']
+const constants = ['2', '-1', '127']
 const binary = ['add', 'sub', 'mul', 'and', 'or', 'xor', 'shl', 'shr_u', 'shr_s', 'rotl']
 const comparisons = ['eq', 'ne', 'lt_s', 'lt_u', 'gt_s', 'gt_u', 'le_s', 'le_u', 'ge_s', 'ge_u']
+
+const folded = ['and', 'or', 'eq', 'ne', 'lt_u', 'shl']
 
 const size = { maxDepth: 4, depthSize: 'large', depthIdentifier: 'code' } as const
 
 /** Values of which much is known: constants, the state, locals, and conditions built of them as optimizers do. */
 const { condition } = fc.letrec<{ condition: string }>(tie => {
   const part = tie('condition')
+  const number = fc.constantFrom(...constants).map(value => `(i32.const ${value})`)
   const operation = fc
-    .tuple(fc.constantFrom('and', 'and', 'or', 'eq', 'ne', 'lt_u', 'shl'), part, part)
+    .tuple(fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...folded) }, fc.constant('div_s')), part, part)
     .map(([name, a, b]) => `(i32.${name} ${a} ${b})`)
   return {
     condition: fc.oneof(
       { maxDepth: 4, depthSize: 'max', depthIdentifier: 'condition' },
       fc.constantFrom('(i32.const 0)', '(i32.const 1)', '(global.get $state)', '(local.get 0)', '(local.get 1)'),
-      fc.constantFrom(...constants).map(number => `(i32.const ${number})`),
+      number,
+      fc.tuple(fc.constantFrom('eq', 'ne'), number, number).map(([name, a, b]) => `(i32.${name} ${a} ${b})`),
       part.map(a => `(i32.eqz ${a})`),
+      // Tells 0 and 1 from other values.
+      part.map(a => `(i32.and ${a} (i32.const 1))`),
+      part.map(a => `(i32.and (i32.const 1) ${a})`),
       { weight: 4, arbitrary: operation },
       fc.tuple(part, part, part).map(([a, b, c]) => `(select ${a} ${b} ${c})`),
     ),
@@ -62,7 +69,7 @@ const { i32, statement } = fc.letrec<Record<Code, string>>(tie => {
     ),
     taken: fc.oneof(
       size,
-      { weight: 30, arbitrary: fc.constantFrom('(br $a)', '(br $b)', '(br $out)') },
+      { weight: 12, arbitrary: fc.constantFrom('(br $a)', '(br $b)', '(br $out)') },
       { weight: 10, arbitrary: value.map(a => `(br $v ${a})`) },
       fc.constant('(unreachable)'),
       value.map(a => `(return ${a})`),
@@ -101,7 +108,7 @@ const step = fc.tuple(statement, i32).map(
 )
 
 const body = fc.array(step, { minLength: 3, maxLength: 6 }).map(
-  steps => `(local.set 2 (i64.extend_i32_u (local.get 0)))
+  steps => `(local.set 2 (i64.extend_i32_u (local.get 0))) (local.set 1 (i32.mul (local.get 0) (i32.const 6)))
     (global.set $fuel (i32.sub (global.get $fuel) (i32.const 5)))
     (if (i32.le_s (global.get $fuel) (i32.const 0)) (then (return (i32.const 5))))
     ${steps.join(' ')} (i32.add (local.get 1) (global.get $count))`,
