@@ -12,6 +12,7 @@ import type {
   NonceRange,
   ResultsPage,
   ResultsQuery,
+  StateOptions,
 } from '../ports/units.ts'
 import { type Assignment, checkFollows, type ScheduledMessage } from '../protocol/assignment.ts'
 import { parseAttestation } from '../protocol/attestation.ts'
@@ -172,7 +173,7 @@ export class Client {
     }
   }
 
-  dryRun(process: ProcessId, message: Omit<DryRunMessage, 'owner'>, options: AbortOptions = {}): Promise<Evaluation> {
+  dryRun(process: ProcessId, message: Omit<DryRunMessage, 'owner'>, options: StateOptions = {}): Promise<Evaluation> {
     return this.#node.units.compute.dryRun(process, { ...message, owner: this.address }, options)
   }
 

@@ -75,6 +75,8 @@ describe('a newcomer', function () {
     assert.match(JSON.stringify(second['Output']), /2/)
     const dry = await runCli(['dry-run', process, '--action', 'Eval', '--data', 'N = 99; return N', '--json'], { cwd })
     assert.equal(dry.code, 0, dry.error)
+    const old = ['--action', 'Eval', '--data', 'return N', '--to', String(first['message'])]
+    assert.match(JSON.stringify((await json('dry-run', process, ...old))['Output']), /"1"/)
     assert.match(JSON.stringify((await json('eval', process, 'return N'))['Output']), /"2"|:2|\b2\b/)
     const killed = await json('testnet', 'kill', 'cu-1')
     const back = async () => {

@@ -5,7 +5,7 @@ import { AoError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { parsePromise } from '../../protocol/delivery-promise.ts'
-import { type Address, type ModuleId, parseAddress, parseId } from '../../protocol/ids.ts'
+import { type Address, type MessageId, type ModuleId, parseAddress, parseId } from '../../protocol/ids.ts'
 import { type Evaluation, resultToJson } from '../../protocol/result.ts'
 import type { Tag } from '../../protocol/tags.ts'
 import { collectTag, collectText, messageOrNonce, processArgument, textOrFile, writeUserFile } from '../arguments.ts'
@@ -106,15 +106,17 @@ export const resultCommand = (): Command =>
 
 export const dryRunCommand = (): Command =>
   talking(new Command('dry-run').argument('<process>', 'id of the Process'))
-    .description('Evaluate an unsigned message on the newest state and keep nothing of it.')
+    .description('Evaluate an unsigned message on a state, the newest unless told, and keep nothing of it.')
     .option('--action <action>', 'tag Action')
     .option('--tag <name=value>', 'a further tag; repeat for more', collectTag)
     .option('--data <text>', 'data; @file reads a file')
-    .action(async (process: string, options: MessageOptions) =>
+    .option('--to <message>', 'on the state after that message')
+    .action(async (process: string, options: MessageOptions & { readonly to?: string }) =>
       withClient(options, async (client, signal) => {
         const tags = [...actionTags(options.action), ...(options.tag ?? [])]
         const data = textOrFile(options.data ?? ' ')
-        printEvaluation(await client.dryRun(processArgument(process), { tags, data }, { signal }), {}, options)
+        const to = options.to === undefined ? undefined : parseId<MessageId>(options.to, 'to')
+        printEvaluation(await client.dryRun(processArgument(process), { tags, data }, { signal, to }), {}, options)
       }),
     )
 
