@@ -31,6 +31,9 @@ export const defaultSettledItemsOptions: SettledItemsOptions = {
   roundMs: 10 * 60_000,
 }
 
+/** Between two looks at how much is kept, for the gauges. */
+const countMs = 10_000
+
 /**
  * Drops the items that a CU keeps once they can be had from Arweave again. The rule: the Assignment and its message are,
  * byte for byte as they are stored here, in one bundle that has `settlementDepth` confirmations. Of each Process the
@@ -41,6 +44,7 @@ export class SettledItems implements Component {
   readonly #deps: SettledItemsDeps
   readonly #options: SettledItemsOptions
   readonly #loop: Loop
+  readonly #counting: Loop
   readonly #dropped: Counter
   #totals: KeptItemsTotals = { items: 0, bytes: 0 }
   /** Where the next step begins. */
@@ -54,17 +58,20 @@ export class SettledItems implements Component {
     this.#options = options
     const failurePauseMs = options.roundMs
     this.#loop = new Loop(step => this.step(step), log, { name: this.name, failurePauseMs })
+    this.#counting = Loop.every(countMs, () => this.#count(), log, 'count of kept items')
     this.#dropped = metrics.counter('aonet_compute_kept_items_dropped_total', 'Items dropped because Arweave has them')
     metrics.gauge('aonet_compute_kept_items', 'Items kept beside their results', () => this.#totals.items)
     metrics.gauge('aonet_compute_kept_item_bytes', 'Bytes of those items', () => this.#totals.bytes)
   }
 
-  start(): Promise<void> {
-    return this.#loop.start()
+  async start(): Promise<void> {
+    await this.#loop.start()
+    await this.#counting.start()
   }
 
-  stop(): Promise<void> {
-    return this.#loop.stop()
+  async stop(): Promise<void> {
+    await this.#counting.stop()
+    await this.#loop.stop()
   }
 
   /** Looks at the next items of one Process. Resolves with how long to pause, in milliseconds. */
@@ -76,17 +83,21 @@ export class SettledItems implements Component {
     if (process === undefined) {
       this.#next = undefined
       this.#bundle = undefined
-      this.#totals = await results.keptItemsTotals()
+      await this.#count()
       return roundMs
     }
     const own = found.filter(place => place.process === process)
     const settled = await this.#settled(own, options)
     if (settled.length > 0) await results.dropItems(process, settled)
     this.#dropped.add(settled.length)
-    this.#totals = await results.keptItemsTotals()
+    await this.#count()
     // What comes after the first that is not settled waits for the next round, if nothing was settled.
     this.#next = settled.length > 0 ? own[0] : { process, nonce: Number.MAX_SAFE_INTEGER as Nonce }
     return stepMs
+  }
+
+  async #count(): Promise<void> {
+    this.#totals = await this.#deps.results.keptItemsTotals()
   }
 
   /** Those at the beginning that are in the bundle of the first. */
