@@ -4,7 +4,6 @@ import type { AbortOptions } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Component } from '../../lib/component.ts'
 import { AoError, type ErrorFacts } from '../../lib/errors.ts'
-import { failpoint } from '../../lib/failpoint.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
 import { isReadable, maxItemBytes } from '../../modules/ao-sec-origin/items.ts'
 import type { PromiseHead, PromiseStore } from '../../ports/promise-store.ts'
@@ -108,7 +107,6 @@ export class Promises implements Component {
     const deadline = height + state.params.deliveryBlocks
     const promise = await signer.sign(draftPromise({ process, message, deadline }))
     await store.put({ process, message, deadline, item: item.raw, promise: promise.raw, assignment: undefined })
-    failpoint('mu-promised')
     this.#kept.set(message, { process, message, deadline, isOrdered: false, tries: 0, nextAt: 0 })
     this.#loop.wake()
     return promise
