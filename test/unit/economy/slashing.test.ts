@@ -291,11 +291,17 @@ const slashedOf = ({ state: s }: Economy, unit: Address): bigint =>
 
 /** What an honest unit does: it answers before its time is over. */
 function answerAll(economy: Economy): void {
-  for (const id of economy.state.challenges.keysInOrder()) {
-    const row = economy.state.challenges.get(id)
-    // An MU that delivered shows that; one that could not shows the message.
-    if (row?.accused === third) economy.play({ blocks: 0, act: answerOf(id, row.kind === 'F8' && row.dueAt % 2 === 0) })
-  }
+  const asked = (): readonly string[] =>
+    economy.state.challenges.keysInOrder().filter(id => economy.state.challenges.get(id)?.accused === third)
+  // What it passes on as an MU may come back to it as the SU.
+  for (let round = 0; round < 2; round++) for (const id of asked()) answer(economy, id)
+}
+
+/** An MU that delivered shows that; one that could not shows the message. */
+function answer(economy: Economy, id: string): void {
+  const row = economy.state.challenges.get(id)
+  const passesOn = row?.kind === 'F8' && row.dueAt % 2 === 0
+  if (row !== undefined) economy.play({ blocks: 0, act: answerOf(id, passesOn) })
 }
 
 type Fraction = readonly [bigint, bigint]
