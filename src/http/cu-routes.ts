@@ -185,9 +185,12 @@ const docs = {
     },
     body: {
       description: 'A message, not signed',
-      schema: object({ Id: text, Owner: text, From: text, Target: text, Anchor: text, Tags: tagsSchema, Data: text }, [
-        ...['Id', 'Owner', 'From', 'Target', 'Anchor', 'Tags', 'Data'],
-      ]),
+      schema: {
+        ...object({ Id: text, Owner: text, From: text, Target: text, Anchor: text, Tags: tagsSchema, Data: text }, [
+          ...['Id', 'Owner', 'From', 'Target', 'Anchor', 'Tags', 'Data'],
+        ]),
+        examples: [{ Owner: '1234', Tags: [{ name: 'Action', value: 'Info' }], Data: '' }],
+      },
     },
     answers: { 200: { description: 'Its outbox and output', schema: result } },
   },

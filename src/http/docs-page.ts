@@ -26,7 +26,7 @@ const html = `<!doctype html>
   summary { cursor: pointer; display: flex; gap: .8rem; align-items: baseline; flex-wrap: wrap }
   summary code { min-width: 12rem }
   code, pre, input, textarea { font: 13px/1.5 ui-monospace, monospace }
-  .method { font-weight: 700; min-width: 4.2rem } .note { color: var(--dim); flex: 1 1 18rem }
+  .method { font-weight: 700; min-width: 4.2rem } .GET { color: #0a7 } .POST { color: #27d } .DELETE { color: #c33 } .note { color: var(--dim); flex: 1 1 18rem }
   label { display: grid; grid-template-columns: 9rem 1fr; gap: .6rem; align-items: center; margin: .4rem 0 }
   input, textarea { padding: .35rem .5rem; border: 1px solid var(--line); border-radius: .35rem; background: transparent; color: inherit; width: 100%; box-sizing: border-box }
   button { padding: .4rem 1rem; border-radius: .35rem; border: 1px solid var(--line); cursor: pointer; margin: .4rem 0 }
@@ -53,9 +53,10 @@ const field = ({ name, description = '', required, schema = {} }, where) => {
 }
 
 const bodyField = requestBody => {
-  const type = Object.keys(requestBody.content)[0]
+  const [[type, { schema }]] = Object.entries(requestBody.content)
   const isJson = type === 'application/json'
-  const input = isJson ? make('textarea', { rows: 5, placeholder: '{ … }' }) : make('input', { type: 'file' })
+  const value = JSON.stringify((schema.examples || [{}])[0], null, 2)
+  const input = isJson ? make('textarea', { rows: 10, value }) : make('input', { type: 'file' })
   const read = async () => (isJson ? input.value : input.files[0] && (await input.files[0].arrayBuffer()))
   return { type, read, row: make('label', { title: requestBody.description }, 'body', input) }
 }
@@ -112,7 +113,7 @@ const route = (path, method, { summary, parameters = [], requestBody }) => {
     try { await send({ path, method: method.toUpperCase(), fields, body, signal }, print) }
     catch (error) { print(String(error)) }
   })
-  const head = [make('span', { className: 'method' }, method.toUpperCase()), make('code', {}, path)]
+  const head = [make('span', { className: 'method ' + method.toUpperCase() }, method.toUpperCase()), make('code', {}, path)]
   return make('details', {}, make('summary', {}, ...head, make('span', { className: 'note' }, summary)), form, output)
 }
 

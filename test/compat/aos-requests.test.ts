@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../support/eventually.ts'
 import { type AoEdge, AoUser, outputText, readCursor } from './ao-client.ts'
-import { type Door, type Layout, LocalNetwork, layouts } from './local-network.ts'
+import { type Door, type Layout, LocalNetwork, layouts, triedLayouts } from './local-network.ts'
 
 interface FoundItem {
   readonly id: string
@@ -111,7 +111,7 @@ function suite(layout: Layout): void {
   }
 }
 
-for (const layout of Object.keys(layouts) as readonly Layout[]) {
+for (const layout of triedLayouts) {
   describe(`the requests of the aos command line, with ${layouts[layout].join(' and ')}`, function () {
     this.timeout(120_000)
     suite(layout)

@@ -13,29 +13,50 @@ import { createKey, type LoadedKey } from '../../src/node/keys.ts'
 import { type AoNode, createNode } from '../../src/node/node.ts'
 import type { Address, ModuleId } from '../../src/protocol/ids.ts'
 import type { UnitRole } from '../../src/protocol/unit-record.ts'
+import { readState, type TestnetState } from '../../src/testnet/layout.ts'
+import { nodeUrl } from '../../src/testnet/node-status.ts'
 import { eventually } from '../support/eventually.ts'
 import { aosModule } from '../support/modules/aos.ts'
+import { runCli } from '../support/run-cli.ts'
 
 /** Through which nodes a client speaks. */
-export type Door = 'a node with all roles' | 'a node that only forwards' | 'an MU, an SU and a CU'
+export type Door =
+  | 'a node with all roles'
+  | 'a node that only forwards'
+  | 'an MU, an SU and a CU'
+  | "the testnet's MU, SU and CU"
 
 /** Which nodes there are, and with that the doors. */
 export const layouts = {
   whole: ['a node with all roles', 'a node that only forwards'],
   split: ['an MU, an SU and a CU'],
+  testnet: ["the testnet's MU, SU and CU"],
 } as const satisfies Record<string, readonly Door[]>
 export type Layout = keyof typeof layouts
 
+/** What takes minutes more: each node a program of its own. */
+export const slowLayouts: readonly Layout[] = ['testnet']
+/** Those that are tried in this run. */
+export const triedLayouts = (Object.keys(layouts) as readonly Layout[]).filter(
+  layout => process.env['AONET_SLOW_TESTS'] === '1' || !slowLayouts.includes(layout),
+)
+
+/** Where a client finds a unit. */
+export interface UnitDoor {
+  readonly httpUrl: string
+  readonly address: Address
+}
 /** Who answers for each unit. */
-export type Units = Readonly<Record<UnitRole, AoNode>>
+export type Units = Readonly<Record<UnitRole, UnitDoor>>
 
 /**
  * An Arweave, and either a node with all roles and one with none, or three with one role each, in this program and over
- * real sockets. Evaluation runs in worker threads, so this works compiled only.
+ * real sockets; or the testnet of `aonet testnet up`. Evaluation runs in worker threads, so this works compiled only.
  */
 export class LocalNetwork {
   readonly #dir: string
   readonly #devnet: Devnet
+  #testnet: TestnetState | undefined
   readonly #nodes: AoNode[] = []
   readonly #units = new Map<Door, Units>()
   /** An RSA wallet: what AO users have. */
@@ -62,8 +83,12 @@ export class LocalNetwork {
     return network
   }
 
+  get #testnetDir(): string {
+    return join(this.#dir, 'testnet')
+  }
+
   get gateway(): string {
-    return this.#devnet.url
+    return this.#testnet?.arweave.url ?? this.#devnet.url
   }
 
   get modules(): { readonly echo: ModuleId; readonly aos: ModuleId } {
@@ -78,12 +103,12 @@ export class LocalNetwork {
 
   /** Of the one SU. */
   get scheduler(): Address {
-    return this.#anyUnits().SU.record().address
+    return this.#anyUnits().SU.address
   }
 
   /** Of the one MU: what a Process that is to believe pushed messages names. */
   get authority(): Address {
-    return this.#anyUnits().MU.record().address
+    return this.#anyUnits().MU.address
   }
 
   /** Of the one SU. */
@@ -99,8 +124,13 @@ export class LocalNetwork {
   }
 
   /** The one node of a door, or the MU of it: it answers for all units. */
-  node(door: Door): AoNode {
+  node(door: Door): UnitDoor {
     return this.units(door).MU
+  }
+
+  /** `host:port` of the gRPC services of the node with all roles. */
+  get grpc(): string {
+    return (this.#nodes[0] as AoNode).record().grpc
   }
 
   /** Resolves when the item is on Arweave. */
@@ -133,13 +163,16 @@ export class LocalNetwork {
   async stop(): Promise<void> {
     for (const node of this.#nodes.reverse()) await node.stop()
     await this.#devnet.stop()
+    if (this.#testnet !== undefined) await runCli(['testnet', 'down', '--dir', this.#testnetDir])
     await rm(this.#dir, { recursive: true, force: true })
   }
 
   async #start(layout: Layout): Promise<void> {
-    await this.#devnet.start()
+    if (layout === 'testnet') await this.#startTestnet()
+    else await this.#devnet.start()
     await fetch(`${this.gateway}/mint/${this.wallet.signer.address}/1000000000000000`)
-    await (layout === 'whole' ? this.#startWhole() : this.#startSplit())
+    if (layout === 'whole') await this.#startWhole()
+    if (layout === 'split') await this.#startSplit()
     const others = this.#nodes.length
     await eventually(
       'the nodes know each other',
@@ -150,19 +183,37 @@ export class LocalNetwork {
   }
 
   async #startWhole(): Promise<void> {
-    const whole = await this.#startNode(['MU', 'SU', 'CU'])
-    const forwarder = await this.#startNode([])
+    const whole = doorOf(await this.#startNode(['MU', 'SU', 'CU']))
+    const forwarder = doorOf(await this.#startNode([]))
     this.#units.set('a node with all roles', { MU: whole, SU: whole, CU: whole })
     this.#units.set('a node that only forwards', { MU: forwarder, SU: forwarder, CU: forwarder })
   }
 
   async #startSplit(): Promise<void> {
-    const [SU, CU, MU] = [await this.#startNode(['SU']), await this.#startNode(['CU']), await this.#startNode(['MU'])]
+    const SU = doorOf(await this.#startNode(['SU']))
+    const CU = doorOf(await this.#startNode(['CU']))
+    const MU = doorOf(await this.#startNode(['MU']))
     this.#units.set('an MU, an SU and a CU', { MU, SU, CU })
   }
 
+  async #startTestnet(): Promise<void> {
+    const args = ['testnet', 'up', '--detach', '--dir', this.#testnetDir, '--block-ms', '300']
+    const { code, out, error } = await runCli(args, { timeoutMs: 100_000 })
+    this.#testnet = readState(this.#testnetDir)
+    if (code !== 0 || this.#testnet === undefined) throw new Error(`no testnet: ${out}${error}`)
+    const { nodes } = this.#testnet
+    const door = (role: UnitRole): UnitDoor => {
+      const node = nodes.find(({ roles }) => roles.join() === role)
+      if (node === undefined) throw new TypeError(`the testnet has no node that is only ${role}`)
+      return { httpUrl: nodeUrl(node), address: node.address }
+    }
+    this.#units.set("the testnet's MU, SU and CU", { MU: door('MU'), SU: door('SU'), CU: door('CU') })
+  }
+
   #anyUnits(): Units {
-    return this.units(this.#units.has('an MU, an SU and a CU') ? 'an MU, an SU and a CU' : 'a node with all roles')
+    const [units] = this.#units.values()
+    if (units === undefined) throw new TypeError('the network is not started')
+    return units
   }
 
   /** It joins at the first. */
@@ -192,3 +243,5 @@ export class LocalNetwork {
     }
   }
 }
+
+const doorOf = (node: AoNode): UnitDoor => ({ httpUrl: node.httpUrl, address: node.record().address })

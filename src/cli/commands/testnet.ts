@@ -42,9 +42,9 @@ const downCommand = (): Command =>
 
 const testnetStatusCommand = (): Command =>
   testnetDirectory(new Command('status'))
-    .description('The table of all nodes.')
+    .description('The table of all nodes, and where the embedded Arweave is.')
     .action(async (options: { dir: string } & OutputOptions) => {
-      const { nodes } = runningState(options.dir)
+      const { nodes, arweave } = runningState(options.dir)
       const rows = await Promise.all(
         nodes.map(async node => {
           const status = await fetchStatus(node)
@@ -57,7 +57,7 @@ const testnetStatusCommand = (): Command =>
           }
         }),
       )
-      printResult(statusTable(rows), rows, options)
+      printResult(`${statusTable(rows)}\n\nembedded Arweave, the gateway of its clients: ${arweave.url}`, rows, options)
     })
 
 const logsCommand = (): Command =>

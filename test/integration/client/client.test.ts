@@ -17,7 +17,7 @@ describe('aonet/client', function () {
   after(() => network?.stop())
 
   const ways = {
-    'gRPC to a node with all roles': () => network.node(whole).record().grpc,
+    'gRPC to a node with all roles': () => network.grpc,
     'HTTP to a node with all roles': () => network.node(whole).httpUrl,
     'HTTP to a node that only forwards': () => network.node(forwarder).httpUrl,
   }

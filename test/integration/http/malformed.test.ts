@@ -104,8 +104,8 @@ const blank: RawRequest = { method: 'GET', path: '/', headers: [], body: Buffer.
 /** Leaves out what may be left out. */
 const leastAsked: Chance = { below: () => 1, pick: list => list[0] as (typeof list)[number] }
 
-/** A kilobyte that every twentieth request leaves behind would be more. */
-const maxGrowth = 4 * 1024 * 1024
+/** A kilobyte that every third request leaves behind would be more. */
+const maxGrowth = 2 * 1024 * 1024
 
 function examplesOf(process: string, message: DataItem): Examples {
   const item = Buffer.from(message.raw)
