@@ -39,6 +39,7 @@ import { FollowedSchedules } from '../units/routing/followed-schedules.ts'
 import { ForeignSchedulers } from '../units/routing/foreign-schedulers.ts'
 import { GossipIntake } from '../units/routing/gossip-intake.ts'
 import { GossipSubmitter } from '../units/routing/gossip-submitter.ts'
+import { Hedge } from '../units/routing/hedge.ts'
 import { keptLog } from '../units/routing/kept-log.ts'
 import { Routes } from '../units/routing/route.ts'
 import { RoutedCompute } from '../units/routing/routed-compute.ts'
@@ -182,7 +183,10 @@ export function wireNode(input: WireInput): WiredNode {
   const ownLog = keptLog({ log: assignments, results })
   const onRefused = (message: DataItem, error: unknown): void => plaintiff?.onRefused(message, error)
   const routedScheduler = new RoutedScheduler({ routes, directory, kept: ownLog, onRefused })
-  const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock })
+  const routedCompute = new RoutedCompute({
+    ...{ local: { address, compute }, directory, remote, clock },
+    hedge: new Hedge(telemetry.metrics),
+  })
   const queue = new LevelCrankQueue(store)
   const behind = {
     routes,

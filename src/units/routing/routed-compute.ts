@@ -20,12 +20,15 @@ import type { Evaluation } from '../../protocol/result.ts'
 import { saysWarm } from '../../protocol/unit-record.ts'
 import { checkAttested } from '../compute/attest.ts'
 import { type Candidate, firstAnswer, isUnitsFault } from './failover.ts'
+import type { Hedge } from './hedge.ts'
 
 export interface RoutedComputeDeps {
   readonly local: Pick<LocalUnits, 'address' | 'compute'>
   readonly directory: PeerDirectory
   readonly remote: RemoteUnits
   readonly clock: Clock
+  /** When to ask a second CU for a result beside a slow one; never without. */
+  readonly hedge?: Hedge | undefined
 }
 
 export interface RoutedComputeOptions {
@@ -50,16 +53,16 @@ export class RoutedCompute implements Compute {
   }
 
   result(process: ProcessId, at: MessageId | Nonce | CronAt, options: AbortOptions = {}): Promise<AttestedResult> {
-    return this.#ask(process, options, async ({ address, unit, local }) => {
-      const answer = await unit.result(process, at, options)
+    return this.#ask(process, { ...options, twice: true }, async ({ address, unit, local }, asked) => {
+      const answer = await unit.result(process, at, asked)
       if (!local) await checkAttested(answer, { process, at, compute: address })
       return answer
     })
   }
 
   results(process: ProcessId, query: ResultsQuery, options: AbortOptions = {}): Promise<ResultsPage> {
-    return this.#ask(process, options, async ({ address, unit, local }) => {
-      const page = await unit.results(process, query, options)
+    return this.#ask(process, { ...options, twice: true }, async ({ address, unit, local }, asked) => {
+      const page = await unit.results(process, query, asked)
       if (!local) {
         for (const row of page.rows) await checkAttested(row, { process, at: row.assignment.nonce, compute: address })
       }
@@ -75,16 +78,25 @@ export class RoutedCompute implements Compute {
     return this.#ask(process, options, ({ unit }) => unit.memory(process, options))
   }
 
-  #ask<R>(process: ProcessId, { signal }: AbortOptions, call: (unit: Candidate<Compute>) => Promise<R>): Promise<R> {
-    const noting = async (candidate: Candidate<Compute>): Promise<R> => {
+  /** @param options.twice Whether a second CU may be asked beside a slow one. */
+  #ask<R>(
+    process: ProcessId,
+    { signal, twice = false }: AbortOptions & { readonly twice?: boolean },
+    call: (unit: Candidate<Compute>, asked: AbortOptions) => Promise<R>,
+  ): Promise<R> {
+    const noting = async (candidate: Candidate<Compute>, asked: AbortOptions): Promise<R> => {
       try {
-        return await call(candidate)
+        return await call(candidate, asked)
       } catch (error) {
         if (isUnitsFault(error)) this.#failedAt.set(candidate.address, this.#deps.clock.now())
         throw error
       }
     }
-    return firstAnswer(this.#candidates(process), noting, { role: 'CU', directory: this.#deps.directory, signal })
+    const { directory, hedge } = this.#deps
+    return firstAnswer(this.#candidates(process), noting, {
+      ...{ role: 'CU', directory, signal },
+      hedge: twice ? hedge : undefined,
+    })
   }
 
   #candidates(process: ProcessId): readonly Candidate<Compute>[] {
