@@ -12,16 +12,21 @@ type Known = DataItem | Promise<DataItem> | 'good'
  * As `verifyDataItem`, once for each array of bytes: an item on its way through this program, from a socket to whoever
  * trusts no SU, is looked at by several that each have to be sure.
  *
- * @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM`
+ * @param verify `verifyDataItemAside` where many come at once.
+ * @throws AoError `TOO_LARGE` | `INVALID_DATA_ITEM`, and what `verify` throws besides
  */
-export async function checkedDataItem(bytes: Uint8Array, limits: ItemLimits = defaultItemLimits): Promise<DataItem> {
+export async function checkedDataItem(
+  bytes: Uint8Array,
+  limits: ItemLimits = defaultItemLimits,
+  verify: typeof verifyDataItem = verifyDataItem,
+): Promise<DataItem> {
   if (bytes.length <= limits.maxBytes) {
     const earlier = knownOf(bytes)
     if (earlier === 'good') return noteChecked(parseStoredItem(bytes))
     const item = earlier instanceof Promise ? await earlier.catch(() => undefined) : earlier
     if (item !== undefined) return item
   }
-  const check = verifyDataItem(bytes, limits)
+  const check = verify(bytes, limits)
   note(bytes, check)
   try {
     return noteChecked(await check)
