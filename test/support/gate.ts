@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -17,6 +18,8 @@ export class Gate {
   /** POSTs that came as far as the SU, and those that were hung up on. */
   posts = 0
   refused = 0
+  /** Of the items signed by RSA that were posted. */
+  readonly ids: string[] = []
   readonly #server: Server = createServer((request, response) => void this.#pass(request, response))
   #behind = ''
 
@@ -56,6 +59,9 @@ export class Gate {
       return void response.writeHead(400).end(JSON.stringify({ error: 'Error processing: signature type' }))
     }
     if (isPost) this.posts++
+    if (isPost && body.length > 514 && body.readUInt16LE(0) === 1) {
+      this.ids.push(createHash('sha256').update(body.subarray(2, 514)).digest('base64url'))
+    }
     const answer = await fetch(`${this.#behind}${url}`, {
       ...{ method, headers: { 'content-type': request.headers['content-type'] ?? 'application/json' } },
       ...(isPost ? { body } : {}),

@@ -1,4 +1,5 @@
 import { AoError } from '../../lib/errors.ts'
+import { failpoint } from '../../lib/failpoint.ts'
 import type { CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import { type DataItem, type Draft, parseStoredItem } from '../../protocol/data-item.ts'
 import type { Address } from '../../protocol/ids.ts'
@@ -39,7 +40,9 @@ export class ForeignParts {
     const signer = this.#signer()
     if (believer?.spec.authorities.includes(signer.address) === false) throw notBelieved(believer, signer.address)
     const item = await signer.sign(draft)
+    failpoint('foreign-signed')
     await queue.keepSignedPart(process, message, index, item.raw)
+    failpoint('foreign-kept')
     return item
   }
 

@@ -126,6 +126,7 @@ export class Pusher {
     if (route !== undefined && foreign !== undefined) {
       const item = await this.#foreign.signed(job, draft, { index: from.index, believer: route })
       await foreign.take(item, options)
+      failpoint('foreign-taken')
       const { next, reason = takenBy(foreign) } = await this.#alsoAssign(item, { message, scheduled: [], ...options })
       return { part: { ...part, message: item.id, reason }, next }
     }
