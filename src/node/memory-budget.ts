@@ -1,6 +1,8 @@
 import { totalmem } from 'node:os'
+import { grpcDefaults } from '../network/grpc/server.ts'
 import { maxGossipBytes } from '../network/libp2p/gossip-options.ts'
 import { defaultHostLimits } from '../network/libp2p/host-config.ts'
+import { maxRelayedStreams } from '../network/libp2p/reachability.ts'
 import type { NodeOptions } from './settings.ts'
 
 /** One thing that can take memory, and the most it can take, in bytes. */
@@ -24,6 +26,12 @@ const largeItems = 64
 const pendingBytes = 8 * 1024
 /** What a connection costs when nothing is sent. */
 const connectionBytes = 128 * 1024
+/** A gRPC connection at rest: TLS and HTTP/2, measured. */
+const grpcConnectionBytes = 96 * 1024
+/** What one stream of a peer may send before it is read. */
+const streamWindowBytes = 256 * 1024
+/** Streams of one connection that can be full at once, as many as our protocols take. */
+const fullStreams = 34
 
 /** Memory of live Processes and their copies: what is set, or a quarter of what there is. */
 export const liveMemory = ({ computeMemoryMb }: NodeOptions): number =>
@@ -34,11 +42,17 @@ export const forkMemory = (options: NodeOptions): number => Math.floor(liveMemor
 
 /** What this configuration can take in memory when all its limits are reached at once. */
 export function memoryBudget(options: NodeOptions, threads: number): readonly MemoryShare[] {
-  const { roles, maxItemBytes, maxPending } = options
+  const { roles, maxItemBytes, maxPending, relayServer } = options
   return [
     { what: 'the program', bytes: baseBytes },
     { what: 'connections of peers', bytes: defaultHostLimits.maxConnections * connectionBytes },
     { what: 'gossip that slow neighbours do not take', bytes: slowNeighbours * framesWaiting * maxGossipBytes },
+    {
+      what: 'peer-to-peer streams that wait to be read',
+      bytes: slowNeighbours * fullStreams * streamWindowBytes,
+    },
+    { what: 'gRPC connections', bytes: grpcDefaults.maxConnections * grpcConnectionBytes },
+    ...(relayServer ? [{ what: 'streams through this relay', bytes: maxRelayedStreams * 2 * streamWindowBytes }] : []),
     { what: `${largeItems} items of maxItemBytes coming in at once`, bytes: largeItems * maxItemBytes },
     ...(roles.includes('SU')
       ? [{ what: 'maxPending messages waiting to be ordered', bytes: maxPending * pendingBytes }]

@@ -61,7 +61,7 @@ export interface GrpcServerOptions {
   readonly callerLimits?: CallerLimits | undefined
 }
 
-const defaults = {
+export const grpcDefaults = {
   /** An item of 10 MiB, which is the most the protocol takes, with room for its envelope. */
   maxMessageBytes: 12 * 1024 * 1024,
   maxConcurrentCalls: 1024,
@@ -90,7 +90,10 @@ export class GrpcServer implements Component {
 
   constructor(deps: GrpcServerDeps, options: GrpcServerOptions) {
     this.#deps = deps
-    this.#options = { ...defaults, ...(withoutUndefined(options) as Pick<Settings, 'host' | 'port' | 'certificate'>) }
+    this.#options = {
+      ...grpcDefaults,
+      ...(withoutUndefined(options) as Pick<Settings, 'host' | 'port' | 'certificate'>),
+    }
     this.#callers = new Callers(deps.callers ?? {}, options.callerLimits, deps.metrics)
     this.#admission = new Admission(this.#options, this.#callers, deps.metrics)
   }

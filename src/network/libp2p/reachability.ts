@@ -16,7 +16,7 @@ export interface ReachabilityOptions {
 
 /** Nodes for which one relay keeps a place, and streams through it of one of them. */
 const maxReservations = 64
-const maxRelayedStreams = 256
+export const maxRelayedStreams = 256
 /** Milliseconds until a place must be asked for anew. */
 const reservationMs = 10 * 60_000
 

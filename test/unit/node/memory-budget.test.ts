@@ -13,6 +13,8 @@ describe('node/memory-budget', () => {
     assert.ok(total({ roles: 'CU', maxItemBytes: 64 * 1024 * 1024 }) > cu)
     assert.ok(total({ roles: 'SU', maxPending: 1_000_000 }) > total({ roles: 'SU' }))
     assert.ok(total({ roles: 'MU' }) < cu)
+    const relay = total({ roles: 'CU', relayServer: true }) - cu
+    assert.equal(relay, 128 * 1024 * 1024, 'both sides of 256 streams')
   })
 
   it('warns only if the machine is too small, and names what takes most', () => {
