@@ -21,12 +21,18 @@ const rounds = Number(process.env['AONET_CRASH_ROUNDS'] ?? 3)
 describe('the scheduler over kill -9', function () {
   this.timeout(60_000 + rounds * 20_000)
 
-  it('keeps every answer, gives no nonce twice or to nobody, and signs nothing else for a place it once signed', () =>
+  for (const kind of ['watched', 'sealed'] as const) {
+    const whose = kind === 'sealed' ? 'with a key in this program' : 'with a signer that others watch'
+    it(`keeps every answer, gives no nonce twice or to nobody, and signs nothing else for a place it once signed, ${whose}`, () =>
+      keepsAll(kind))
+  }
+
+  const keepsAll = (kind: string): Promise<void> =>
     withTempDir(async dir => {
       const signed = new Map<string, string>()
       const answered: Told[] = []
       for (let round = 1; round <= rounds; round++) {
-        for (const told of await orderUntilKilled(dir, round)) {
+        for (const told of await orderUntilKilled(dir, round, kind)) {
           assert.notEqual(told.event, 'failed', JSON.stringify(told))
           if (told.event === 'answered') answered.push(told)
           else assertSigned(signed, told)
@@ -38,7 +44,7 @@ describe('the scheduler over kill -9', function () {
           await store.close()
         }
       }
-    }))
+    })
 })
 
 const childFile = import.meta.url.endsWith('.ts') ? './su-child.ts' : './su-child.js'
@@ -51,8 +57,8 @@ function assertSigned(signed: Map<string, string>, { process, nonce, id }: Told)
 }
 
 /** Lets the SU answer for a while, kills it in the middle of more, and hears it out. */
-async function orderUntilKilled(dir: string, round: number): Promise<readonly Told[]> {
-  const child = forkScript(new URL(childFile, import.meta.url), [dir, String(round)])
+async function orderUntilKilled(dir: string, round: number, kind: string): Promise<readonly Told[]> {
+  const child = forkScript(new URL(childFile, import.meta.url), [dir, String(round), kind])
   const told: Told[] = []
   let answers = 0
   const heardOut = once(child, 'disconnect')

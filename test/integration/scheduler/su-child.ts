@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { AoError } from '../../../src/lib/errors.ts'
 import { silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
+import { SignThread } from '../../../src/node/sign-thread.ts'
 import { parseAssignment } from '../../../src/protocol/assignment.ts'
 import type { Signer } from '../../../src/protocol/keys.ts'
 import { openStore } from '../../../src/storage/level.ts'
@@ -15,9 +16,9 @@ import { defaultSchedulerUnitOptions } from '../../../src/units/scheduler/schedu
 import { aMessage, aProcess, testSigner } from '../../support/builders.ts'
 import { eventually } from '../../support/eventually.ts'
 
-const [dir = '', round = '0'] = process.argv.slice(2)
+const [dir = '', round = '0', kind = 'watched'] = process.argv.slice(2)
 const key = testSigner('su')
-const signer: Signer = {
+const watched: Signer = {
   address: key.address,
   sign: async draft => {
     const item = await key.sign(draft)
@@ -27,6 +28,10 @@ const signer: Signer = {
   },
 }
 
+// A key in this program signs unseen, and batches beside the main thread.
+const signer = kind === 'sealed' ? key : watched
+if (kind === 'sealed') await new SignThread(silentTelemetry).start()
+
 const store = await openStore(dir, { log: silentLogger })
 const log = new LevelAssignmentLog(store)
 const unit = new SchedulerUnit(
@@ -34,12 +39,12 @@ const unit = new SchedulerUnit(
     ...{ signer, log, guard: new LevelSignGuard(store), clock: systemClock, telemetry: silentTelemetry },
     ...{ floor: new LevelScheduleFloor(store), arweave: new MemoryArweave(), gossip: new MemoryGossipHub().join('su') },
   },
-  // Small batches: more of the places where a crash can fall.
-  { ...defaultSchedulerUnitOptions, headPollMs: 50, maxBatch: 5 },
+  // Small batches: more of the places where a crash can fall. Of a sealed key large enough to be signed aside.
+  { ...defaultSchedulerUnitOptions, headPollMs: 50, maxBatch: kind === 'sealed' ? 10 : 5 },
 )
 await unit.start()
 try {
-  await Promise.all(['a', 'b', 'c'].flatMap(name => [1, 2, 3, 4].map(submitter => submit(name, submitter))))
+  await Promise.all(['a', 'b', 'c'].flatMap(name => [1, 2, 3, 4, 5, 6, 7, 8].map(submitter => submit(name, submitter))))
 } catch (error) {
   process.send?.({ event: 'failed', code: AoError.from(error).code })
 }
