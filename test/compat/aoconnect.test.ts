@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../support/eventually.ts'
-import { type AoEdge, AoUser, readCursor, type Version, versions } from './ao-client.ts'
+import { type AoEdge, AoUser, readCursor, type Tag, type Version, versions } from './ao-client.ts'
 import { type Door, type Layout, LocalNetwork, layouts, triedLayouts } from './local-network.ts'
+
+interface FoundItem {
+  readonly owner: { readonly address: string }
+  readonly tags: readonly Tag[]
+}
 
 /** What only nodes with one role each could do differently is tried with one version. */
 const slow = globalThis.process.env['AONET_SLOW_TESTS'] === '1'
@@ -240,6 +245,31 @@ function suite(layout: Layout): void {
       assert.ok(only.edges.every(edge => (readCursor(edge) as unknown as { cron: string | null }).cron !== null))
     })
   }
+
+  it('brings what a Process sends a wallet to Arweave, where its owner finds it', async () => {
+    const user = await AoUser.of('0.0.98', { network, door: indirect })
+    const process = await user.spawn('echo')
+    const wallet = 'w'.repeat(43)
+    await user.message(process, 'Send-Ping', { tags: [{ name: 'Recipient', value: wallet }] })
+    const query = `{ transactions(recipients: ["${wallet}"], tags: [{ name: "From-Process", values: ["${process}"] }]) {
+      edges { node { owner { address } tags { name value } } }
+    } }`
+    const found = await eventually(
+      'the item on Arweave',
+      async () => {
+        const answer = await fetch(`${network.gateway}/graphql`, {
+          ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query }) },
+        })
+        const { data } = (await answer.json()) as { data: { transactions: { edges: readonly { node: FoundItem }[] } } }
+        return data.transactions.edges.length > 0 ? data.transactions.edges : undefined
+      },
+      60_000,
+    )
+    assert.deepEqual(
+      found.map(({ node }) => [node.owner.address, node.tags.find(({ name }) => name === 'Action')?.value]),
+      [[network.authority, 'Ping']],
+    )
+  })
 
   it('works with a slash behind the URLs of the units', async () => {
     const user = await AoUser.of('0.0.98', { network, door: doors[0] as Door, slash: '/' })
