@@ -20,6 +20,7 @@ import { type ComputeUnitOptions, defaultComputeUnitOptions } from '../../../src
 import { WorkerVmPool } from '../../../src/vm/pool.ts'
 import { aMessage, aProcess, processIdOf, schedule, testSigner, withTempDir } from '../../support/builders.ts'
 import { at, Rows, specOf } from '../../support/compute-bench.ts'
+import { eventually } from '../../support/eventually.ts'
 import { aosModuleItem } from '../../support/modules/aos.ts'
 
 describe('a CU with aos on a real disk', function () {
@@ -81,7 +82,10 @@ describe('a CU with aos on a real disk', function () {
       })
       const broken = join(dir, 'broken')
       const options = { checkpointAfterMs: 40 }
-      await live(broken, { stop: false, options }, unit => unit.result(process, at(16)))
+      await live(broken, { stop: false, options }, async unit => {
+        await unit.result(process, at(16))
+        await eventually('a checkpoint on disk', () => unit.status().checkpoints > 0)
+      })
       await live(broken, { stop: true, options }, async (unit, su) => {
         await unit.result(process, at(25))
         assert.ok((su.reads[0]?.from ?? 0) > 0, 'replayed from nonce 0 after it was killed')
