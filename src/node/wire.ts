@@ -275,7 +275,7 @@ export function wireNode(input: WireInput): WiredNode {
       },
       options,
     )
-  const strangers = strangersLedger(clock)
+  const strangers = strangersLedger(clock, telemetry.metrics)
   const doorway = { memberToken, telemetry, version, certificate, address, directory, units, status, record }
   const grpc: GrpcServer = grpcDoor(
     {

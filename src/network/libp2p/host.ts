@@ -15,7 +15,7 @@ import type { GossipRouter } from './gossip-options.ts'
 import { dialTimeoutMs, type HostServices, hostConfig, type Libp2pHostOptions } from './host-config.ts'
 import { recordsProtocol } from './names.ts'
 import { peerIdOf } from './peer-key.ts'
-import { PeerLedger } from './peer-ledger.ts'
+import { offenceCounter, PeerLedger } from './peer-ledger.ts'
 import { sendNoRecords } from './record-exchange.ts'
 import { Refusals } from './refusals.ts'
 
@@ -91,7 +91,9 @@ export class Libp2pHost implements Component {
       'aonet_network_other_network_peers_total',
       'Peers of other networks refused',
     )
-    this.ledger = new PeerLedger(systemClock, () => this.#peers.size)
+    this.ledger = new PeerLedger(systemClock, () => this.#peers.size, {
+      count: offenceCounter(deps.metrics, 'peer'),
+    })
     const banned = deps.metrics.counter('aonet_network_peers_banned_total', 'Peers banned, by reason', ['reason'])
     this.ledger.onBan((peer, reason) => {
       banned.add(1, { reason })

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
+import type { Metrics } from '../../lib/telemetry.ts'
 import { BlameLimiter } from './blame.ts'
 
 /** What a peer can be blamed for, with the points each time costs. A peer is banned at `banPoints`. */
@@ -51,6 +52,11 @@ export interface PeerConduct {
   readonly bannedUntil: number
 }
 
+export interface LedgerOptions {
+  readonly bans?: boolean
+  readonly count?: (reason: Offence, times: number) => void
+}
+
 interface Entry {
   readonly offences: Partial<Record<Offence, number>>
   points: number
@@ -62,7 +68,20 @@ interface Entry {
 /**
  * Strangers by their IP address: seen, limited, never banned, for behind one address there may be many.
  */
-export const strangersLedger = (clock: Clock): PeerLedger => new PeerLedger(clock, () => 2 * maxPeers, { bans: false })
+export function strangersLedger(clock: Clock, metrics: Metrics): PeerLedger {
+  const ledger = new PeerLedger(clock, () => 2 * maxPeers, { bans: false, count: offenceCounter(metrics, 'stranger') })
+  metrics.gauge('aonet_network_strangers', 'IP addresses of strangers with something against them', () => ledger.size)
+  return ledger
+}
+
+/** Counts offences by who did them: peers of the network, or strangers over gRPC. */
+export function offenceCounter(metrics: Metrics, who: 'peer' | 'stranger'): (reason: Offence, times: number) => void {
+  const total = metrics.counter('aonet_network_offences_total', 'What peers and strangers did that they should not', [
+    'who',
+    'reason',
+  ])
+  return (reason, times) => total.add(times, { who, reason })
+}
 
 /**
  * What this node has against its peers, and whom it bans for it.
@@ -76,20 +95,24 @@ export class PeerLedger {
   readonly #entries = new Map<string, Entry>()
   readonly #listeners = new Set<(peer: string, reason: Offence) => void>()
   readonly #bans: boolean
+  readonly #count: NonNullable<LedgerOptions['count']>
 
   /**
    * @param neighbours How many peers are connected now.
    * @param options.bans Whether points lead to a ban. Default true.
+   * @param options.count Told of each offence that counts.
    */
-  constructor(clock: Clock, neighbours: () => number, { bans = true }: { readonly bans?: boolean } = {}) {
+  constructor(clock: Clock, neighbours: () => number, { bans = true, count = () => undefined }: LedgerOptions = {}) {
     this.#clock = clock
     this.#bans = bans
+    this.#count = count
     this.#crowd = new BlameLimiter(clock, neighbours, Number.POSITIVE_INFINITY)
   }
 
   /** Counts an offence, or so many at once, and bans whoever has too many. */
   blame(peer: string, reason: Offence, times = 1): void {
     if (offences[reason] > 0 && !this.#crowd.mayBlame(peer)) return
+    this.#count(reason, times)
     const now = this.#clock.now()
     const entry = this.#entries.get(peer) ?? { offences: {}, points: 0, at: now, last: reason, bannedUntil: 0 }
     entry.points = this.#points(entry) + offences[reason] * times
@@ -99,6 +122,11 @@ export class PeerLedger {
     this.#entries.set(peer, entry)
     if (this.#entries.size > maxPeers) this.#forgetOldest()
     if (this.#bans && entry.points >= banPoints && entry.bannedUntil <= now) this.#ban(peer, entry)
+  }
+
+  /** Of whom something is remembered. */
+  get size(): number {
+    return this.#entries.size
   }
 
   isBanned(peer: string): boolean {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Client, Metadata, status } from '@grpc/grpc-js'
 import { equalBytes } from '../../../src/lib/bytes.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { silentTelemetry } from '../../../src/lib/telemetry.ts'
+import { silentMetrics, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import type { CallerLimits } from '../../../src/network/grpc/callers.ts'
 import { type Certificate, createCertificate } from '../../../src/network/grpc/certificate.ts'
 import { GrpcUnits } from '../../../src/network/grpc/clients.ts'
@@ -47,7 +47,7 @@ describe('floods of every RPC', function () {
   before(async () => {
     const neighbour = await createCertificate({ commonName: newSigner().address })
     ledger = new PeerLedger(systemClock, () => 10)
-    strangers = strangersLedger(systemClock)
+    strangers = strangersLedger(systemClock, silentMetrics)
     node = await startNode({
       server: { callerLimits: limits },
       callers: {

@@ -31,7 +31,7 @@ export class TestNode {
   readonly gossip: Libp2pGossip
   readonly directory: Libp2pDirectory
   /** What it has against callers that are no units. */
-  readonly strangers = strangersLedger(systemClock)
+  readonly strangers = strangersLedger(systemClock, silentMetrics)
   readonly events: { readonly event: string; readonly facts: LogFacts }[] = []
   readonly #all: ComponentList
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { PeerLedger } from '../../../../src/network/libp2p/peer-ledger.ts'
+import { type Labels, silentMetrics } from '../../../../src/lib/telemetry.ts'
+import { PeerLedger, strangersLedger } from '../../../../src/network/libp2p/peer-ledger.ts'
 import { scoreThresholds } from '../../../../src/network/libp2p/scoring.ts'
 import { StillClock } from './records.ts'
 
@@ -52,6 +53,21 @@ describe('network/libp2p/peer-ledger', () => {
     const ledger = new PeerLedger(clock, () => 64)
     for (let i = 0; i < 64; i++) blame(ledger, `peer ${i}`, 20)
     assert.equal(ledger.list().filter(({ bannedUntil }) => bannedUntil > 0).length, 32)
+  })
+
+  it('counts what is done by who does it, and never bans a stranger', () => {
+    const counted: string[] = []
+    const counter = () => ({
+      add: (n?: number, labels?: Labels) => counted.push(`${n} ${labels?.['who']} ${labels?.['reason']}`),
+    })
+    const strangers = strangersLedger(new StillClock(), { ...silentMetrics, counter })
+    strangers.blame('1.2.3.4', 'grpc-slow', 100)
+    strangers.blame('1.2.3.4', 'grpc-held')
+    assert.deepEqual(counted, ['100 stranger grpc-slow', '1 stranger grpc-held'])
+    const [seen] = strangers.list()
+    assert.equal(seen?.points, 200)
+    assert.equal(seen?.bannedUntil, 0)
+    assert.ok(!strangers.isBanned('1.2.3.4'))
   })
 
   it('remembers 1024 peers at the most, and whom it bans longest', () => {
