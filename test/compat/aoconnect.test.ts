@@ -335,7 +335,14 @@ function suite(layout: Layout): void {
       const memory = Buffer.from(await answer.arrayBuffer())
       assert.equal(memory.length % 65_536, 0)
       assert.ok(memory.includes(marked))
-      assert.equal((await fetch(`${url}?to=1`)).status, 501)
+      assert.equal((await fetch(`${url}?to=1`)).status, 404, 'before it was there')
+
+      const then = answer.headers.get('last-timestamp')
+      await user.evaluate(process, `Later = "later than: ${process}"`)
+      const old = await fetch(`${url}?to=${then}`)
+      assert.deepEqual([old.status, old.headers.get('last-ordinate')], [200, '1'])
+      const before = Buffer.from(await old.arrayBuffer())
+      assert.deepEqual([before.includes(marked), before.includes(`later than: ${process}`)], [true, false])
     })
 
     it('spawns a Process from a Process, which is told of its child by its own reference', async () => {
