@@ -9,28 +9,90 @@ import { recent } from '../http/recent.ts'
 import { HttpServer } from '../http/server.ts'
 import { suRoutes } from '../http/su-routes.ts'
 import type { Clock } from '../lib/clock.ts'
+import { AoError } from '../lib/errors.ts'
 import type { Certificate } from '../network/grpc/certificate.ts'
 import type { GrpcUnits } from '../network/grpc/clients.ts'
 import { maxRecalled } from '../network/grpc/recall.ts'
 import { GrpcServer } from '../network/grpc/server.ts'
 import type { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { Libp2pHost } from '../network/libp2p/host.ts'
-import type { PeerLedger } from '../network/libp2p/peer-ledger.ts'
+import { type PeerLedger, strangersLedger } from '../network/libp2p/peer-ledger.ts'
 import { verifyRecord } from '../network/libp2p/record-rules.ts'
 import type { PeerDirectory } from '../ports/peers.ts'
 import type { OwnSession } from '../ports/session.ts'
 import type { Compute, Messenger, Scheduler } from '../ports/units.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
+import { LocationPublisher } from '../units/scheduler/location.ts'
 import type { SchedulerUnit } from '../units/scheduler/scheduler.ts'
 import type { UnitTracer } from '../units/trace/trace.ts'
 import type { Watcher } from '../units/watcher/watcher.ts'
+import { AdminServer, adminSocketPath } from './admin.ts'
+import { adminCalls } from './admin-calls.ts'
 import type { NodeOptions } from './settings.ts'
-import type { NodeStatus } from './status.ts'
+import { type NodeStatus, nodeStatus } from './status.ts'
 import type { NodeTelemetry } from './telemetry.ts'
-import { callerLimits } from './wire-network.ts'
+import { sharedOf, type WireBase } from './wire-base.ts'
+import type { WiredCourt } from './wire-court.ts'
+import { callerLimits, type WiredNetwork } from './wire-network.ts'
+import type { WiredRoles } from './wire-roles.ts'
 
 // What the outside reaches: the gRPC services and the HTTP routes, and the units that they lead to.
+
+/** The doors of a node, what it says of itself there, and where it says that they are. */
+export function wireDoors(base: WireBase, network: WiredNetwork, roles: WiredRoles, { watcher }: WiredCourt) {
+  const { options, telemetry, version, certificate, address, params, networkHash, session, clock, arweave } = base
+  const { host, gossip, peers, directory, remote, memberToken, economy } = network
+  const { scheduler, settler, compute, messenger, assignments, units, tracer } = roles
+  const record = (): UnitRecord => {
+    const own = directory.get(address)
+    if (own === undefined) throw new AoError('NOT_READY', 'the node has not described itself yet')
+    return own
+  }
+  let isStarted = false
+  /** Why the node does not serve yet: an SU may not sign before it has asked Arweave and its peers about its key. */
+  const notReady = (): string | undefined => (isStarted ? scheduler?.obstacle()?.message : 'the node is starting')
+  const status = (): Promise<NodeStatus> =>
+    nodeStatus(
+      {
+        ...{ address, version, network: params.network, host, peers, directory, assignments, watcher },
+        ...{ scheduler, settler, compute, messenger, economy, httpUrl },
+        isReady: () => notReady() === undefined,
+        grpcPort: () => grpc.port,
+      },
+      options,
+    )
+  const strangers = strangersLedger(clock, telemetry.metrics)
+  const doorway = { memberToken, telemetry, version, certificate, address, directory, units, status, record }
+  const named = { name: params.network, hash: networkHash }
+  const grpc: GrpcServer = grpcDoor(
+    { ...doorway, ...{ network: named, host, peers, watcher, session, tracer, scheduler, strangers } },
+    options,
+  )
+  const http: HttpServer = httpDoor(
+    {
+      ...{ ...doorway, arweave, clock, remote, grpc, notReady },
+      scheduler: units.scheduler,
+      isScheduler: scheduler !== undefined,
+    },
+    options,
+  )
+  const httpUrl = (): string => options.httpAdvertise.replace(/\/+$/, '') || http.url
+  const location =
+    scheduler &&
+    new LocationPublisher({
+      ...{ ...sharedOf(base), network: networkHash },
+      url: () => `${httpUrl()}/su`,
+      session: () => session.current,
+    })
+  const calls = adminCalls({ host, gossip, directory: peers, strangers, telemetry, status })
+  const admin = new AdminServer({ log: telemetry.log, calls }, adminSocketPath(options.dataDir))
+  const ready = (): void => {
+    isStarted = true
+    telemetry.log.debug('node-ready')
+  }
+  return { grpc, http, location, admin, record, status, ready }
+}
 
 export interface Doorway {
   readonly telemetry: NodeTelemetry

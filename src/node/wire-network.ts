@@ -1,24 +1,79 @@
 import { readFileSync } from 'node:fs'
 import { AoError } from '../lib/errors.ts'
 import { memberToken } from '../lib/member-token.ts'
-import type { Telemetry } from '../lib/telemetry.ts'
 import type { CallerLimits } from '../network/grpc/callers.ts'
+import { GrpcUnits } from '../network/grpc/clients.ts'
+import type { GrpcServer } from '../network/grpc/server.ts'
+import { Libp2pDirectory } from '../network/libp2p/directory.ts'
+import type { OwnRecord } from '../network/libp2p/directory-options.ts'
+import { Libp2pGossip } from '../network/libp2p/gossip.ts'
+import { GrpcTunnel } from '../network/libp2p/grpc-tunnel.ts'
 import { defaultHostLimits, Libp2pHost } from '../network/libp2p/host.ts'
-import type { NodeKeys } from './identity.ts'
+import type { Assignment } from '../protocol/assignment.ts'
+import { maxWarm, warmPrefixLength } from '../protocol/unit-record.ts'
+import { LevelEconomyStore } from '../storage/level-economy-store.ts'
+import { LevelRecordStore } from '../storage/level-record-store.ts'
+import type { ComputeUnit } from '../units/compute/compute.ts'
+import type { EconomyFollower } from '../units/economy/follower.ts'
+import { StakedDirectory } from '../units/economy/staked-directory.ts'
+import { LoadMeter } from './load.ts'
+import { peerMemory } from './peer-memory.ts'
 import type { NodeOptions } from './settings.ts'
+import { sharedOf, type WireBase } from './wire-base.ts'
+import { economyFollower } from './wire-units.ts'
 
-// What the network's parts get of the node's options.
-
-export interface HostWiring {
-  readonly keys: NodeKeys
-  readonly networkHash: string
-  readonly isTestnet: boolean
-  readonly version: string
+/** What is built on the network, and which it tells others about. */
+interface OnTop {
+  grpc(): Pick<GrpcServer, 'port' | 'inject'>
+  compute(): Pick<ComputeUnit, 'status' | 'warm'> | undefined
+  /** Module formats that are evaluated here. */
+  formats(): readonly string[]
 }
 
-export const libp2pHost = (options: NodeOptions, telemetry: Telemetry, wiring: HostWiring): Libp2pHost =>
+export type WiredNetwork = ReturnType<typeof wireNetwork>
+
+/** Peers, what is known of them, and the ways to their units. */
+export function wireNetwork(base: WireBase, { grpc, compute, formats }: OnTop) {
+  const { options, keys, telemetry, store, certificate, address, networkHash, session } = base
+  const host = libp2pHost(base)
+  const gossip = new Libp2pGossip({ ...telemetry, host })
+  const load = new LoadMeter()
+  const describe = (): OwnRecord => ({
+    roles: options.roles,
+    peer: host.peerId,
+    multiaddrs: host.multiaddrs,
+    grpc: options.grpcAdvertise || `${options.grpcHost}:${grpc().port}`,
+    tunnelled: options.relay,
+    certificate: certificate.der,
+    network: networkHash,
+    formats: formats(),
+    peerSignature: keys.peerSignature(networkHash),
+    session: session.current,
+    load: load.percent(compute()?.status().waiting ?? 0),
+    warm: compute()
+      ?.warm(maxWarm)
+      .map(process => process.slice(0, warmPrefixLength)),
+  })
+  const saved = new LevelRecordStore(store)
+  const peers = new Libp2pDirectory({ ...telemetry, ...sharedOf(base), host, gossip, saved }, { describe })
+  const economy = economyFollower({ ...sharedOf(base), store: new LevelEconomyStore(store) }, options)
+  const directory = economy === undefined ? peers : new StakedDirectory(peers, economy)
+  const memberToken = memberTokenOf(options)
+  const tunnel = new GrpcTunnel({ ...telemetry, host, serve: connection => grpc().inject(connection) })
+  const remote = new GrpcUnits(telemetry, { identity: certificate, memberToken, tunnel, wasHost: wasHost(economy) })
+  const memory = peerMemory({
+    directory,
+    remote,
+    self: address,
+    record: () => peers.signed,
+    expected: options.bootstrap.length > 0,
+  })
+  return { host, gossip, peers, economy, directory, memberToken, tunnel, remote, memory }
+}
+
+const libp2pHost = ({ options, keys, telemetry, networkHash, isTestnet, version }: WireBase): Libp2pHost =>
   new Libp2pHost(telemetry, {
-    privateKey: wiring.keys.peer,
+    privateKey: keys.peer,
     listen: options.p2pListen,
     announce: options.p2pAnnounce,
     bootstrap: options.bootstrap,
@@ -31,9 +86,9 @@ export const libp2pHost = (options: NodeOptions, telemetry: Telemetry, wiring: H
     relayServer: options.relayServer,
     upnp: options.upnp,
     autonat: options.autonat,
-    networkHash: wiring.networkHash,
-    allowSameIp: wiring.isTestnet,
-    version: wiring.version,
+    networkHash,
+    allowSameIp: isTestnet,
+    version,
     limits: defaultHostLimits,
   })
 
@@ -44,7 +99,7 @@ export const callerLimits = ({ grpcCallsPerSecond, grpcUnitCallsPerSecond }: Nod
 })
 
 /** What callers over gRPC and HTTP have to show who are no units of the private network; undefined if it is open. */
-export function memberTokenOf(options: NodeOptions): string | undefined {
+function memberTokenOf(options: NodeOptions): string | undefined {
   const preSharedKey = preSharedKeyOf(options)
   return preSharedKey && memberToken(preSharedKey)
 }
@@ -59,3 +114,11 @@ function preSharedKeyOf({ privateNetworkKeyFile: file }: NodeOptions): Uint8Arra
     throw new AoError('INVALID_CONFIG', 'the key of the private network cannot be read', { file }, { cause, hint })
   }
 }
+
+/** Whether a signer was the host when it ordered this: then today's host may show it. */
+const wasHost =
+  (economy: EconomyFollower | undefined) =>
+  ({ process, epoch, scheduler }: Assignment): boolean =>
+    economy !== undefined &&
+    economy.newestEpoch(process) > 0 &&
+    economy.epochsOf(process, scheduler).some(past => past.epoch === epoch && past.scheduler === scheduler)
