@@ -95,7 +95,9 @@ async function flood({ perSecond, send }: Sender, ms: number): Promise<FloodRepo
 async function burn(ms: number, share: number): Promise<FloodReport> {
   const [began, before] = [performance.now(), cpuMs()]
   for (let now = began; now < began + ms; now = performance.now()) {
-    while (cpuMs() - before < ((performance.now() - began) * share) / ms) randomBytes(256)
+    // Never beyond the time: the flooder may have used more than one core, which one that spins cannot.
+    while (performance.now() < began + ms && cpuMs() - before < ((performance.now() - began) * share) / ms)
+      randomBytes(256)
     await pause(2)
   }
   return { cpuMs: cpuMs() - before, count: 0 }
