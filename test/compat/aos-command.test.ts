@@ -31,8 +31,12 @@ describe('the installed aos command line (2.x), started by `aonet aos`', functio
     if (dir !== undefined) await rm(dir, { recursive: true, force: true })
   })
 
-  const start = (name: string, ...rest: readonly string[]) =>
-    new AosTerminal(
+  const started: AosTerminal[] = []
+  afterEach(() => {
+    for (const aos of started.splice(0)) aos.kill()
+  })
+  const start = (name: string, ...rest: readonly string[]) => {
+    const aos = new AosTerminal(
       [
         name,
         ...['--node', network.node('a node that only forwards').httpUrl, '--module', network.modules.aos],
@@ -40,6 +44,9 @@ describe('the installed aos command line (2.x), started by `aonet aos`', functio
       ],
       { cwd: dir },
     )
+    started.push(aos)
+    return aos
+  }
 
   it('boots, prints what comes, evaluates, loads a file, and finds its Process again', async () => {
     const aos = start('alice', '--load', 'chat.lua')

@@ -69,6 +69,11 @@ export class AosTerminal {
     return this.#child.exitCode
   }
 
+  /** Ends it, whatever it is at. */
+  kill(): void {
+    this.#child.kill('SIGTERM') // script hands it on
+  }
+
   #news(limitMs: number): Promise<void> {
     return new Promise(resolve => {
       const timer = setTimeout(resolve, limitMs)
