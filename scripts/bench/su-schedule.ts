@@ -12,7 +12,7 @@ import { assertOrdered, grpcWay, inProgram, type Site, type Way } from './suppor
 
 const rounds = 5
 /** Messages of one round, and one round more to warm up. */
-const perRound = 256
+const perRound = 768
 
 /**
  * Durable assignments a second against the sum of what one must cost, measured in turns in the same run; then how long

@@ -50,6 +50,20 @@ const RuntimeError = new Proxy(WebAssembly.RuntimeError, {
   },
 })
 
+const nothing = (): void => undefined
+
+/**
+ * The glue rejects the promise of its readiness and throws past whoever was to wait for it. Nobody else hears of such a
+ * rejection: unheard, it would end the thread.
+ */
+const HeardPromise = new Proxy(Promise, {
+  construct(target, args, newTarget) {
+    const promise: Promise<unknown> = Reflect.construct(target, args, newTarget)
+    promise.catch(nothing)
+    return promise
+  },
+})
+
 function load(): AoLoader {
   const path = createRequire(import.meta.url).resolve('@permaweb/ao-loader')
   const module = { exports: {} }
@@ -65,13 +79,12 @@ const suspend = (): never => {
 }
 export const noSuspension = { asyncify_start_unwind: suspend, asyncify_start_rewind: suspend }
 
-const nothing = (): void => undefined
-
 /** Whatever the loader names globally and would read from this host or write to it. Shadowed as parameters. */
 function standIns(): Record<string, unknown> {
   return {
     Date: class extends UtcDate {},
     Math: ownCopy(Math),
+    Promise: HeardPromise,
     WebAssembly: Object.assign(ownCopy(WebAssembly), { RuntimeError }),
     console: { log: nothing, warn: nothing, error: nothing },
     performance: { now: () => 0 },

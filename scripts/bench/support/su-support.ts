@@ -58,11 +58,10 @@ export async function workload(
     )
     spawns.push(await spawner.sign({ tags, data: new Uint8Array(1) }))
   }
-  const messages: Uint8Array[] = []
-  for (let i = 0; i < count; i++) {
-    const target = spawns[i % processes]?.id as Id as ProcessId
-    messages.push((await user.sign({ target, tags: messageTags, data: randomBytes(dataBytes) })).raw)
-  }
+  const targets = Array.from({ length: count }, (_, i) => spawns[i % processes]?.id as Id as ProcessId)
+  const messages = await mapLimited(targets, 2 * cores, async target => {
+    return (await user.sign({ target, tags: messageTags, data: randomBytes(dataBytes) })).raw
+  })
   return { spawns, messages }
 }
 
