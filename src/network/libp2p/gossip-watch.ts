@@ -17,6 +17,7 @@ export class GossipStreamWatch {
   /** Peers whose stream was there at the last look: it is theirs to lose. */
   #heard = new Set<string>()
   #timer: NodeJS.Timeout | undefined
+  #stopListening: () => void = () => undefined
 
   constructor(deps: { readonly host: Libp2pHost; readonly log: Logger }) {
     this.#deps = deps
@@ -24,10 +25,13 @@ export class GossipStreamWatch {
 
   start(): void {
     this.#timer = setInterval(() => this.#look(), lookMs)
+    // A stream of an earlier connection says nothing about the next one.
+    this.#stopListening = this.#deps.host.onPeer({ left: peer => this.#heard.delete(peer) })
   }
 
   stop(): void {
     clearInterval(this.#timer)
+    this.#stopListening()
     this.#suspects.clear()
     this.#heard.clear()
   }
