@@ -201,9 +201,8 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex, Hol
   }
 
   async blockTime(height: number, options: AbortOptions = {}): Promise<number | undefined> {
-    const url = `${this.#gateway}/block/height/${height}`
-    const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
-    return answer.status === 404 ? undefined : parsed(blockAnswer, answer, url).timestamp * 1000
+    const block = await this.#block(height, options)
+    return block && block.timestamp * 1000
   }
 
   /**
@@ -212,10 +211,7 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex, Hol
    * @throws AoError `TOO_LARGE` if there are more holders than one node may read.
    */
   async holdings(resource: string, height: number, options: AbortOptions = {}): Promise<Holdings | undefined> {
-    const url = `${this.#gateway}/block/height/${height}`
-    const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
-    if (answer.status === 404) return undefined
-    const root = parsed(blockAnswer, answer, url).wallet_list
+    const root = (await this.#block(height, options))?.wallet_list
     if (root === undefined || root === '') return undefined
     const asset = resource === 'AR' ? '' : `?asset=${encodeURIComponent(resource)}`
     const held = new Map<string, bigint>()
@@ -241,6 +237,12 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex, Hol
     const block = parsed(blockAnswer, answer, blockUrl)
     this.#head = { height, hash, timestamp: block.timestamp * 1000 }
     return this.#head
+  }
+
+  async #block(height: number, options: AbortOptions): Promise<ReturnType<typeof blockAnswer.parse> | undefined> {
+    const url = `${this.#gateway}/block/height/${height}`
+    const answer = await this.#http.ask(url, { ...options, maxBytes: maxBlockBytes })
+    return answer.status === 404 ? undefined : parsed(blockAnswer, answer, url)
   }
 
   async #txFields(id: Id, options: AbortOptions): Promise<TxFields | undefined> {

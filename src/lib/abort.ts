@@ -11,6 +11,15 @@ export function withDeadline(ms: number, { signal }: AbortOptions = {}): AbortSi
   return signal === undefined ? limit : AbortSignal.any([signal, limit])
 }
 
+/** A controller that also fires as a caller's signal does, until it is released: then nothing of it is left at the signal. */
+export function following(signal: AbortSignal | undefined): { readonly own: AbortController; release(): void } {
+  const own = new AbortController()
+  const onAbort = (): void => own.abort(signal?.reason)
+  if (signal?.aborted) onAbort()
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return { own, release: () => signal?.removeEventListener('abort', onAbort) }
+}
+
 /**
  * Does work under a signal that fires as the caller's does, or with `DEADLINE` after `ms` milliseconds. As `withDeadline`,
  * for what is often done: nothing of it is left behind for the garbage collector.
@@ -20,16 +29,13 @@ export async function underDeadline<T>(
   { signal }: AbortOptions,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const both = new AbortController()
-  const onAbort = (): void => both.abort(signal?.reason)
-  if (signal?.aborted) onAbort()
-  const late = setTimeout(() => both.abort(new AoError('DEADLINE', 'the deadline passed', { ms })), ms)
-  signal?.addEventListener('abort', onAbort, { once: true })
+  const { own, release } = following(signal)
+  const late = setTimeout(() => own.abort(new AoError('DEADLINE', 'the deadline passed', { ms })), ms)
   try {
-    return await work(both.signal)
+    return await work(own.signal)
   } finally {
     clearTimeout(late)
-    signal?.removeEventListener('abort', onAbort)
+    release()
   }
 }
 

@@ -39,6 +39,9 @@ const roles = z.preprocess(
 ) as z.ZodType<('MU' | 'SU' | 'CU')[]>
 const url = z.url({ protocol: /^https?$/ })
 
+/** How a node of a testnet may misbehave. */
+export const faults = ['double-sign', 'censor', 'no-publish', 'no-deliver'] as const
+
 /**
  * Every option of a node, once: type, default and help. The configuration file has these names, the environment has
  * `AONET_` and the name in upper snake case, the command line has it in kebab case.
@@ -72,7 +75,7 @@ export const settings = {
     'as a staked SU, bid for Processes whose SU was found guilty, and carry them on; the bond is paid by the stake’s owner',
   ),
   fault: setting(
-    z.enum(['', 'double-sign', 'censor', 'no-publish', 'no-deliver']),
+    z.enum(['', ...faults]),
     '',
     'for testnets: misbehave so that the others can be seen to notice; an SU that tells two orders (double-sign), orders nothing for others (censor) or settles nothing (no-publish); an MU that promises and passes nothing on (no-deliver)',
   ),

@@ -94,7 +94,7 @@ export function wireDoors(base: WireBase, network: WiredNetwork, roles: WiredRol
   return { grpc, http, location, admin, record, status, ready }
 }
 
-export interface Doorway {
+interface Doorway {
   readonly telemetry: NodeTelemetry
   readonly version: string
   readonly certificate: Certificate
@@ -109,7 +109,7 @@ export interface Doorway {
   record(): UnitRecord
 }
 
-export interface GrpcDoorway extends Doorway {
+interface GrpcDoorway extends Doorway {
   readonly network: { readonly name: string; readonly hash: string }
   readonly host: Libp2pHost
   readonly peers: Libp2pDirectory
@@ -122,7 +122,7 @@ export interface GrpcDoorway extends Doorway {
 }
 
 /** The gRPC services. A call is answered here or refused, never passed on: no two nodes hand one to each other for ever. */
-export function grpcDoor(way: GrpcDoorway, options: NodeOptions): GrpcServer {
+function grpcDoor(way: GrpcDoorway, options: NodeOptions): GrpcServer {
   const { telemetry, host, peers, directory, watcher, network, session, scheduler } = way
   return new GrpcServer(
     {
@@ -163,7 +163,7 @@ export function grpcDoor(way: GrpcDoorway, options: NodeOptions): GrpcServer {
   )
 }
 
-export interface HttpDoorway extends Doorway {
+interface HttpDoorway extends Doorway {
   /** The SU to ask, over the network where this node is none: unlike gRPC, HTTP passes on what the node does not do. */
   readonly scheduler: Scheduler
   readonly isScheduler: boolean
@@ -176,7 +176,7 @@ export interface HttpDoorway extends Doorway {
 }
 
 /** The HTTP routes of AO clients and operators. */
-export function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
+function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
   const { telemetry, address, directory, units, scheduler, arweave, clock, remote, grpc, certificate } = way
   const anyScheduler = (): Address => (way.isScheduler ? undefined : directory.find('SU')[0]?.address) ?? address
   const head = recent(() => arweave.head(), { ms: 1000, clock })

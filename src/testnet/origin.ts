@@ -79,7 +79,7 @@ function mintsOf(now: number): number {
 }
 
 /** An asset that the embedded Arweave plays the bridge of. */
-export const bridgedAsset = 'stETH'
+const bridgedAsset = 'stETH'
 
 /**
  * At first the faucet holds all there is, so all that was minted before is there to give away. From then on the nodes

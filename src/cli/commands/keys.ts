@@ -6,6 +6,7 @@ import { memberToken } from '../../lib/member-token.ts'
 import { addressOfKeyFile, isEncryptedKey, loadKey, saveKey } from '../../node/keys.ts'
 import { settings } from '../../node/settings.ts'
 import { type PrivateJwk, signerFromJwk } from '../../protocol/keys.ts'
+import { readUserFile } from '../arguments.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { knownPassphrase, newPassphrase, type PassphraseOptions } from '../prompt.ts'
 
@@ -108,16 +109,8 @@ async function makeNetworkKey(file: string, options: OutputOptions): Promise<voi
 }
 
 function showMemberToken(file: string, options: OutputOptions): void {
-  const token = memberToken(readBytes(file))
+  const token = memberToken(readUserFile(file))
   printResult(token, { token }, options)
-}
-
-function readBytes(file: string): Uint8Array {
-  try {
-    return readFileSync(file)
-  } catch (cause) {
-    throw new AoError('INVALID_ARGUMENT', `cannot read ${file}`, { file }, { cause, hint: 'Check the path.' })
-  }
 }
 
 const keyFile = ({ dataDir }: Options): string => join(dataDir, 'key.json')

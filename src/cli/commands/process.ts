@@ -113,18 +113,22 @@ export const dryRunCommand = (): Command =>
     .option('--to <message>', 'on the state after that message')
     .action(async (process: string, options: MessageOptions & { readonly to?: string }) =>
       withClient(options, async (client, signal) => {
-        const tags = [...actionTags(options.action), ...(options.tag ?? [])]
-        const data = textOrFile(options.data ?? ' ')
+        const message = messageOf(actionTags(options.action), options)
         const to = options.to === undefined ? undefined : parseId<MessageId>(options.to, 'to')
-        printEvaluation(await client.dryRun(processArgument(process), { tags, data }, { signal, to }), {}, options)
+        printEvaluation(await client.dryRun(processArgument(process), message, { signal, to }), {}, options)
       }),
     )
+
+/** What a user has asked to be sent, behind the tags of the command. */
+const messageOf = (tags: readonly Tag[], { tag = [], data = ' ' }: Pick<MessageOptions, 'tag' | 'data'>) => ({
+  tags: [...tags, ...tag],
+  data: textOrFile(data),
+})
 
 async function send(process: string, tags: readonly Tag[], options: MessageOptions): Promise<void> {
   await withClient(options, async (client, signal) => {
     const target = processArgument(process)
-    const data = textOrFile(options.data ?? ' ')
-    const assignment = await client.send(target, { tags: [...tags, ...(options.tag ?? [])], data }, { signal })
+    const assignment = await client.send(target, messageOf(tags, options), { signal })
     if (!options.wait) return printResult(assignmentText(assignment), assignmentFacts(assignment), options)
     progress(`ordered as nonce ${assignment.nonce}; waiting for the result …`, options)
     const { result } = await client.result(target, assignment.message, { signal })
@@ -139,8 +143,7 @@ async function promised(
   options: MessageOptions & { file: string },
 ): Promise<void> {
   await withClient(options, async (client, signal) => {
-    const message = { tags: [...tags, ...(options.tag ?? [])], data: textOrFile(options.data ?? ' ') }
-    const item = await client.promise(processArgument(process), message, { signal })
+    const item = await client.promise(processArgument(process), messageOf(tags, options), { signal })
     writeUserFile(options.file, item.raw)
     const { message: id, messenger, deadline } = parsePromise(item)
     const text = `message    ${id}\npromised   by ${messenger}\ndeadline   block ${deadline}\nIf it is not ordered by then: aonet evidence submit ${options.file}`

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
+import { faults, type NodeOptions } from '../../node/settings.ts'
 import type { Tag } from '../../protocol/tags.ts'
 import { readState, type TestnetState } from '../../testnet/layout.ts'
 import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-status.ts'
@@ -154,11 +155,8 @@ function blockTime({ blockMs }: UpOptions): number {
   throw new AoError('INVALID_ARGUMENT', '--block-ms is not a number of milliseconds', { value: blockMs })
 }
 
-const faults = ['double-sign', 'censor', 'no-publish', 'no-deliver'] as const
-type Fault = (typeof faults)[number]
-
-function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, Fault>> {
-  const known = fault.map(({ name, value }): readonly [string, Fault] => {
+function faultsOf({ fault = [] }: UpOptions): Readonly<Record<string, NodeOptions['fault']>> {
+  const known = fault.map(({ name, value }): readonly [string, NodeOptions['fault']] => {
     const found = faults.find(one => one === value)
     if (found !== undefined) return [name, found]
     throw new AoError('INVALID_ARGUMENT', 'there is no such fault', { node: name, fault: value }, { hint: faultHint })

@@ -1,4 +1,4 @@
-import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
+import { type AbortOptions, following, throwIfAborted } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import { type AheadLimits, mapAhead } from '../../lib/map-ahead.ts'
 import type { AssignRequest, NonceRange, ProcessLookup, ScheduleClock, Scheduler } from '../../ports/units.ts'
@@ -107,10 +107,7 @@ export class RemoteScheduler implements Scheduler {
     const { from, to, follow = false, kept = false } = range
     const idleMs = follow ? undefined : this.#deadlines.streamIdleMs
     const request = { process, from, to, follow, kept }
-    const leaving = new AbortController()
-    const onAbort = (): void => leaving.abort(signal?.reason)
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const { own: leaving, release } = following(signal)
     const options = { signal: leaving.signal, idleMs }
     const rows = streamCall(this.#pool, this.#peer, SchedulerService.readSchedule, request, options)
     const checked = mapAhead(rows, scheduledFromWire, { limits: checkedAhead, bytesOf: rowBytes })
@@ -122,7 +119,7 @@ export class RemoteScheduler implements Scheduler {
         yield scheduled
       }
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      release()
       leaving.abort()
     }
   }

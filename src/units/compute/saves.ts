@@ -1,3 +1,4 @@
+import type { Checkpoint } from '../../ports/checkpoint-store.ts'
 import type { Checkpoints } from './checkpoint.ts'
 import { checkpointOf, type Live, noteSaved, replayMs } from './live.ts'
 
@@ -32,9 +33,7 @@ export class Saves {
   }
 
   begin(live: Live): void {
-    this.#saving = this.#deps.checkpoints.trySave(() =>
-      checkpointOf(live, { ...this.#deps, signal: this.#deps.cutOff }),
-    )
+    this.#saving = this.#deps.checkpoints.trySave(() => this.#checkpoint(live))
     if (this.#saving === undefined) return // others are being saved: the next message asks again
     noteSaved(live)
     void this.#saving.then(() => {
@@ -51,6 +50,11 @@ export class Saves {
   async last(live: Live): Promise<void> {
     await this.#saving
     if (replayMs(live) < this.#options.notWorthMs) return
-    await this.#deps.checkpoints.save(() => checkpointOf(live, { ...this.#deps, signal: this.#deps.cutOff }))
+    await this.#deps.checkpoints.save(() => this.#checkpoint(live))
+  }
+
+  #checkpoint(live: Live): Promise<Checkpoint> {
+    const { meter, cutOff: signal } = this.#deps
+    return checkpointOf(live, { meter, signal })
   }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { isAccount } from '../../economy/account.ts'
 import { cycleAt } from '../../economy/emission.ts'
 import { maxDeltas } from '../../economy/oracle.ts'
@@ -46,8 +47,8 @@ export class OracleFeed implements Component {
   readonly name = 'oracle feed'
   readonly #deps: OracleFeedDeps
   readonly #loop: Loop
-  /** Height of the last word, by what it was about. */
-  readonly #sentAt = new Map<string, number>()
+  /** Height of the last word, by what it was about; of earlier cycles it is forgotten by and by. */
+  readonly #sentAt = new LRUCache<string, number>({ max: 1_000 })
   #snapshot: { readonly cycle: number; readonly height: number } | undefined
 
   constructor(deps: OracleFeedDeps, options: OracleFeedOptions = defaultOracleFeedOptions) {
@@ -111,7 +112,7 @@ export class OracleFeed implements Component {
     if (held === undefined) return
     const { deltas, total } = changes(state, resource, held)
     if (deltas.length === 0) {
-      this.#note(key, Number.POSITIVE_INFINITY) // of this cycle there is nothing to say
+      this.#sentAt.set(key, Number.POSITIVE_INFINITY) // of this cycle there is nothing to say
       return
     }
     const tags = [
@@ -158,34 +159,21 @@ export class OracleFeed implements Component {
     data: string,
     options: AbortOptions,
   ): Promise<void> {
-    this.#note(key, height)
+    this.#sentAt.set(key, height)
     await this.#deps.mail.send(this.#deps.origin, tagsOf(...tags), data, options)
   }
 
   #isRecent(key: string, height: number): boolean {
-    return height < (this.#sentAt.get(key) ?? Number.NEGATIVE_INFINITY) + resendBlocks
+    return height < (this.#sentAt.peek(key) ?? Number.NEGATIVE_INFINITY) + resendBlocks
   }
 
   /** Height at which this was first asked for. */
   #since(key: string, height: number): number {
-    const since = this.#sentAt.get(key) ?? height
-    this.#note(key, since)
+    const since = this.#sentAt.peek(key) ?? height
+    this.#sentAt.set(key, since)
     return since
   }
-
-  /** What was noted of earlier cycles is forgotten by and by. */
-  #note(key: string, height: number): void {
-    this.#sentAt.delete(key)
-    this.#sentAt.set(key, height)
-    if (this.#sentAt.size <= maxNotes) return
-    for (const oldest of this.#sentAt.keys()) {
-      this.#sentAt.delete(oldest)
-      return
-    }
-  }
 }
-
-const maxNotes = 1000
 
 interface Moment extends AbortOptions {
   readonly state: EconomyState
@@ -212,10 +200,11 @@ export function changes(
     if (by !== 0n && isAccount(account)) found.push({ account, quantity: held.get(account) ?? 0n, by })
   }
   const size = (by: bigint): bigint => (by < 0n ? -by : by)
-  found.sort((a, b) =>
-    size(a.by) === size(b.by) ? (a.account < b.account ? -1 : 1) : size(a.by) > size(b.by) ? -1 : 1,
-  )
-  const chosen = found.slice(0, maxDeltas).sort((a, b) => (a.account < b.account ? -1 : 1))
+  found.sort((a, b) => (size(a.by) === size(b.by) ? byAccount(a, b) : size(a.by) > size(b.by) ? -1 : 1))
+  const chosen = found.slice(0, maxDeltas).sort(byAccount)
   const total = chosen.reduce((sum, { by }) => sum + by, state.resources.get(resource)?.quantity ?? 0n)
   return { deltas: chosen.map(({ account, quantity }) => ({ account, quantity })), total }
 }
+
+/** No two have the same. */
+const byAccount = (a: ReportDelta, b: ReportDelta): number => (a.account < b.account ? -1 : 1)

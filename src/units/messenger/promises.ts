@@ -46,8 +46,8 @@ export interface PromisesOptions {
 const maxAtOnce = 16
 
 interface Open extends PromiseHead {
-  tries: number
-  nextAt: number
+  readonly tries: number
+  readonly nextAt: number
 }
 
 /**

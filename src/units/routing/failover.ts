@@ -1,4 +1,4 @@
-import { type AbortOptions, throwIfAborted } from '../../lib/abort.ts'
+import { type AbortOptions, following, throwIfAborted } from '../../lib/abort.ts'
 import { AoError, hasCode, retryAdvice } from '../../lib/errors.ts'
 import type { PeerDirectory } from '../../ports/peers.ts'
 import type { Address } from '../../protocol/ids.ts'
@@ -31,8 +31,9 @@ export async function firstAnswer<T, R>(
   call: (candidate: Candidate<T>, options: AbortOptions) => Promise<R>,
   { role, directory, signal, hedge }: AskOptions,
 ): Promise<R> {
-  const asking = new Asking(call, directory, hedge)
-  return asking.within(signal, async () => {
+  const { own, release } = following(signal)
+  const asking = new Asking(call, { directory, hedge, signal: own.signal })
+  try {
     for (const [i, candidate] of candidates.entries()) {
       throwIfAborted(signal)
       const next = candidates[i + 1]
@@ -43,7 +44,10 @@ export async function firstAnswer<T, R>(
       if (outcome !== undefined) return outcome.answer
     }
     throw asking.firstFailure ?? nobody(role)
-  })
+  } finally {
+    release()
+    own.abort(new AoError('ABORTED', 'another unit has answered first'))
+  }
 }
 
 /** The calls of one question that are under way. */
@@ -51,7 +55,8 @@ class Asking<T, R> {
   readonly #call: (candidate: Candidate<T>, options: AbortOptions) => Promise<R>
   readonly #directory: PeerDirectory
   readonly #hedge: Hedge | undefined
-  readonly #over = new AbortController()
+  /** Fires when the question is over. */
+  readonly #signal: AbortSignal
   readonly #asked = new Set<Candidate<T>>()
   readonly #running = new Set<Promise<void>>()
   #answered: { readonly answer: R } | undefined
@@ -61,25 +66,12 @@ class Asking<T, R> {
 
   constructor(
     call: (candidate: Candidate<T>, options: AbortOptions) => Promise<R>,
-    directory: PeerDirectory,
-    hedge: Hedge | undefined,
+    { directory, hedge, signal }: Pick<AskOptions, 'directory' | 'hedge'> & { readonly signal: AbortSignal },
   ) {
     this.#call = call
     this.#directory = directory
     this.#hedge = hedge
-  }
-
-  /** Ends all calls when the work has ended, or the caller's signal fires. */
-  async within(signal: AbortSignal | undefined, work: () => Promise<R>): Promise<R> {
-    const onAbort = (): void => this.#over.abort(signal?.reason)
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    try {
-      return await work()
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-      this.#over.abort(new AoError('ABORTED', 'another unit has answered first'))
-    }
+    this.#signal = signal
   }
 
   has(candidate: Candidate<T>): boolean {
@@ -116,7 +108,7 @@ class Asking<T, R> {
   }
 
   async #ask(candidate: Candidate<T>, beside: boolean): Promise<void> {
-    const { signal } = this.#over
+    const signal = this.#signal
     const began = performance.now()
     try {
       const answer = await this.#call(candidate, { signal })

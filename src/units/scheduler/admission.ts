@@ -11,7 +11,7 @@ import { unknownProcess } from './refusals.ts'
 import type { SchedulerUnitDeps } from './scheduler-options.ts'
 
 /** What is asked of a Process at every message for it. */
-export interface Hosted {
+interface Hosted {
   /** Its `Scheduler` tag. */
   readonly first: Address
   readonly authorities: readonly Address[]
