@@ -4,7 +4,7 @@ import { AoError, isErrorCode } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import { adminSocketPath } from '../node/admin.ts'
 import { settings } from '../node/settings.ts'
-import { runningTestnet } from './connect.ts'
+import { runningTestnet } from '../testnet/layout.ts'
 
 export interface AdminOptions {
   /** Data directory of the node, or the name of a node of the testnet that runs here. */
@@ -45,7 +45,7 @@ export function askAdmin(
 }
 
 function directoryOf({ dataDir, testnet }: AdminOptions): string {
-  const running = runningTestnet({ testnet })
+  const running = runningTestnet(testnet)
   const named =
     running?.nodes.find(({ name }) => name === dataDir) ?? (dataDir === undefined ? running?.nodes[0] : undefined)
   return named?.directory ?? dataDir ?? settings.dataDir.initial

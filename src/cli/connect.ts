@@ -1,56 +1,37 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from '../client/client.ts'
-import { AoError } from '../lib/errors.ts'
 import { addressOfKeyFile, createKey, isEncryptedKey, loadKey } from '../node/keys.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { Signer } from '../protocol/keys.ts'
-import { defaultTestnetDirectory, isAlive, readState, type TestnetState } from '../testnet/layout.ts'
-import { endpointOf } from '../testnet/testnet.ts'
+import { runningTestnet, type TestnetState } from '../testnet/layout.ts'
 import { knownPassphrase, type PassphraseOptions } from './prompt.ts'
+import { type NodeChoice, nodeEndpoint } from './which-node.ts'
 
 /** Options that every command shares which talks to a node. */
-export interface ConnectOptions extends Pick<PassphraseOptions, 'passphraseFile'> {
-  /** `host:port` of a node's gRPC services, or `address@host:port` to insist on who answers. */
-  readonly node?: string | undefined
+export interface ConnectOptions extends NodeChoice, Pick<PassphraseOptions, 'passphraseFile'> {
   /** JWK file. */
   readonly wallet?: string | undefined
-  readonly testnet?: string | undefined
 }
 
-/** Connects to the node named, else to the testnet that runs in this directory. */
+/** Connects to the node named, else to one that runs here (`nodeEndpoint`). */
 export async function connectClient(options: ConnectOptions): Promise<Client> {
-  const testnet = runningTestnet(options)
-  const node = testnet?.nodes.find(({ roles }) => roles.includes('MU'))
-  const endpoint = options.node ?? process.env['AONET_NODE'] ?? (node && endpointOf(node))
-  if (endpoint === undefined) {
-    throw new AoError(
-      'INVALID_ARGUMENT',
-      'no node is named and no testnet is running here',
-      {},
-      {
-        hint: 'Start one with `npm start`, or name a node with --node host:port.',
-      },
-    )
-  }
+  const endpoint = await nodeEndpoint(options, 'MU')
   // Loaded when needed: help and mistakes should not wait for the network's libraries.
   const [{ connectNode }, client] = await Promise.all([
     import('../network/grpc/connect.ts'),
     import('../client/client.ts'),
   ])
-  return new client.Client(await connectNode(endpoint, asMember()), await walletSigner(options, testnet))
+  return new client.Client(
+    await connectNode(endpoint, asMember()),
+    await walletSigner(options, runningTestnet(options.testnet)),
+  )
 }
 
 /** What this user shows to nodes of a private network. */
 export const asMember = (): { readonly memberToken: string | undefined } => ({
   memberToken: process.env['AONET_MEMBER_TOKEN'],
 })
-
-/** The testnet under the current directory, if its supervisor is alive. */
-export function runningTestnet({ testnet }: ConnectOptions): TestnetState | undefined {
-  const state = readState(testnet ?? defaultTestnetDirectory)
-  return state !== undefined && isAlive(state.supervisor) ? state : undefined
-}
 
 /** The wallet named, else the testnet's, else one of the user's own that is made at the first use. Asks for its passphrase. */
 export async function walletSigner(options: ConnectOptions, testnet: TestnetState | undefined): Promise<Signer> {

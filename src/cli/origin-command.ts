@@ -3,8 +3,9 @@ import type { Command } from 'commander'
 import { OriginClient } from '../client/origin.ts'
 import { AoError } from '../lib/errors.ts'
 import { type ProcessId, parseId } from '../protocol/ids.ts'
+import { runningTestnet } from '../testnet/layout.ts'
 import { type TalkOptions, talking, withClient } from './commands/process.ts'
-import { type ConnectOptions, runningTestnet, walletAddress } from './connect.ts'
+import { type ConnectOptions, walletAddress } from './connect.ts'
 
 /** Options of every command about the token and stakes. */
 export interface OriginOptions extends TalkOptions {
@@ -32,7 +33,7 @@ export async function withOrigin(
 
 /** @throws AoError `INVALID_ARGUMENT` if none is named and no testnet has one. */
 export function originOf(options: ConnectOptions & { readonly origin?: string }): ProcessId {
-  const id = options.origin ?? process.env['AONET_ORIGIN'] ?? runningTestnet(options)?.origin?.process
+  const id = options.origin ?? process.env['AONET_ORIGIN'] ?? runningTestnet(options.testnet)?.origin?.process
   if (id !== undefined) return parseId<ProcessId>(id, 'origin')
   throw new AoError(
     'INVALID_ARGUMENT',
@@ -43,7 +44,7 @@ export function originOf(options: ConnectOptions & { readonly origin?: string })
 }
 
 /** The address that a command signs with. */
-export const ownAddress = (options: ConnectOptions): string => walletAddress(options, runningTestnet(options))
+export const ownAddress = (options: ConnectOptions): string => walletAddress(options, runningTestnet(options.testnet))
 
 /** Asks on a terminal; elsewhere `--yes` has to be there. @throws AoError `ABORTED` */
 export async function confirm(question: string, { yes, json }: OriginOptions): Promise<void> {

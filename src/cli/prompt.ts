@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { AoError } from '../lib/errors.ts'
-import { readPassphraseFile } from '../node/identity.ts'
+import { readPassphraseFile } from '../node/keys.ts'
 
 /** Whether there is a person to ask. */
 export const canAsk = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true

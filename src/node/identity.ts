@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AoError } from '../lib/errors.ts'
 import { signAsPeer } from '../network/libp2p/peer-key.ts'
 import type { PrivateJwk, Signer } from '../protocol/keys.ts'
 import { peerBinding } from '../protocol/unit-record.ts'
-import { createKey, type LoadedKey, loadKey } from './keys.ts'
+import { createKey, type LoadedKey, loadKey, readPassphraseFile } from './keys.ts'
 import { connectRemoteSigner } from './remote-signer.ts'
 import type { NodeOptions } from './settings.ts'
 
@@ -47,16 +46,6 @@ export async function loadNodeKeys(options: NodeOptions, keyFile: string): Promi
 export function passphraseOf({ keyPassphrase, keyPassphraseFile }: NodeOptions): string | undefined {
   if (keyPassphrase !== '') return keyPassphrase
   return keyPassphraseFile === '' ? undefined : readPassphraseFile(keyPassphraseFile)
-}
-
-/** The first line of a file. @throws AoError `INVALID_CONFIG` */
-export function readPassphraseFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? ''
-  } catch (cause) {
-    const hint = 'Check the path and that this user may read it.'
-    throw new AoError('INVALID_CONFIG', 'the file with the passphrase cannot be read', { file }, { cause, hint })
-  }
 }
 
 /** On a testnet a plain key is what newcomers have; anywhere else somebody has to have chosen it. */

@@ -77,3 +77,13 @@ export function createKey(file: string, kind: 'ed25519' | 'rsa', passphrase?: st
   if (!existsSync(file)) saveKey(file, generateKey(kind), passphrase)
   return loadKey(file, 'Move the file away to have a new key made.', passphrase)
 }
+
+/** The first line of a file. @throws AoError `INVALID_CONFIG` */
+export function readPassphraseFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? ''
+  } catch (cause) {
+    const hint = 'Check the path and that this user may read it.'
+    throw new AoError('INVALID_CONFIG', 'the file with the passphrase cannot be read', { file }, { cause, hint })
+  }
+}

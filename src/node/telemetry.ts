@@ -1,8 +1,9 @@
 import { type Logger as Pino, pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { LogFacts, Logger, Metrics, Telemetry } from '../lib/telemetry.ts'
+import { logText } from './log-text.ts'
 
-/** JSON log lines on standard output, and a registry for `/metrics`. */
+/** Log lines on standard output: text where somebody looks at it, else JSON. And a registry for `/metrics`. */
 export interface NodeTelemetry extends Telemetry {
   /** Prometheus text. */
   metricsText(): Promise<string>
@@ -17,14 +18,19 @@ export const isLogLevel = (text: unknown): text is LogLevel => typeof text === '
 export function createTelemetry(options: { readonly level: LogLevel; readonly node: string }): NodeTelemetry {
   // pino gives each child a level of its own when it is made: what can change later is kept beside it.
   const limit = { severity: severity[options.level] as number }
-  const root = pino({
-    level: 'debug',
-    base: { node: options.node },
-    messageKey: 'event',
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: label => ({ level: label }) },
-    serializers: { error: pino.stdSerializers.err },
-  })
+  const root = pino(
+    {
+      level: 'debug',
+      base: { node: options.node },
+      messageKey: 'event',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+      serializers: { error: pino.stdSerializers.err },
+    },
+    process.stdout.isTTY
+      ? { write: line => process.stdout.write(logText(line, process.env['NO_COLOR'] === undefined)) }
+      : pino.destination(1),
+  )
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   return {

@@ -12,8 +12,8 @@ import { parseAttestation } from '../protocol/attestation.ts'
 import { verifyDataItem } from '../protocol/data-item.ts'
 import type { Address, ModuleId, ProcessId } from '../protocol/ids.ts'
 import { aosScript, type DemoScript, echoScript } from './demo-scripts.ts'
-import { rememberModule, type TestnetNode } from './layout.ts'
-import { endpointOf, type Testnet } from './testnet.ts'
+import { endpointOf, rememberModule, type TestnetNode } from './layout.ts'
+import type { Testnet } from './testnet.ts'
 
 /** One step as it is printed and, with `--json`, returned. */
 export interface DemoStep {

@@ -37,6 +37,10 @@ export interface TestnetOrigin {
   readonly faucet: string
 }
 
+/** Where a client connects: the gRPC endpoint of a node, with the address it must prove. */
+export const endpointOf = ({ address, ports }: Pick<TestnetNode, 'address' | 'ports'>): string =>
+  `${address}@127.0.0.1:${ports.grpc}`
+
 export const defaultTestnetDirectory = join('.aonet', 'testnet')
 
 const stateFile = (directory: string): string => join(directory, 'testnet.json')
@@ -69,10 +73,16 @@ export function rememberModule(directory: string, name: string, id: ModuleId): v
   writeState(directory, { ...state, modules: { ...others, [name]: id } })
 }
 
+/** The testnet of a directory, if its supervisor is alive. */
+export function runningTestnet(directory = defaultTestnetDirectory): TestnetState | undefined {
+  const state = readState(directory)
+  return state !== undefined && isAlive(state.supervisor) ? state : undefined
+}
+
 /** The state of a testnet whose supervisor is alive. @throws AoError `NOT_READY` if none runs here. */
 export function runningState(directory: string): TestnetState {
-  const state = readState(directory)
-  if (state !== undefined && isAlive(state.supervisor)) return state
+  const state = runningTestnet(directory)
+  if (state !== undefined) return state
   throw new AoError(
     'NOT_READY',
     `no testnet is running in ${directory}`,

@@ -5,8 +5,7 @@ import { AoError } from '../lib/errors.ts'
 import { configFile } from '../node/config.ts'
 import { createKey } from '../node/keys.ts'
 import type { NodeOptions } from '../node/settings.ts'
-import type { Address } from '../protocol/ids.ts'
-import { isAlive, readState, type TestnetNode, type TestnetState, writeState } from './layout.ts'
+import { endpointOf, isAlive, readState, type TestnetNode, type TestnetState, writeState } from './layout.ts'
 import { fetchStatus, isWhole, type NodeRow, nodeUrl } from './node-status.ts'
 import { deployOrigin, planOrigin } from './origin.ts'
 import { freePorts } from './ports.ts'
@@ -248,7 +247,3 @@ export class Testnet {
     return join(this.#options.directory, 'settlement-wallet.json')
   }
 }
-
-/** Where a client connects: the gRPC endpoint of a node, with the address it must prove. */
-export const endpointOf = (node: { readonly address: Address; readonly ports: { readonly grpc: number } }): string =>
-  `${node.address}@127.0.0.1:${node.ports.grpc}`

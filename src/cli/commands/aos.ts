@@ -6,10 +6,10 @@ import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
 import type { NodeConnection } from '../../network/grpc/connect.ts'
 import { createKey, loadKey } from '../../node/keys.ts'
-import { defaultTestnetDirectory } from '../../testnet/layout.ts'
-import { endpointOf } from '../../testnet/testnet.ts'
-import { asMember, type ConnectOptions, runningTestnet } from '../connect.ts'
+import { defaultTestnetDirectory, runningTestnet } from '../../testnet/layout.ts'
+import { asMember, type ConnectOptions } from '../connect.ts'
 import { type OutputOptions, printResult } from '../output.ts'
+import { nodeEndpoint, nodeFlag, nodeHelp } from '../which-node.ts'
 
 interface AosOptions extends ConnectOptions, OutputOptions {
   readonly module?: string
@@ -28,10 +28,7 @@ export const aosCommand = (): Command =>
     .argument('[name]', 'name of the Process, found or spawned', 'default')
     .argument('[aos-arguments...]', 'handed to aos as they are; write -- before them')
     .option('--print', 'only print the environment and the command')
-    .option(
-      '--node <endpoint>',
-      'gRPC endpoint or URL of a node; by default the first MU of the testnet that runs here',
-    )
+    .option(nodeFlag, nodeHelp)
     .option('--module <id>', "the aos module; by default the running testnet's")
     .option('--wallet <file>', 'RSA wallet (JWK); by default one made for aos')
     .option('--testnet <directory>', 'directory of the testnet to look for')
@@ -62,15 +59,8 @@ Examples:
     })
 
 async function aosSetup(name: string, options: AosOptions): Promise<AosSetup> {
-  const testnet = runningTestnet(options)
-  const near = testnet?.nodes.find(({ roles }) => roles.includes('MU'))
-  const endpoint = options.node ?? process.env['AONET_NODE'] ?? (near && endpointOf(near))
-  const module = options.module ?? testnet?.modules['aos']
-  if (endpoint === undefined)
-    throw missing(
-      'no node is named and no testnet is running here',
-      'Start one with `npm start`, or name a node with --node.',
-    )
+  const endpoint = await nodeEndpoint(options, 'MU')
+  const module = options.module ?? runningTestnet(options.testnet)?.modules['aos']
   if (module === undefined)
     throw missing(
       'no aos module is known here',

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
-import { createTelemetry } from '../../node/telemetry.ts'
 import { runUntilStopped } from '../run.ts'
 
 interface DevnetFlags {
@@ -21,7 +20,10 @@ export const devnetCommand = (): Command =>
     .option('--port <port>', 'port to listen on; 0 takes any free one', '1984')
     .option('--block-ms <milliseconds>', 'time between blocks', '2000')
     .action(async ({ dataDir, host, port, blockMs }: DevnetFlags) => {
-      const { Devnet } = await import('../../devnet/devnet.ts')
+      const [{ Devnet }, { createTelemetry }] = await Promise.all([
+        import('../../devnet/devnet.ts'),
+        import('../../node/telemetry.ts'),
+      ])
       const telemetry = createTelemetry({ level: 'info', node: 'devnet' })
       const options = {
         dataDir,

@@ -4,9 +4,9 @@ import { AoError } from '../../lib/errors.ts'
 import { silentTelemetry } from '../../lib/telemetry.ts'
 import type { ModuleId } from '../../protocol/ids.ts'
 import { loadAosModule } from '../../testnet/aos-module.ts'
-import { defaultTestnetDirectory, rememberModule } from '../../testnet/layout.ts'
+import { defaultTestnetDirectory, rememberModule, runningTestnet } from '../../testnet/layout.ts'
 import { readUserFile } from '../arguments.ts'
-import { type ConnectOptions, runningTestnet, walletSigner } from '../connect.ts'
+import { type ConnectOptions, walletSigner } from '../connect.ts'
 import { type OutputOptions, printResult, progress } from '../output.ts'
 
 interface PublishOptions extends ConnectOptions, OutputOptions {
@@ -38,7 +38,7 @@ const publishCommand = (): Command =>
       '\nExample:\n  aonet module publish --aos\n  aonet module publish token.js --name token\n  aonet module publish counter.wasm --compute-limit 1000000000',
     )
     .action(async (file: string | undefined, options: PublishOptions) => {
-      const testnet = runningTestnet(options)
+      const testnet = runningTestnet(options.testnet)
       const gatewayUrl = options.arweaveUrl ?? testnet?.arweave.url
       if (gatewayUrl === undefined) {
         throw new AoError(

@@ -8,9 +8,11 @@ import { parsePromise } from '../../protocol/delivery-promise.ts'
 import { type Address, type MessageId, type ModuleId, parseAddress, parseId } from '../../protocol/ids.ts'
 import { type Evaluation, resultToJson } from '../../protocol/result.ts'
 import type { Tag } from '../../protocol/tags.ts'
+import { runningTestnet } from '../../testnet/layout.ts'
 import { collectTag, collectText, messageOrNonce, processArgument, textOrFile, writeUserFile } from '../arguments.ts'
-import { type ConnectOptions, connectClient, runningTestnet } from '../connect.ts'
+import { type ConnectOptions, connectClient } from '../connect.ts'
 import { exitCodes, type OutputOptions, printResult, progress } from '../output.ts'
+import { nodeFlag, nodeHelp } from '../which-node.ts'
 
 export interface TalkOptions extends ConnectOptions, OutputOptions {
   readonly timeout: string
@@ -213,7 +215,7 @@ const assignmentText = ({ message, nonce, scheduler }: Assignment): string =>
 
 function moduleOf(options: SpawnFlags & ConnectOptions): ModuleId {
   if (options.module !== undefined) return parseId<ModuleId>(options.module, 'module')
-  const published = Object.values(runningTestnet(options)?.modules ?? {})
+  const published = Object.values(runningTestnet(options.testnet)?.modules ?? {})
   const last = published.at(-1)
   if (last !== undefined) return last
   throw new AoError(
@@ -232,10 +234,7 @@ export const talking = (command: Command): Command =>
 /** For commands that take as long as they take. */
 export function nodeOption(command: Command): Command {
   return command
-    .option(
-      '--node <endpoint>',
-      'gRPC endpoint of a node, host:port or address@host:port; by default the testnet that runs here',
-    )
+    .option(nodeFlag, nodeHelp)
     .option('--wallet <file>', "JWK file to sign with; by default the testnet's wallet, or .aonet/wallet.json")
     .option('--passphrase-file <file>', 'file whose first line is the passphrase of the key; asked for otherwise')
     .option('--testnet <directory>', 'directory of the testnet to look for')

@@ -24,7 +24,7 @@ interface StartOptions extends OutputOptions {
 
 export function startCommand(): Command {
   const command = new Command('start')
-    .description('Run a node until Ctrl-C. Logs are JSON lines on standard output.')
+    .description('Run a node until Ctrl-C. It logs to standard output: readable lines on a terminal, else JSON lines.')
     .option('--config <file>', 'configuration file, as `aonet init` writes it')
     .option('--print-config', 'print the effective settings and stop')
   for (const name of settingNames) {

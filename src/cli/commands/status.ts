@@ -1,34 +1,28 @@
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
-import { AoError } from '../../lib/errors.ts'
 import type { NodeConnection } from '../../network/grpc/connect.ts'
 import { formatTable, LiveScreen } from '../../testnet/table.ts'
-import { endpointOf } from '../../testnet/testnet.ts'
-import { asMember, type ConnectOptions, runningTestnet } from '../connect.ts'
+import { asMember } from '../connect.ts'
 import { inWords, type OutputOptions, printResult } from '../output.ts'
 import { stopAsked } from '../run.ts'
+import { type NodeChoice, nodeEndpoint, nodeFlag, nodeHelp } from '../which-node.ts'
 
 const watchMs = 1_000
+
+interface StatusOptions extends NodeChoice, OutputOptions {
+  readonly dataDir?: string
+  readonly watch?: boolean
+}
 
 export const statusCommand = (): Command =>
   new Command('status')
     .description('What a node says of itself and of the units it knows.')
-    .option('--node <endpoint>', 'gRPC endpoint of the node; by default the first of the testnet that runs here')
+    .option(nodeFlag, nodeHelp)
+    .option('--data-dir <directory>', 'data directory of a node on this machine, the same as --node <directory>')
     .option('--testnet <directory>', 'directory of the testnet to look for')
     .option('--watch', 'show it anew every second until Ctrl-C')
-    .action(async (options: ConnectOptions & OutputOptions & { readonly watch?: boolean }) => {
-      const [first] = runningTestnet(options)?.nodes ?? []
-      const endpoint = options.node ?? process.env['AONET_NODE'] ?? (first && endpointOf(first))
-      if (endpoint === undefined) {
-        throw new AoError(
-          'INVALID_ARGUMENT',
-          'no node is named and no testnet is running here',
-          {},
-          {
-            hint: 'Start one with `npm start`, or name a node with --node host:port.',
-          },
-        )
-      }
+    .action(async ({ dataDir, ...options }: StatusOptions) => {
+      const endpoint = await nodeEndpoint({ ...options, node: options.node ?? dataDir })
       const { connectNode } = await import('../../network/grpc/connect.ts')
       if (options.watch !== true) return show(await connectNode(endpoint, asMember()), options)
       const screen = new LiveScreen()

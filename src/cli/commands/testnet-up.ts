@@ -11,7 +11,6 @@ import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-s
 import { defaultShape } from '../../testnet/shape.ts'
 import { lastLines } from '../../testnet/supervised.ts'
 import { LiveScreen } from '../../testnet/table.ts'
-import { Testnet } from '../../testnet/testnet.ts'
 import { collectTag, testnetDirectory } from '../arguments.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { stopAsked } from '../run.ts'
@@ -45,6 +44,7 @@ async function up(options: UpOptions): Promise<void> {
   const say = (text: string): void => {
     if (options.json !== true) screen.line(text)
   }
+  const { Testnet } = await import('../../testnet/testnet.ts')
   const testnet = new Testnet({
     directory: options.dir,
     blockMs: blockTime(options),

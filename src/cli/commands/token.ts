@@ -3,7 +3,7 @@ import { noticeValue, OriginClient } from '../../client/origin.ts'
 import { parseAccount } from '../../economy/account.ts'
 import { formatAo, parseAo } from '../../economy/quantity.ts'
 import { AoError } from '../../lib/errors.ts'
-import { runningTestnet } from '../connect.ts'
+import { runningTestnet } from '../../testnet/layout.ts'
 import {
   confirm,
   confirmed,
@@ -92,7 +92,7 @@ export const faucetCommand = (): Command =>
     .description('Get tokens on a testnet.')
     .addHelpText('after', '\nExample:\n  aonet faucet')
     .action(async (account: string | undefined, amount: string, options: OriginOptions) => {
-      const faucet = runningTestnet(options)?.origin?.faucet
+      const faucet = runningTestnet(options.testnet)?.origin?.faucet
       if (faucet === undefined) {
         throw new AoError(
           'NOT_READY',

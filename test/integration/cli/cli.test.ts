@@ -127,7 +127,7 @@ describe('the command line', function () {
     }
   })
 
-  it('a second node on the same data directory is refused, and the first goes on', async () => {
+  it('a node is asked by its data directory; a second one on the same is refused, and the first goes on', async () => {
     await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd })
     const args = ['start', '--data-dir', 'n', '--roles', 'MU', '--arweave-url', 'http://127.0.0.1:9']
     const first = spawn(process.execPath, [cliPath, ...args], { cwd })
@@ -136,6 +136,14 @@ describe('the command line', function () {
       for await (const chunk of first.stdout) {
         log += String(chunk)
         if (log.includes('"node-started"')) break
+      }
+      for (const named of [
+        ['--data-dir', 'n'],
+        ['--node', 'n'],
+        ['--node', join(cwd, 'n')],
+      ]) {
+        const { out } = await runCli(['status', ...named, '--json'], { cwd })
+        assert.equal((JSON.parse(out) as { pid: number }).pid, first.pid)
       }
       assertFailure(await runCli(args, { cwd }), 'STORE_LOCKED', /another/)
       assert.equal(first.exitCode, null)
@@ -151,9 +159,10 @@ describe('the command line', function () {
     assertFailure(
       await runCli(['spawn', '--module', 'A'.repeat(43)], { cwd }),
       'INVALID_ARGUMENT',
-      /no testnet is running/,
+      /no node is named, and none is running here/,
     )
     assertFailure(await runCli(['testnet', 'status'], { cwd }), 'NOT_READY', /no testnet is running/)
     assertFailure(await runCli(['status', '--node', '127.0.0.1:9'], { cwd }), 'PEER_UNREACHABLE', /127\.0\.0\.1:9/)
+    assertFailure(await runCli(['status', '--node', 'elsewhere'], { cwd }), 'PEER_UNREACHABLE', /elsewhere/)
   })
 })
