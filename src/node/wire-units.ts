@@ -115,6 +115,7 @@ export const vmPool = (options: NodeOptions, telemetry: NodeTelemetry): WorkerVm
         maxQueued: 10_000,
         wallClockMs: options.evaluationMs,
         sliceMs: options.sliceMs,
+        moduleDirectory: join(options.dataDir, 'modules'),
         forks: { maxForkBytes: forkMemory(options) },
       })
     : undefined

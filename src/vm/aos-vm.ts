@@ -17,6 +17,7 @@ import { type Answer, type Machine, type PreparedModule, type StateGlobal, trapp
 import { moduleLimits } from './meter/limits.ts'
 import { enableMemory64 } from './meter/memory64.ts'
 import { isValid } from './meter/meter.ts'
+import type { MeteredFiles } from './metered-files.ts'
 import { GasMeter, isLegacyMetering, type MeteredModule, prepareMetered, stateGlobals } from './metered-module.ts'
 import { pageBytes, unsupported } from './wasm-binary.ts'
 
@@ -28,9 +29,15 @@ import { pageBytes, unsupported } from './wasm-binary.ts'
  */
 export const aosVm: Vm = {
   formats: aosFormats,
-  prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
+  prepare(bytes: Uint8Array, format: string, limits: VmLimits, kept?: MeteredFiles): PreparedModule {
     if (format.startsWith('wasm64')) enableMemory64()
-    return this.revive(prepareMetered(atRest(bytes, format), format, mostBytes(limits)), format, limits)
+    const options = {
+      format,
+      limitBytes: mostBytes(limits),
+      reduce: (plain: Uint8Array) => atRest(plain, format),
+      kept,
+    }
+    return this.revive(prepareMetered(bytes, options), format, limits)
   },
   revive(code: unknown, format: string, limits: VmLimits): PreparedModule {
     const metered = code as MeteredModule

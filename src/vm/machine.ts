@@ -1,5 +1,6 @@
 import type { BootItem, VmEnvironment, VmLimits, VmMessage } from '../ports/vm.ts'
 import type { RootRule } from '../protocol/root-rule.ts'
+import type { MeteredFiles } from './metered-files.ts'
 
 /** What a module answered to one message. */
 export interface Answer {
@@ -47,9 +48,9 @@ export interface PreparedModule {
 export interface Vm {
   readonly formats: readonly string[]
   /** @throws AoError `UNSUPPORTED_MODULE` with the rule that the bytes break. */
-  prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule
+  prepare(bytes: Uint8Array, format: string, limits: VmLimits, kept?: MeteredFiles): PreparedModule
   /** What `prepare` gave in another thread, for the same format and limits. */
-  revive(code: unknown, format: string, limits: VmLimits): PreparedModule
+  revive(code: unknown, format: string, limits: VmLimits, kept?: MeteredFiles): PreparedModule
 }
 
 /**

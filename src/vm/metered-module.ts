@@ -6,6 +6,7 @@ import { meterModule } from './meter/meter.ts'
 import type { ModuleShape } from './meter/module-shape.ts'
 import { trapWords } from './meter/outcome.ts'
 import { gas1Prices, legacyPrices } from './meter/prices.ts'
+import type { MeteredFiles } from './metered-files.ts'
 import { capMemory, pageBytes, unsupported } from './wasm-binary.ts'
 
 /** A module that pays for its work, counts how deep it calls, and shows all of its state. */
@@ -21,15 +22,25 @@ export interface MeteredModule {
 /** Formats whose gas is counted with the prices of `@permaweb/wasm-metering`, number for number. */
 export const isLegacyMetering = (format: string): boolean => format.endsWith('-metering')
 
+export interface PrepareOptions {
+  readonly format: string
+  /** Of the memory. */
+  readonly limitBytes: number
+  /** What is done before metering; the format alone tells how. */
+  readonly reduce?: ((bytes: Uint8Array) => Uint8Array) | undefined
+  readonly kept?: MeteredFiles | undefined
+}
+
 /**
  * Injects gas and depth, lowers the memory's maximum to the limit, and compiles.
  *
  * @throws AoError `UNSUPPORTED_MODULE` naming the rule that the bytes break.
  */
-export function prepareMetered(bytes: Uint8Array, format: string, limitBytes: number): MeteredModule {
+export function prepareMetered(bytes: Uint8Array, { format, limitBytes, reduce, kept }: PrepareOptions): MeteredModule {
   const prices = isLegacyMetering(format) ? legacyPrices : gas1Prices
   const maxInitialPages = Math.floor(limitBytes / pageBytes)
-  const { bytes: metered, shape, exportsAdded } = meterModule(bytes, { prices, strict: true, maxInitialPages })
+  const meter = () => meterModule(reduce?.(bytes) ?? bytes, { prices, strict: true, maxInitialPages })
+  const { bytes: metered, shape, exportsAdded } = kept?.of(bytes, `${prices.identity} ${format}`, meter) ?? meter()
   if (shape.memory === undefined || shape.memory.imported) throw unsupported('a module must have one memory of its own')
   const module = compile(capMemory(metered, shape.memory, limitBytes))
   return {

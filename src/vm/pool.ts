@@ -31,6 +31,8 @@ export interface WorkerVmPoolOptions {
   readonly slowWorkers?: number
   /** Threads for dry-runs, started with the first, and one more for those that take long. Default: half as many as `workers`. */
   readonly asideWorkers?: number
+  /** Where metered modules are kept from start to start; it may be deleted at any time. Absent: nowhere. */
+  readonly moduleDirectory?: string | undefined
   /** Of the copies that dry-runs are evaluated on. */
   readonly forks?: Partial<ForkLimits>
 }

@@ -6,6 +6,7 @@ import { rootRules } from '../protocol/root-rule.ts'
 import { compile } from './engine.ts'
 import { meterModule } from './meter/meter.ts'
 import { gas1Prices } from './meter/prices.ts'
+import type { MeteredFiles } from './metered-files.ts'
 import type { MeteredModule } from './metered-module.ts'
 
 /**
@@ -45,20 +46,21 @@ export const enginePages = { initial: 256, maximum: 32_768 } as const
 let engine: MeteredModule | undefined
 
 /**
- * QuickJS, metered and compiled: some 30 ms for the first call of a thread, nothing after that.
+ * QuickJS, metered and compiled: some 30 ms for the first call of a thread unless it is kept, nothing after that.
  *
  * @throws AoError `NOT_READY` if the package is missing or is another build.
  */
-export function quickJsEngine(): MeteredModule {
-  engine ??= load()
+export function quickJsEngine(kept?: MeteredFiles): MeteredModule {
+  engine ??= load(kept)
   return engine
 }
 
-function load(): MeteredModule {
+function load(kept: MeteredFiles | undefined): MeteredModule {
   const bytes = readEngine()
   const found = Buffer.from(sha256(bytes)).toString('hex')
   if (found !== engineSha256) throw noEngine('the QuickJS that is installed is another build', { found })
-  const { bytes: metered, shape, exportsAdded } = meterModule(bytes, { prices: gas1Prices, strict: true })
+  const meter = () => meterModule(bytes, { prices: gas1Prices, strict: true })
+  const { bytes: metered, shape, exportsAdded } = kept?.of(bytes, `${gas1Prices.identity} quickjs`, meter) ?? meter()
   return {
     module: compile(metered),
     rootRule: rootRules['gas-1'],

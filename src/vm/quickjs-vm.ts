@@ -2,6 +2,7 @@ import type { VmLimits } from '../ports/vm.ts'
 import { maxMemoryBytes } from './engine.ts'
 import { quickJsFormats } from './formats.ts'
 import type { PreparedModule, Vm } from './machine.ts'
+import type { MeteredFiles } from './metered-files.ts'
 import { enginePages, quickJsEngine } from './quickjs-engine.ts'
 import { QuickJsMachine } from './quickjs-machine.ts'
 import { pageBytes, unsupported } from './wasm-binary.ts'
@@ -16,7 +17,7 @@ import { pageBytes, unsupported } from './wasm-binary.ts'
  */
 export const quickJsVm: Vm = {
   formats: quickJsFormats,
-  prepare(bytes: Uint8Array, _format: string, limits: VmLimits): PreparedModule {
+  prepare(bytes: Uint8Array, _format: string, limits: VmLimits, kept?: MeteredFiles): PreparedModule {
     const limitBytes = pageBytes * Math.floor(Math.min(limits.memoryBytes, maxMemoryBytes) / pageBytes)
     checkSource(bytes)
     if (limitBytes < leastMemoryBytes) {
@@ -25,7 +26,7 @@ export const quickJsVm: Vm = {
         limitBytes,
       })
     }
-    const module = { engine: quickJsEngine(), source: Uint8Array.from(bytes), limitBytes }
+    const module = { engine: quickJsEngine(kept), source: Uint8Array.from(bytes), limitBytes }
     return {
       rootRule: module.engine.rootRule,
       code: module.source,
@@ -35,8 +36,8 @@ export const quickJsVm: Vm = {
           : QuickJsMachine.blank(module, memoryBytes),
     }
   },
-  revive(code: unknown, format: string, limits: VmLimits): PreparedModule {
-    return this.prepare(code as Uint8Array, format, limits) // the engine is each thread's own
+  revive(code: unknown, format: string, limits: VmLimits, kept?: MeteredFiles): PreparedModule {
+    return this.prepare(code as Uint8Array, format, limits, kept) // the engine is each thread's own
   },
 }
 

@@ -4,6 +4,7 @@ import { growMemory, instantiate, maxMemoryBytes } from './engine.ts'
 import { plainFormats } from './formats.ts'
 import { type Answer, type Machine, type PreparedModule, trapped, type Vm } from './machine.ts'
 import type { ModuleShape } from './meter/module-shape.ts'
+import type { MeteredFiles } from './metered-files.ts'
 import { GasMeter, type MeteredModule, prepareMetered, stateGlobals } from './metered-module.ts'
 import { unsupported } from './wasm-binary.ts'
 
@@ -15,8 +16,9 @@ import { unsupported } from './wasm-binary.ts'
  */
 export const wasmVm: Vm = {
   formats: plainFormats,
-  prepare(bytes: Uint8Array, format: string, limits: VmLimits): PreparedModule {
-    const metered = prepareMetered(bytes, format, Math.min(limits.memoryBytes, maxMemoryBytes))
+  prepare(bytes: Uint8Array, format: string, limits: VmLimits, kept?: MeteredFiles): PreparedModule {
+    const limitBytes = Math.min(limits.memoryBytes, maxMemoryBytes)
+    const metered = prepareMetered(bytes, { format, limitBytes, kept })
     checkShape(metered.shape)
     return this.revive(metered, format, limits)
   },

@@ -5,6 +5,7 @@ import { aosVm } from './aos-vm.ts'
 import { Resident } from './lane.ts'
 import { LiveProcess } from './live-process.ts'
 import type { PreparedModule, Vm } from './machine.ts'
+import { MeteredFiles } from './metered-files.ts'
 import { quickJsVm } from './quickjs-vm.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
@@ -24,9 +25,11 @@ export class WorkerHost {
   readonly #live: LRUCache<number, Resident>
   readonly #options: WorkerOptions
   readonly #modules = new LRUCache<string, PreparedModule>({ max: maxModules })
+  readonly #kept: MeteredFiles | undefined
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.#kept = options.moduleDirectory === undefined ? undefined : new MeteredFiles(options.moduleDirectory)
     this.#live = new LRUCache({ max: options.maxLive, dispose: ({ live }) => live.close() })
   }
 
@@ -60,7 +63,9 @@ export class WorkerHost {
     if (this.#modules.get(keyOf(request)) !== undefined) return undefined
     if (bytes === undefined && code === undefined) return 'module-needed'
     const vm = vmFor(format)
-    const prepared = bytes === undefined ? vm.revive(code, format, limits) : vm.prepare(bytes, format, limits)
+    const kept = this.#kept
+    const prepared =
+      bytes === undefined ? vm.revive(code, format, limits, kept) : vm.prepare(bytes, format, limits, kept)
     this.#modules.set(keyOf(request), prepared)
     return bytes === undefined ? undefined : { code: prepared.code }
   }

@@ -63,6 +63,8 @@ export interface Costed<T> {
 
 export interface WorkerOptions extends LaneOptions {
   readonly maxLive: number
+  /** Of metered modules: `MeteredFiles`. Absent: none are kept. */
+  readonly moduleDirectory?: string | undefined
 }
 
 /** An AoError as a structured clone carries it. */

@@ -136,8 +136,8 @@ export class WorkerSlot {
   }
 
   #workerOptions(): WorkerOptions {
-    const { maxLive, lane, sliceMs } = this.#options
-    return { maxLive, lane, sliceMs }
+    const { maxLive, lane, sliceMs, moduleDirectory } = this.#options
+    return { maxLive, lane, sliceMs, moduleDirectory }
   }
 
   #next(): void {

@@ -56,7 +56,10 @@ const routes = {
     return { item, spec: parsed.spec }
   },
 }
-const pool = new WorkerVmPool(silentTelemetry, { workers: 1, maxLive: 10_000, maxQueued: 10_000, wallClockMs: 600_000 })
+const pool = new WorkerVmPool(silentTelemetry, {
+  ...{ workers: 1, maxLive: 10_000, maxQueued: 10_000, wallClockMs: 600_000 },
+  moduleDirectory: join(dir, 'modules'),
+})
 const unit = new ComputeUnit(
   {
     ...{

@@ -53,7 +53,10 @@ describe('a CU with aos on a real disk', function () {
       ['results', 'checkpoints'].map(name => openStore(join(dir, name), { log: silentLogger })),
     )
     assert.ok(results && checkpoints)
-    const pool = new WorkerVmPool(silentTelemetry, { workers: 1, maxLive: 8, maxQueued: 100, wallClockMs: 60_000 })
+    const pool = new WorkerVmPool(silentTelemetry, {
+      ...{ workers: 1, maxLive: 8, maxQueued: 100, wallClockMs: 60_000 },
+      moduleDirectory: join(dir, 'modules'),
+    })
     await pool.start()
     const unit = new ComputeUnit(
       {
