@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
 import { configFile, loadConfig } from '../../node/config.ts'
 import { createKey, isEncryptedKey, type LoadedKey, loadKey } from '../../node/keys.ts'
-import { flagName, type NodeOptions, settings } from '../../node/settings.ts'
+import { flagName, type NodeOptions, type Setting, settings } from '../../node/settings.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { ask, canAsk, knownPassphrase, newPassphrase, type PassphraseOptions } from '../prompt.ts'
 
@@ -68,14 +68,24 @@ async function choose(options: InitOptions & Partial<NodeOptions>): Promise<Part
   const given: Record<string, unknown> = {}
   for (const name of asked) {
     const flag = (options as unknown as Record<string, unknown>)[name]
-    const { initial, help } = settings[name]
     if (flag !== undefined) given[name] = flag
     else if (canAsk() && options.yes !== true) {
-      const proposed = Array.isArray(initial) ? initial.join(',') : String(initial)
-      const answer = await ask(help, proposed)
-      if (answer !== proposed) given[name] = answer
+      const answer = await answerTo(settings[name])
+      if (answer !== undefined) given[name] = answer
     }
   }
   const checked = loadConfig({ flags: given })
   return Object.fromEntries(Object.keys(given).map(name => [name, checked[name as keyof NodeOptions]]))
+}
+
+/** Asked again until it can be used; undefined for what is proposed. */
+async function answerTo({ schema, initial, help }: Setting<unknown>): Promise<string | undefined> {
+  const proposed = Array.isArray(initial) ? initial.join(',') : String(initial)
+  for (;;) {
+    const answer = await ask(help, proposed)
+    if (answer === proposed) return undefined
+    const mistake = schema.safeParse(answer).error
+    if (mistake === undefined) return answer
+    process.stderr.write(`  ${mistake.issues.map(({ message }) => message).join(', ')}\n`)
+  }
 }
