@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import type { Component } from '../lib/component.ts'
 import { AoError } from '../lib/errors.ts'
 import { bearsToken, memberHint } from '../lib/member-token.ts'
+import { hostAndPort, reachableHost } from '../lib/reachable-host.ts'
 import type { Telemetry } from '../lib/telemetry.ts'
 import { allowAllOrigins } from './cors.ts'
 import { serveDocsPage } from './docs-page.ts'
@@ -35,11 +36,11 @@ export class HttpServer implements Component {
     this.#options = options
   }
 
-  /** `http://host:port` once started. */
+  /** `http://host:port`, as others reach it, once started. */
   get url(): string {
     const address = this.#server?.server.address()
     const port = typeof address === 'object' && address !== null ? address.port : this.#options.port
-    return `http://${this.#options.host}:${port}`
+    return `http://${hostAndPort(reachableHost(this.#options.host), port)}`
   }
 
   /** @throws AoError `PORT_IN_USE` */

@@ -127,7 +127,11 @@ export const settings = {
   dht: setting(flag, true, 'take part in the DHT: find units by their address, and keep a share of their records'),
   grpcHost: setting(text, '127.0.0.1', 'address the gRPC services listen on'),
   grpcPort: setting(port, 0, 'port of the gRPC services; 0 takes any free one'),
-  grpcAdvertise: setting(z.string(), '', 'host:port told to others for gRPC; by default what is listened on'),
+  grpcAdvertise: setting(
+    z.string(),
+    '',
+    'host:port told to others for gRPC; by default what is listened on, or the first outside address where that is all',
+  ),
   grpcCallsPerSecond: setting(
     whole(1, 1_000_000),
     1_000,
@@ -144,7 +148,11 @@ export const settings = {
     0,
     'port of the HTTP server (/mu /su /cu /health /ready /metrics /status); 0 takes any free one',
   ),
-  httpAdvertise: setting(z.string(), '', 'URL of the HTTP server told to others; by default what is listened on'),
+  httpAdvertise: setting(
+    z.string(),
+    '',
+    'URL of the HTTP server told to others; by default what is listened on, or the first outside address where that is all',
+  ),
   logLevel: setting(z.enum(['error', 'warn', 'info', 'debug']), 'info', 'least severe log line to write'),
   computeWorkers: setting(whole(0, 256), 0, 'evaluation threads of a CU; 0 takes one less than there are cores'),
   computeLive: setting(

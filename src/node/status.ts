@@ -1,4 +1,5 @@
 import type { Json } from '../lib/json.ts'
+import { hostAndPort, reachableHost } from '../lib/reachable-host.ts'
 import type { Libp2pDirectory } from '../network/libp2p/directory.ts'
 import type { Libp2pHost } from '../network/libp2p/host.ts'
 import type { AssignmentLog } from '../ports/assignment-log.ts'
@@ -45,7 +46,7 @@ export async function nodeStatus(of: StatusOf, options: NodeOptions): Promise<No
     ready: of.isReady(),
     peer: host.peerId,
     multiaddrs: host.multiaddrs,
-    grpc: `${options.grpcHost}:${of.grpcPort()}`,
+    grpc: hostAndPort(reachableHost(options.grpcHost), of.grpcPort()),
     http: of.httpUrl(),
     arweave: options.arweaveUrl,
     peers: host.peers.size,

@@ -10,6 +10,7 @@ import { HttpServer } from '../http/server.ts'
 import { suRoutes } from '../http/su-routes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AoError } from '../lib/errors.ts'
+import { hostAndPort, reachableHost } from '../lib/reachable-host.ts'
 import type { Certificate } from '../network/grpc/certificate.ts'
 import type { GrpcUnits } from '../network/grpc/clients.ts'
 import { maxRecalled } from '../network/grpc/recall.ts'
@@ -182,7 +183,7 @@ function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
   const head = recent(() => arweave.head(), { ms: 1000, clock })
   const self = () => ({
     address,
-    grpc: `${reachable(options.grpcHost)}:${grpc.port}`,
+    grpc: hostAndPort(reachableHost(options.grpcHost), grpc.port),
     certificate: certificate.der,
   })
   return new HttpServer(
@@ -201,9 +202,6 @@ function httpDoor(way: HttpDoorway, options: NodeOptions): HttpServer {
     { host: options.httpHost, port: options.httpPort, version: way.version, memberToken: way.memberToken },
   )
 }
-
-/** Where this machine reaches a server that listens on all its addresses. */
-const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
 
 /**
  * Who is named where a client knows one address for everything: this node, else another that orders and pushes both, so

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { AoError } from '../lib/errors.ts'
 import { memberToken } from '../lib/member-token.ts'
+import { hostAndPort, reachableHost } from '../lib/reachable-host.ts'
 import type { CallerLimits } from '../network/grpc/callers.ts'
 import { GrpcUnits } from '../network/grpc/clients.ts'
 import type { GrpcServer } from '../network/grpc/server.ts'
@@ -42,7 +43,7 @@ export function wireNetwork(base: WireBase, { grpc, compute, formats }: OnTop) {
     roles: options.roles,
     peer: host.peerId,
     multiaddrs: host.multiaddrs,
-    grpc: options.grpcAdvertise || `${options.grpcHost}:${grpc().port}`,
+    grpc: options.grpcAdvertise || hostAndPort(reachableHost(options.grpcHost), grpc().port),
     tunnelled: options.relay,
     certificate: certificate.der,
     network: networkHash,

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AoError } from '../lib/errors.ts'
+import { hostAndPort } from '../lib/reachable-host.ts'
 import type { Address, ModuleId, ProcessId } from '../protocol/ids.ts'
 import type { UnitRole } from '../protocol/unit-record.ts'
 
@@ -10,6 +11,8 @@ export interface TestnetNode {
   readonly roles: readonly UnitRole[]
   readonly directory: string
   readonly address: Address
+  /** Where others reach it. */
+  readonly host: string
   readonly ports: { readonly p2p: number; readonly grpc: number; readonly http: number }
 }
 
@@ -38,8 +41,10 @@ export interface TestnetOrigin {
 }
 
 /** Where a client connects: the gRPC endpoint of a node, with the address it must prove. */
-export const endpointOf = ({ address, ports }: Pick<TestnetNode, 'address' | 'ports'>): string =>
-  `${address}@127.0.0.1:${ports.grpc}`
+export const endpointOf = ({ address, host, ports }: TestnetNode): string =>
+  `${address}@${hostAndPort(host, ports.grpc)}`
+
+export const loopback = '127.0.0.1'
 
 export const defaultTestnetDirectory = join('.aonet', 'testnet')
 
@@ -51,7 +56,9 @@ export function readState(directory: string): TestnetState | undefined {
   if (!existsSync(file)) return undefined
   try {
     const state = JSON.parse(readFileSync(file, 'utf8')) as TestnetState
-    if (state.version === 1) return state
+    // Before `--host` there was one host.
+    if (state.version === 1)
+      return { ...state, nodes: state.nodes.map(node => ({ ...node, host: node.host ?? loopback })) }
   } catch (cause) {
     throw unreadable(file, cause)
   }

@@ -1,4 +1,5 @@
 import type { Json } from '../lib/json.ts'
+import { hostAndPort } from '../lib/reachable-host.ts'
 import type { TestnetNode } from './layout.ts'
 import { formatTable } from './table.ts'
 
@@ -18,7 +19,7 @@ export async function fetchStatus(node: TestnetNode, timeoutMs = 1500): Promise<
 export const isWhole = (statuses: readonly (NodeStatus | undefined)[]): boolean =>
   statuses.every(status => status?.['ready'] === true && Number(status['units']) >= statuses.length)
 
-export const nodeUrl = (node: TestnetNode): string => `http://127.0.0.1:${node.ports.http}`
+export const nodeUrl = ({ host, ports }: TestnetNode): string => `http://${hostAndPort(host, ports.http)}`
 
 export interface NodeRow {
   readonly node: TestnetNode
@@ -60,7 +61,7 @@ export const statusTable = (rows: readonly NodeRow[]): string =>
       number(status, 'compute', 'live'),
       number(status, 'compute', 'asleep'),
       number(status, 'messenger', 'open'),
-      `127.0.0.1:${node.ports.grpc}`,
+      hostAndPort(node.host, node.ports.grpc),
       nodeUrl(node),
     ]),
   )

@@ -2,10 +2,11 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sleep } from '../lib/abort.ts'
 import { AoError } from '../lib/errors.ts'
+import { hostAndPort, reachableHost, tcpMultiaddr } from '../lib/reachable-host.ts'
 import { configFile } from '../node/config.ts'
 import { createKey } from '../node/keys.ts'
 import type { NodeOptions } from '../node/settings.ts'
-import { endpointOf, isAlive, readState, type TestnetNode, type TestnetState, writeState } from './layout.ts'
+import { endpointOf, isAlive, loopback, readState, type TestnetNode, type TestnetState, writeState } from './layout.ts'
 import { fetchStatus, isWhole, type NodeRow, nodeUrl } from './node-status.ts'
 import { deployOrigin, planOrigin } from './origin.ts'
 import { freePorts } from './ports.ts'
@@ -18,6 +19,8 @@ export interface TestnetOptions {
   readonly blockMs: number
   /** Throw away what an earlier testnet left here. */
   readonly fresh: boolean
+  /** Address of this machine to be reached at, also by nodes elsewhere; by default as before, or the loopback. */
+  readonly host?: string | undefined
   /** How many nodes of each kind, such as `su=1,cu=2,mu=1,all=1`; by default as before, or those. */
   readonly shape?: string | undefined
   /** By node: a fault that it is to show, such as `double-sign`. */
@@ -161,19 +164,21 @@ export class Testnet {
   }
 
   async #plan(planned: readonly PlannedNode[], before: TestnetState | undefined): Promise<TestnetState> {
-    const { directory } = this.#options
+    const { directory, host: named } = this.#options
+    const host = named === undefined ? (before?.nodes[0]?.host ?? loopback) : reachableHost(named)
     const wanted =
       before === undefined ? [] : [before.arweave.port, ...before.nodes.flatMap(({ ports }) => Object.values(ports))]
-    const [arweavePort = 0, ...ports] = await freePorts(1 + 3 * planned.length, wanted)
+    const [arweavePort = 0, ...ports] = await freePorts(1 + 3 * planned.length, { host, wanted })
     const wallet = join(directory, 'wallet.json')
     createKey(wallet, 'ed25519')
     const nodes = planned.map(({ name, roles }, index): TestnetNode => {
       const home = join(directory, name)
       const [p2p = 0, grpc = 0, http = 0] = ports.slice(3 * index)
       const { signer } = createKey(join(home, 'key.json'), 'ed25519')
-      return { name, roles, directory: home, address: signer.address, ports: { p2p, grpc, http } }
+      return { name, roles, directory: home, address: signer.address, host, ports: { p2p, grpc, http } }
     })
-    const arweave = { directory: join(directory, 'arweave'), port: arweavePort, url: `http://127.0.0.1:${arweavePort}` }
+    const url = `http://${hostAndPort(host, arweavePort)}`
+    const arweave = { directory: join(directory, 'arweave'), port: arweavePort, url }
     return {
       version: 1,
       supervisor: process.pid,
@@ -192,7 +197,11 @@ export class Testnet {
     const ready = async (): Promise<boolean> => (await fetch(`${arweave.url}/info`)).ok
     const child = new Supervised({
       name: 'arweave',
-      args: ['devnet', '--data-dir', arweave.directory, '--port', String(arweave.port), '--block-ms', String(blockMs)],
+      args: [
+        'devnet',
+        ...['--data-dir', arweave.directory, '--host', new URL(arweave.url).hostname.replace(/[[\]]/g, '')],
+        ...['--port', String(arweave.port), '--block-ms', String(blockMs)],
+      ],
       logFile: join(arweave.directory, 'node.log'),
       ready,
     })
@@ -221,7 +230,7 @@ export class Testnet {
     this.#children.set(child.name, child)
     await child.start()
     this.#options.onProgress(
-      `${node.name.padEnd(11)} ${node.roles.join('+').padEnd(9)} ${node.address}  grpc 127.0.0.1:${node.ports.grpc}  ${nodeUrl(node)}`,
+      `${node.name.padEnd(11)} ${node.roles.join('+').padEnd(9)} ${node.address}  grpc ${hostAndPort(node.host, node.ports.grpc)}  ${nodeUrl(node)}`,
     )
   }
 
@@ -233,7 +242,9 @@ export class Testnet {
       origin: this.state.origin?.process ?? '',
       fault: this.#options.faults?.[node.name] ?? '',
       ...(node.roles.includes('SU') ? { arweaveWallet: this.#payerFile() } : {}),
-      p2pListen: [`/ip4/127.0.0.1/tcp/${node.ports.p2p}`],
+      p2pListen: [tcpMultiaddr(node.host, node.ports.p2p)],
+      grpcHost: node.host,
+      httpHost: node.host,
       bootstrap: [...bootstrap],
       grpcPort: node.ports.grpc,
       httpPort: node.ports.http,

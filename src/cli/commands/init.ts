@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
+import { tcpMultiaddr } from '../../lib/reachable-host.ts'
 import { configFile, loadConfig } from '../../node/config.ts'
 import { createKey, isEncryptedKey, type LoadedKey, loadKey } from '../../node/keys.ts'
 import { flagName, type NodeOptions, type Setting, settings } from '../../node/settings.ts'
@@ -11,6 +13,7 @@ import { ask, canAsk, knownPassphrase, newPassphrase, type PassphraseOptions } f
 interface InitOptions extends OutputOptions, PassphraseOptions {
   readonly dataDir: string
   readonly force?: boolean
+  readonly host?: string
   readonly yes?: boolean
 }
 
@@ -23,6 +26,10 @@ export function initCommand(): Command {
     .option('--data-dir <directory>', settings.dataDir.help, settings.dataDir.initial)
     .option('--force', 'write the configuration anew; the key is never replaced')
     .option('--yes', 'ask nothing but a passphrase')
+    .option(
+      '--host <address>',
+      'listen on this address of the machine, 0.0.0.0 for all, so that other machines reach it',
+    )
     .option('--passphrase-file <file>', 'file whose first line is the passphrase for the key')
     .option('--insecure-plaintext-key', 'do not encrypt the key: for testnets')
   for (const name of asked) command.option(`--${flagName(name)} <value>`, settings[name].help)
@@ -43,7 +50,7 @@ async function init(options: InitOptions & Partial<NodeOptions>): Promise<void> 
   mkdirSync(dataDir, { recursive: true })
   const { signer, encrypted } = await keyIn(file, options)
   const plain = encrypted ? {} : { insecurePlaintextKey: true }
-  writeFileSync(config, configFile({ dataDir, ...chosen, ...plain }))
+  writeFileSync(config, configFile({ dataDir, ...chosen, ...listening(options), ...plain }))
   const text = [
     `address  ${signer.address}`,
     `key      ${file} (${encrypted ? 'encrypted' : 'not encrypted'}; only you may read it; keep a copy in a safe place)`,
@@ -61,6 +68,16 @@ async function keyIn(file: string, options: InitOptions): Promise<LoadedKey> {
   const hint = 'Move the file away to have a new key made.'
   if (!existsSync(file)) return createKey(file, 'ed25519', await newPassphrase(options))
   return loadKey(file, hint, isEncryptedKey(file, hint) ? await knownPassphrase(options, file) : undefined)
+}
+
+/** @throws AoError `INVALID_ARGUMENT` if the host is no IP address. */
+function listening({ host }: InitOptions): Partial<NodeOptions> {
+  if (host === undefined) return {}
+  if (isIP(host) === 0) {
+    const hint = 'Give an address of this machine, or 0.0.0.0 for all. A name that others dial goes into grpcAdvertise.'
+    throw new AoError('INVALID_ARGUMENT', '--host is not an IP address', { host }, { hint })
+  }
+  return { p2pListen: [tcpMultiaddr(host, 0)], grpcHost: host, httpHost: host }
 }
 
 /** By flags, and by questions where somebody sits there. @throws AoError `INVALID_CONFIG` */

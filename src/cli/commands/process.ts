@@ -3,7 +3,10 @@ import type { Client } from '../../client/client.ts'
 import { withDeadline } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
+import type { AttestedResult } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
+import { parseAttestation } from '../../protocol/attestation.ts'
+import { parseStoredItem } from '../../protocol/data-item.ts'
 import { parsePromise } from '../../protocol/delivery-promise.ts'
 import { type Address, type MessageId, type ModuleId, parseAddress, parseId } from '../../protocol/ids.ts'
 import { type Evaluation, resultToJson } from '../../protocol/result.ts'
@@ -101,8 +104,8 @@ export const resultCommand = (): Command =>
     .description('Print the result of a message, evaluating up to it where that is still to be done.')
     .action(async (process: string, message: string, options: TalkOptions) =>
       withClient(options, async (client, signal) => {
-        const { result } = await client.result(processArgument(process), messageOrNonce(message), { signal })
-        printEvaluation(result, { nonce: result.nonce, stateRoot: result.stateRoot }, options)
+        const answer = await client.result(processArgument(process), messageOrNonce(message), { signal })
+        printEvaluation(answer.result, resultFacts(answer), options)
       }),
     )
 
@@ -133,8 +136,8 @@ async function send(process: string, tags: readonly Tag[], options: MessageOptio
     const assignment = await client.send(target, messageOf(tags, options), { signal })
     if (!options.wait) return printResult(assignmentText(assignment), assignmentFacts(assignment), options)
     progress(`ordered as nonce ${assignment.nonce}; waiting for the result …`, options)
-    const { result } = await client.result(target, assignment.message, { signal })
-    printEvaluation(result, { ...assignmentFacts(assignment), stateRoot: result.stateRoot }, options)
+    const answer = await client.result(target, assignment.message, { signal })
+    printEvaluation(answer.result, { ...assignmentFacts(assignment), ...resultFacts(answer) }, options)
     if (options.follow === true) await printFollow(client, assignment, { ...options, signal })
   })
 }
@@ -172,6 +175,13 @@ async function printFollow(
     printResult(text, { process: at, nonce, state, parts, reason }, options)
   }
 }
+
+/** The signature was checked by the client. */
+const resultFacts = ({ result, attestation }: AttestedResult): { readonly [key: string]: Json } => ({
+  nonce: result.nonce,
+  stateRoot: result.stateRoot,
+  compute: parseAttestation(parseStoredItem(attestation)).compute,
+})
 
 /** A Process's own error is a result like any other; only the exit code differs. */
 function printEvaluation(

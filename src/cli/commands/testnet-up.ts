@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { sleep } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
+import { tcpMultiaddr } from '../../lib/reachable-host.ts'
 import { faults, type NodeOptions } from '../../node/settings.ts'
 import type { Tag } from '../../protocol/tags.ts'
-import { readState, type TestnetState } from '../../testnet/layout.ts'
+import { loopback, readState, type TestnetState } from '../../testnet/layout.ts'
 import { fetchStatus, isWhole, nodeUrl, statusTable } from '../../testnet/node-status.ts'
 import { defaultShape } from '../../testnet/shape.ts'
 import { lastLines } from '../../testnet/supervised.ts'
@@ -22,6 +23,7 @@ interface UpOptions extends OutputOptions {
   readonly fresh?: boolean
   readonly detach?: boolean
   readonly nodes?: string
+  readonly host?: string
   readonly blockMs: string
   readonly fault?: readonly Tag[]
 }
@@ -33,10 +35,14 @@ export const upCommand = (): Command =>
     .option('--exit', 'stop everything once it is up (and the demonstration is over)')
     .option('--fresh', 'throw away the data of an earlier run first')
     .option('--nodes <counts>', `how many of each kind (as before, or ${defaultShape})`)
+    .option('--host <address>', 'address of this machine that nodes elsewhere join at (as before, or 127.0.0.1)')
     .option('--fault <node=fault>', 'let a node misbehave, such as all-1=double-sign; repeat for more', collectTag)
     .option('--detach', 'leave it running in the background')
     .option('--block-ms <milliseconds>', 'time between blocks of the embedded Arweave', '1000')
-    .addHelpText('after', '\nExamples:\n  aonet testnet up --demo --exit\n  aonet testnet up --nodes su=2,cu=4,mu=2')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  aonet testnet up --demo --exit\n  aonet testnet up --nodes su=2,cu=4,mu=2\n  aonet testnet up --host 0.0.0.0   # other machines can join',
+    )
     .action((options: UpOptions) => (options.detach === true ? detach(options) : up(options)))
 
 async function up(options: UpOptions): Promise<void> {
@@ -50,6 +56,7 @@ async function up(options: UpOptions): Promise<void> {
     blockMs: blockTime(options),
     fresh: options.fresh === true,
     shape: options.nodes,
+    host: options.host,
     faults: faultsOf(options),
     onProgress: say,
   })
@@ -98,16 +105,19 @@ function hint({ arweave, nodes, origin }: TestnetState, directory: string): stri
 
 /** One line that makes a node of a newcomer and starts it. */
 function joinLine({ arweave, nodes, origin }: Pick<TestnetState, 'arweave' | 'nodes' | 'origin'>): string {
-  const bootstrap = `/ip4/127.0.0.1/tcp/${nodes[0]?.ports.p2p}`
+  const host = nodes[0]?.host ?? loopback
+  const bootstrap = tcpMultiaddr(host, nodes[0]?.ports.p2p ?? 0)
+  // A node on another machine has to be reached by those on this one.
+  const elsewhere = host === loopback ? '' : ' --host 0.0.0.0'
   // Part of the network's parameters: without it the node would be of another network.
   const token = origin === undefined ? '' : ` --origin ${origin.process}`
   const init = `npx aonet init --yes --insecure-plaintext-key --data-dir my-node --roles CU`
-  return `  ${init} --bootstrap ${bootstrap} --arweave-url ${arweave.url}${token} && npx aonet start --config my-node/config.yaml`
+  return `  ${init} --bootstrap ${bootstrap} --arweave-url ${arweave.url}${token}${elsewhere} && npx aonet start --config my-node/config.yaml`
 }
 
 async function detach(options: UpOptions): Promise<void> {
   const log = join(options.dir, '..', 'testnet.log')
-  const { dir, blockMs, fresh, demo, fault, nodes } = options
+  const { dir, blockMs, fresh, demo, fault, nodes, host } = options
   const args = [
     'testnet',
     'up',
@@ -118,6 +128,7 @@ async function detach(options: UpOptions): Promise<void> {
     ...(fresh === true ? ['--fresh'] : []),
     ...(demo === true ? ['--demo'] : []),
     ...(nodes === undefined ? [] : ['--nodes', nodes]),
+    ...(host === undefined ? [] : ['--host', host]),
     ...(fault ?? []).flatMap(({ name, value }) => ['--fault', `${name}=${value}`]),
   ]
   mkdirSync(join(options.dir, '..'), { recursive: true })
