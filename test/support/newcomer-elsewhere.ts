@@ -1,14 +1,14 @@
-// Two machines joined by a cable: network namespaces, this one and another, with an address each. To be started by
-// `unshare -rn`. On the first a testnet of one node runs; on the second a newcomer enters the line that it printed. Then the
-// first machine publishes and spawns, and the second evaluates. Tells its parent what it saw.
-import { execFileSync, spawn } from 'node:child_process'
+// On this machine a testnet of one node runs; on another a newcomer enters the line that it printed. Then this one publishes
+// and spawns, and the other evaluates. To be started by `unshare -rn`; tells its parent what it saw.
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { elsewhere, here, plugIn } from './cable.ts'
 import { eventually } from './eventually.ts'
 import { cliPath, runCli } from './run-cli.ts'
 
-export interface Seen {
+export interface NewcomerSeen {
   /** The newcomer's own address. */
   readonly newcomer: string
   /** Where the testnet's node reaches it, by its record there. */
@@ -19,30 +19,9 @@ export interface Seen {
   readonly result: { readonly nonce: number; readonly compute: string }
 }
 
-const first = '10.77.0.1'
-const second = '10.77.0.2'
 const tokenModule = fileURLToPath(new URL('../../../src/modules/examples/token/token.js', import.meta.url))
 const cwd = process.cwd()
-const ip = (...args: string[]): unknown => execFileSync('ip', args)
-
-const cable = spawn('unshare', ['-n', 'sh', '-c', 'echo up; exec sleep 600'], { stdio: ['ignore', 'pipe', 'inherit'] })
-await new Promise(resolve => cable.stdout.once('data', resolve))
-/** Runs a program on the second machine. */
-const there = (...command: string[]): readonly [string, string[]] => [
-  'nsenter',
-  ['-t', String(cable.pid), '-n', ...command],
-]
-ip('link', 'set', 'lo', 'up')
-ip('link', 'add', 'one', 'type', 'veth', 'peer', 'name', 'two', 'netns', String(cable.pid))
-ip('addr', 'add', `${first}/24`, 'dev', 'one')
-ip('link', 'set', 'one', 'up')
-for (const args of [
-  ['link', 'set', 'lo', 'up'],
-  ['addr', 'add', `${second}/24`, 'dev', 'two'],
-  ['link', 'set', 'two', 'up'],
-]) {
-  execFileSync(...there('ip', ...args))
-}
+const other = await plugIn()
 
 const cli = async (...args: string[]): Promise<Record<string, unknown>> => {
   const outcome = await runCli([...args, '--json'], { cwd, timeoutMs: 90_000 })
@@ -51,15 +30,19 @@ const cli = async (...args: string[]): Promise<Record<string, unknown>> => {
 }
 
 try {
-  await cli('testnet', 'up', '--detach', '--nodes', 'all=1', '--host', first)
+  await cli('testnet', 'up', '--detach', '--nodes', 'all=1', '--host', here)
   const printed = readFileSync(join(cwd, '.aonet/testnet.log'), 'utf8')
   const line = printed.split('\n').find(text => /npx aonet init .* && npx aonet start /.test(text)) ?? ''
   const typed = line.replaceAll('npx aonet', `"${process.execPath}" "${cliPath}"`)
-  const newcomer = spawn(...there('sh', '-c', typed), { cwd, stdio: 'ignore' })
+  const newcomer = spawn(...other.command('sh', '-c', typed), { cwd, stdio: 'ignore' })
   try {
     const units = async (): Promise<readonly { address: string; grpc: string }[]> =>
       ((await cli('status'))['unitRecords'] ?? []) as { address: string; grpc: string }[]
-    const found = await eventually('the newcomer to be known', async () => (await units()).find(isAt(second)), 60_000)
+    const found = await eventually(
+      'the newcomer to be known',
+      async () => (await units()).find(isAt(elsewhere)),
+      60_000,
+    )
     const module = (await cli('module', 'publish', tokenModule))['module'] as string
     const { process } = (await cli('spawn', '--module', module)) as { process: string }
     const asked = await cli('status', '--node', `${found.address}@${found.grpc}`)
@@ -71,7 +54,7 @@ try {
   }
 } finally {
   await runCli(['testnet', 'down'], { cwd, timeoutMs: 60_000 })
-  cable.kill('SIGKILL')
+  other.unplug()
 }
 
 function isAt(host: string) {
