@@ -33,7 +33,8 @@ try {
   await cli('testnet', 'up', '--detach', '--nodes', 'all=1', '--host', here)
   const printed = readFileSync(join(cwd, '.aonet/testnet.log'), 'utf8')
   const line = printed.split('\n').find(text => /npx aonet init .* && npx aonet start /.test(text)) ?? ''
-  const typed = line.replaceAll('npx aonet', `"${process.execPath}" "${cliPath}"`)
+  // The node takes the place of the shell, so that it is ended with it.
+  const typed = line.replaceAll('npx aonet', `"${process.execPath}" "${cliPath}"`).replace('&& ', '&& exec ')
   const newcomer = spawn(...other.command('sh', '-c', typed), { cwd, stdio: 'ignore' })
   try {
     const units = async (): Promise<readonly { address: string; grpc: string }[]> =>
