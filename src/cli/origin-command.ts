@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
+import type { Client } from '../client/client.ts'
 import { OriginClient } from '../client/origin.ts'
 import { AoError } from '../lib/errors.ts'
 import { type ProcessId, parseId } from '../protocol/ids.ts'
@@ -14,10 +15,7 @@ export interface OriginOptions extends TalkOptions {
 }
 
 export const originTalking = (command: Command): Command =>
-  talking(command).option(
-    '--origin <id>',
-    'AO-Sec Origin of the network; by default that of the testnet that runs here',
-  )
+  talking(command).option('--origin <id>', 'AO-Sec Origin of the network; by default the one that the node follows')
 
 /** For what cannot be taken back at once. */
 export const confirmed = (command: Command): Command => originTalking(command).option('-y, --yes', 'do not ask')
@@ -27,17 +25,19 @@ export async function withOrigin(
   options: OriginOptions,
   work: (origin: OriginClient, signal: AbortSignal, address: string) => Promise<void>,
 ): Promise<void> {
-  const process = originOf(options)
-  await withClient(options, (client, signal) => work(new OriginClient(client, process), signal, client.address))
+  await withClient(options, (client, signal) =>
+    work(new OriginClient(client, originOf(options, client)), signal, client.address),
+  )
 }
 
-/** @throws AoError `INVALID_ARGUMENT` if none is named and no testnet has one. */
-export function originOf(options: ConnectOptions & { readonly origin?: string }): ProcessId {
-  const id = options.origin ?? process.env['AONET_ORIGIN'] ?? runningTestnet(options.testnet)?.origin?.process
+/** The one named, else that of the node's network. @throws AoError `INVALID_ARGUMENT` if there is none. */
+export function originOf(options: ConnectOptions & { readonly origin?: string }, { node }: Client): ProcessId {
+  const { economy } = node.info.status as { readonly economy?: { readonly origin: string } }
+  const id = options.origin ?? process.env['AONET_ORIGIN'] ?? economy?.origin
   if (id !== undefined) return parseId<ProcessId>(id, 'origin')
   throw new AoError(
     'INVALID_ARGUMENT',
-    'no AO-Sec Origin is named, and no testnet with one is running here',
+    'no AO-Sec Origin is named, and the network of this node has none',
     {},
     { hint: 'Name the Process with --origin, or start a testnet with `aonet testnet up`.' },
   )

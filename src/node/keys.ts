@@ -66,6 +66,9 @@ function readKeyFile(file: string, hint: string): unknown {
 const unusable = (file: string, reason: string, cause: unknown, hint: string): AoError =>
   new AoError('INVALID_CONFIG', `${file} is not a usable key: ${reason}`, { file }, { cause, hint })
 
+/** In a data directory: the RSA wallet that `aonet init` makes for an SU. */
+export const settlementWalletName = 'settlement-wallet.json'
+
 /** Writes a key, under the passphrase if there is one. Replaces the file in one step. */
 export function saveKey(file: string, jwk: PrivateJwk, passphrase: string | undefined): void {
   mkdirSync(dirname(file), { recursive: true })

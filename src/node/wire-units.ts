@@ -18,8 +18,8 @@ import { defaultSchedulerUnitOptions, type SchedulerUnitDeps } from '../units/sc
 import { defaultSettlerOptions, Settler, type SettlerDeps } from '../units/settler/settler.ts'
 import { WorkerVmPool } from '../vm/pool.ts'
 import { DoubleSigningGossip } from './double-signing-gossip.ts'
-import type { NodeKeys } from './identity.ts'
-import { loadKey } from './keys.ts'
+import { type NodeKeys, passphraseOf } from './identity.ts'
+import { type LoadedKey, loadKey } from './keys.ts'
 import { forkMemory, liveMemory } from './memory-budget.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
@@ -131,27 +131,30 @@ export const networkParams = ({ network, origin }: NodeOptions): NetworkParams =
  *
  * @throws AoError `INVALID_CONFIG` if the wallet is none.
  */
-export function foreignSigner(
-  { roles, arweaveWallet, foreignSchedulers }: NodeOptions,
-  { signer, isRsa }: NodeKeys,
-): Signer | undefined {
+export function foreignSigner(options: NodeOptions, { signer, isRsa }: NodeKeys): Signer | undefined {
+  const { roles, arweaveWallet, foreignSchedulers } = options
   if (!roles.includes('MU') || !foreignSchedulers) return undefined
   if (isRsa) return signer
   if (arweaveWallet === '') return undefined
-  const wallet = loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.')
+  const wallet = arweaveKey(options)
   if (wallet.jwk['kty'] === 'RSA') return wallet.signer
   const hint = 'Name an RSA wallet file with arweaveWallet.'
   throw new AoError('INVALID_CONFIG', 'the Arweave wallet is no RSA key', { setting: 'arweaveWallet' }, { hint })
 }
 
+/** Under the passphrase of the node's own key, if it is under one. */
+const arweaveKey = (options: NodeOptions): LoadedKey =>
+  loadKey(options.arweaveWallet, 'Name an RSA wallet with --arweave-wallet.', passphraseOf(options))
+
 /** The wallet that pays for settlement. @throws AoError `INVALID_CONFIG` if an SU has none. */
-export function payerWallet({ roles, arweaveWallet }: NodeOptions) {
+export function payerWallet(options: NodeOptions) {
+  const { roles, arweaveWallet } = options
   if (!roles.includes('SU')) return undefined
-  if (arweaveWallet !== '') return loadKey(arweaveWallet, 'Name an RSA wallet with --arweave-wallet.').jwk
+  if (arweaveWallet !== '') return arweaveKey(options).jwk
   throw new AoError(
     'INVALID_CONFIG',
     'an SU settles to Arweave and needs a wallet that pays for it',
     { setting: 'arweaveWallet' },
-    { hint: 'Name an RSA wallet file with arweaveWallet, or leave SU out of roles.' },
+    { hint: 'Name an RSA wallet file with arweaveWallet, have `aonet init` make one, or leave SU out of roles.' },
   )
 }

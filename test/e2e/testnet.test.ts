@@ -88,22 +88,34 @@ describe('a newcomer', function () {
     assert.equal(status.out.split('\n').filter(line => / ready /.test(line)).length, 5, status.out)
   })
 
-  it('joins with a node of his own by one line that the testnet printed', async () => {
+  it('joins with an SU of his own by one line that the testnet printed, and it settles with AR of the faucet', async () => {
     const printed = readFileSync(join(cwd, '.aonet/testnet.log'), 'utf8')
     const line = printed.split('\n').findLast(text => /npx aonet init .* && npx aonet start /.test(text))
     assert.ok(line, printed.slice(-2_000))
-    const [init = [], start = []] = line.split(' && ').map(part => part.trim().split(' ').slice(2))
+    const [init = [], start = []] = line
+      .replace('--roles CU', '--roles SU')
+      .split(' && ')
+      .map(part => part.trim().split(' ').slice(2))
     rmSync(join(cwd, 'my-node'), { recursive: true, force: true })
     const made = await runCli([...init, '--json'], { cwd })
     assert.equal(made.code, 0, made.error)
-    const { address } = JSON.parse(made.out) as { address: string }
+    const { address, wallet } = JSON.parse(made.out) as { address: string; wallet: string }
+    const faucet = await runCli(['faucet', wallet, '10', '--ar'], { cwd })
+    assert.match(faucet.out, new RegExp(`^10 AR for ${wallet}`), faucet.error)
     const child = spawn(process.execPath, [cliPath, ...start], { cwd, stdio: 'ignore' })
     try {
       const peers = async (): Promise<readonly { address: string; state: string; roles: string[] }[]> =>
         JSON.parse((await runCli(['peers', '--data-dir', 'su-1', '--json'], { cwd })).out || '[]')
       const found = async () => (await peers()).find(peer => peer.address === address)
       const seen = await eventually('the testnet knows it', () => found(), 60_000)
-      assert.deepEqual(seen.roles, ['CU'])
+      assert.deepEqual(seen.roles, ['SU'])
+      const spawned = await runCli(['spawn', '--scheduler', address], { cwd })
+      assert.equal(spawned.code, 0, spawned.error)
+      const settled = async (): Promise<boolean> => {
+        const { out } = await runCli(['status', '--data-dir', 'my-node', '--json'], { cwd })
+        return (JSON.parse(out) as { settler: { settled: number } }).settler.settled === 1
+      }
+      await eventually('what it ordered is settled', settled, 60_000)
     } finally {
       child.kill('SIGTERM')
       await once(child, 'exit')

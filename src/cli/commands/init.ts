@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
 import { tcpMultiaddr } from '../../lib/reachable-host.ts'
 import { configFile, loadConfig } from '../../node/config.ts'
-import { createKey, isEncryptedKey, type LoadedKey, loadKey } from '../../node/keys.ts'
+import { createKey, isEncryptedKey, settlementWalletName } from '../../node/keys.ts'
 import { flagName, type NodeOptions, type Setting, settings } from '../../node/settings.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 import { ask, canAsk, knownPassphrase, newPassphrase, type PassphraseOptions } from '../prompt.ts'
@@ -48,27 +48,47 @@ async function init(options: InitOptions & Partial<NodeOptions>): Promise<void> 
   const chosen = await choose(options)
   const file = join(dataDir, 'key.json')
   mkdirSync(dataDir, { recursive: true })
-  const { signer, encrypted } = await keyIn(file, options)
-  const plain = encrypted ? {} : { insecurePlaintextKey: true }
-  writeFileSync(config, configFile({ dataDir, ...chosen, ...listening(options), ...plain }))
+  const passphrase = await passphraseFor(file, options)
+  const { signer, encrypted } = createKey(file, 'ed25519', passphrase)
+  const wallet = needsWallet(chosen)
+    ? createKey(join(dataDir, settlementWalletName), 'rsa', passphrase).signer.address
+    : undefined
+  const made = {
+    ...(encrypted ? {} : { insecurePlaintextKey: true }),
+    ...(wallet === undefined ? {} : { arweaveWallet: join(dataDir, settlementWalletName) }),
+  }
+  writeFileSync(config, configFile({ dataDir, ...chosen, ...listening(options), ...made }))
   const text = [
     `address  ${signer.address}`,
     `key      ${file} (${encrypted ? 'encrypted' : 'not encrypted'}; only you may read it; keep a copy in a safe place)`,
+    ...(wallet === undefined
+      ? []
+      : [`wallet   ${join(dataDir, settlementWalletName)} (${wallet}; pays for settlement, so it needs AR)`]),
     `config   ${config}`,
     '',
     ...(chosen.bootstrap === undefined || chosen.arweaveUrl === undefined
       ? ['Next: set `bootstrap` and `arweaveUrl` in the configuration, then']
       : ['Next:']),
+    ...(wallet === undefined ? [] : [`  aonet faucet ${wallet} --ar   # on a testnet`]),
     `  aonet start --config ${config}`,
   ].join('\n')
-  printResult(text, { address: signer.address, key: file, config, encrypted }, options)
+  printResult(
+    text,
+    { address: signer.address, key: file, config, encrypted, ...(wallet === undefined ? {} : { wallet }) },
+    options,
+  )
 }
 
-async function keyIn(file: string, options: InitOptions): Promise<LoadedKey> {
-  const hint = 'Move the file away to have a new key made.'
-  if (!existsSync(file)) return createKey(file, 'ed25519', await newPassphrase(options))
-  return loadKey(file, hint, isEncryptedKey(file, hint) ? await knownPassphrase(options, file) : undefined)
+/** Of the key that is there, or for the one to be made. */
+async function passphraseFor(file: string, options: InitOptions): Promise<string | undefined> {
+  if (!existsSync(file)) return newPassphrase(options)
+  const isEncrypted = isEncryptedKey(file, 'Move the file away to have a new key made.')
+  return isEncrypted ? knownPassphrase(options, file) : undefined
 }
+
+/** An SU settles, and who named no wallet gets one. */
+const needsWallet = ({ roles = settings.roles.initial, arweaveWallet }: Partial<NodeOptions>): boolean =>
+  roles.includes('SU') && arweaveWallet === undefined
 
 /** @throws AoError `INVALID_ARGUMENT` if the host is no IP address. */
 function listening({ host }: InitOptions): Partial<NodeOptions> {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
 import { memberToken } from '../../lib/member-token.ts'
-import { addressOfKeyFile, isEncryptedKey, loadKey, saveKey } from '../../node/keys.ts'
+import { addressOfKeyFile, isEncryptedKey, loadKey, saveKey, settlementWalletName } from '../../node/keys.ts'
 import { settings } from '../../node/settings.ts'
 import { type PrivateJwk, signerFromJwk } from '../../protocol/keys.ts'
 import { readUserFile } from '../arguments.ts'
@@ -76,18 +76,20 @@ async function importKey(source: string, options: Options): Promise<void> {
   printResult(`Imported ${address} to ${file}. Delete ${source} when you have a copy.`, { address, file }, options)
 }
 
+/** Of the key, and of what stands beside it under the same passphrase. */
 async function changePassphrase(options: Options): Promise<void> {
   const file = keyFile(options)
-  const { jwk, signer } = await opened(file, options)
+  const passphrase = isEncryptedKey(file, hint(options)) ? await knownPassphrase(options, file) : undefined
+  const beside = ['peer-key.json', settlementWalletName].map(name => join(options.dataDir, name)).filter(existsSync)
+  const keys = [file, ...beside].map(name => ({ name, ...loadKey(name, hint(options), passphrase) }))
   const next = await newPassphrase(
     { passphraseFile: options.newPassphraseFile, insecurePlaintextKey: options.insecurePlaintextKey },
     'the key from now on',
   )
-  saveKey(file, jwk, next)
-  const peerFile = join(options.dataDir, 'peer-key.json')
-  if (existsSync(peerFile)) saveKey(peerFile, (await opened(peerFile, options)).jwk, next)
+  for (const { name, jwk } of keys) saveKey(name, jwk, next)
+  const address = addressOfKeyFile(file, hint(options))
   const text = next === undefined ? 'The key is not encrypted any more.' : 'The key is under its new passphrase.'
-  printResult(text, { address: signer.address, file, encrypted: next !== undefined }, options)
+  printResult(text, { address, file, encrypted: next !== undefined }, options)
 }
 
 async function exportKey(target: string, options: Options): Promise<void> {

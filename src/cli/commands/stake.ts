@@ -83,7 +83,7 @@ async function register(options: StakeOptions): Promise<void> {
     await origin.act('Stake', { Role: options.role, Operator: operator, Quantity: String(quantity) }, { signal })
   })
   await withClient({ ...options, wallet: key }, async (client, signal) => {
-    const origin = new OriginClient(client, originOf(options))
+    const origin = new OriginClient(client, originOf(options, client))
     const fields = { Role: options.role, 'Owner-Account': owner, Commission: options.commission }
     await origin.act('Register-Operator', fields, { signal })
   })

@@ -3,6 +3,7 @@ import { noticeValue, OriginClient } from '../../client/origin.ts'
 import { parseAccount } from '../../economy/account.ts'
 import { formatAo, parseAo } from '../../economy/quantity.ts'
 import { AoError } from '../../lib/errors.ts'
+import { parseAddress } from '../../protocol/ids.ts'
 import { runningTestnet } from '../../testnet/layout.ts'
 import {
   confirm,
@@ -82,6 +83,11 @@ const supplyCommand = (): Command =>
       }),
     )
 
+interface FaucetOptions extends OriginOptions {
+  readonly ar?: boolean
+  readonly arweaveUrl?: string
+}
+
 /** Gives away tokens of a testnet. */
 export const faucetCommand = (): Command =>
   originTalking(
@@ -89,9 +95,12 @@ export const faucetCommand = (): Command =>
       .argument('[account]', 'who gets them; by default your wallet')
       .argument('[amount]', 'in AO', '5000'),
   )
-    .description('Get tokens on a testnet.')
-    .addHelpText('after', '\nExample:\n  aonet faucet')
-    .action(async (account: string | undefined, amount: string, options: OriginOptions) => {
+    .description('Get tokens on a testnet, or AR of the embedded Arweave.')
+    .option('--ar', 'AR, which pays for settlement, in place of AO')
+    .option('--arweave-url <url>', "embedded Arweave to ask for AR; by default the running testnet's")
+    .addHelpText('after', '\nExample:\n  aonet faucet\n  aonet faucet <address of a wallet> 10 --ar')
+    .action(async (account: string | undefined, amount: string, options: FaucetOptions) => {
+      if (options.ar === true) return giveAr(account, amount, options)
       const faucet = runningTestnet(options.testnet)?.origin?.faucet
       if (faucet === undefined) {
         throw new AoError(
@@ -103,8 +112,26 @@ export const faucetCommand = (): Command =>
       }
       const [to, quantity] = [parseAccount(account ?? ownAddress(options), 'account'), parseAo(amount)]
       await withClient({ ...options, wallet: faucet }, async (client, signal) => {
-        const origin = new OriginClient(client, originOf(options))
+        const origin = new OriginClient(client, originOf(options, client))
         await origin.act('Transfer', { Recipient: to, Quantity: String(quantity) }, { signal })
       })
       printResult(`${formatAo(quantity)} AO for ${to}.`, { to, quantity: String(quantity) }, options)
     })
+
+async function giveAr(account: string | undefined, amount: string, options: FaucetOptions): Promise<void> {
+  const url = options.arweaveUrl ?? runningTestnet(options.testnet)?.arweave.url
+  if (url === undefined) {
+    const hint = 'Start a testnet with `aonet testnet up`, or name the embedded Arweave of one with --arweave-url.'
+    throw new AoError('NOT_READY', 'no testnet is running here', {}, { hint })
+  }
+  const to = parseAddress(account ?? ownAddress(options))
+  const winston = parseAo(amount) // both have twelve digits
+  const response = await fetch(`${url}/mint/${to}/${winston}`, { signal: AbortSignal.timeout(10_000) }).catch(cause => {
+    throw new AoError('PEER_UNREACHABLE', 'the embedded Arweave does not answer', { url }, { cause })
+  })
+  if (!response.ok) {
+    const hint = 'Only the embedded Arweave gives AR away: `aonet testnet up`, `aonet devnet`.'
+    throw new AoError('PEER_UNREACHABLE', 'no AR is given away there', { url, status: response.status }, { hint })
+  }
+  printResult(`${formatAo(winston)} AR for ${to}.`, { to, winston: String(winston) }, options)
+}

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { loadKey } from '../../../src/node/keys.ts'
 import { settingNames } from '../../../src/node/settings.ts'
 import { cliPath, runCli } from '../../support/run-cli.ts'
 
@@ -42,11 +43,15 @@ describe('the command line', function () {
   it('init writes a key only its owner may read and a commented configuration, and does not overwrite', async () => {
     const { code, out } = await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key', '--json'], { cwd })
     assert.equal(code, 0)
-    const { address } = JSON.parse(out) as { address: string }
+    const { address, wallet } = JSON.parse(out) as { address: string; wallet: string }
     assert.match(address, /^[\w-]{43}$/)
-    assert.equal(statSync(join(cwd, 'n', 'key.json')).mode & 0o777, 0o600)
+    for (const file of ['key.json', 'settlement-wallet.json']) {
+      assert.equal(statSync(join(cwd, 'n', file)).mode & 0o777, 0o600)
+    }
+    assert.match(wallet, /^[\w-]{43}$/)
     const config = readFileSync(join(cwd, 'n', 'config.yaml'), 'utf8')
     for (const name of settingNames) assert.match(config, new RegExp(`^#? ?${name}:`, 'm'))
+    assert.match(config, /^arweaveWallet: "n\/settlement-wallet.json"$/m)
     assertFailure(
       await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd }),
       'INVALID_ARGUMENT',
@@ -58,7 +63,9 @@ describe('the command line', function () {
     assertFailure(await runCli(['init', '--data-dir', 'n'], { cwd }), 'INVALID_ARGUMENT', /a passphrase is needed/)
     writeFileSync(join(cwd, 'one'), 'correct horse\n', { mode: 0o600 })
     writeFileSync(join(cwd, 'two'), 'battery staple\n', { mode: 0o600 })
-    const made = await runCli(['init', '--data-dir', 'n', '--passphrase-file', 'one', '--json'], { cwd })
+    const made = await runCli(['init', '--data-dir', 'n', '--passphrase-file', 'one', '--roles', 'SU', '--json'], {
+      cwd,
+    })
     const { address } = JSON.parse(made.out) as { address: string }
     assert.doesNotMatch(readFileSync(join(cwd, 'n', 'key.json'), 'utf8'), /"d"/)
     const keys = (...args: string[]) => runCli(['keys', ...args, '--data-dir', 'n', '--json'], { cwd })
@@ -67,6 +74,8 @@ describe('the command line', function () {
     assert.ok(!existsSync(join(cwd, 'out.json')))
     const changed = await keys('passphrase', '--passphrase-file', 'one', '--new-passphrase-file', 'two')
     assert.equal(changed.code, 0, changed.error)
+    const wallet = loadKey(join(cwd, 'n', 'settlement-wallet.json'), '', 'battery staple')
+    assert.deepEqual([wallet.encrypted, wallet.jwk['kty']], [true, 'RSA'])
     assert.equal((await keys('export', 'out.json', '--passphrase-file', 'two')).code, 0)
     assert.equal(statSync(join(cwd, 'out.json')).mode & 0o777, 0o600)
     const imported = await runCli(
@@ -108,7 +117,7 @@ describe('the command line', function () {
   })
 
   it('start says which port is taken', async () => {
-    await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd })
+    await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key', '--roles', 'MU'], { cwd })
     const blocker = createServer().listen(0, '127.0.0.1')
     await once(blocker, 'listening')
     const { port } = blocker.address() as { port: number }
@@ -128,7 +137,7 @@ describe('the command line', function () {
   })
 
   it('a node is asked by its data directory; a second one on the same is refused, and the first goes on', async () => {
-    await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key'], { cwd })
+    await runCli(['init', '--data-dir', 'n', '--insecure-plaintext-key', '--roles', 'MU'], { cwd })
     const args = ['start', '--data-dir', 'n', '--roles', 'MU', '--arweave-url', 'http://127.0.0.1:9']
     const first = spawn(process.execPath, [cliPath, ...args], { cwd })
     try {
