@@ -23,11 +23,14 @@ export interface DemoStep {
 }
 
 /** Takes one message through the whole network, every step shown with ids, nonces and times. */
-export async function runDemo(testnet: Testnet, say: (text: string) => void): Promise<readonly DemoStep[]> {
+export async function runDemo(
+  testnet: Testnet,
+  say: (text: string) => void,
+): Promise<{ readonly steps: readonly DemoStep[]; readonly tryNext: readonly string[] }> {
   const demo = await Demo.open(testnet, say)
   try {
-    await demo.run()
-    return demo.steps
+    const tryNext = await demo.run()
+    return { steps: demo.steps, tryNext }
   } finally {
     await demo.close()
   }
@@ -60,7 +63,8 @@ class Demo {
     return this.#client.close()
   }
 
-  async run(): Promise<void> {
+  /** @returns commands to go on with. */
+  async run(): Promise<readonly string[]> {
     this.#say('\nOne message through the network:')
     await this.#step('the units find each other over libp2p', () => this.#discovery())
     const script = await aosScript(this.#say).then(aos => aos ?? echoScript())
@@ -76,7 +80,8 @@ class Demo {
       this.#failover(a, first, script),
     )
     await this.#step("A's log is read back from Arweave and its hash chain checked", () => this.#settled(a))
-    this.#farewell(a, b, script)
+    this.#farewell(a, b)
+    return [...script.tryNext(a), 'npx aonet spawn --name mine', 'npx aonet testnet status']
   }
 
   async #discovery() {
@@ -206,18 +211,13 @@ class Demo {
     }
   }
 
-  #farewell(a: ProcessId, b: ProcessId, script: DemoScript): void {
+  #farewell(a: ProcessId, b: ProcessId): void {
     this.#say(
       [
         '',
         'That was a real message: signed, ordered, evaluated, answered, delivered and settled.',
         `  process A  ${a}`,
         `  process B  ${b}`,
-        '',
-        'Try next, in another terminal:',
-        ...script.tryNext(a).map(command => `  ${command}`),
-        '  npx aonet spawn --name mine',
-        '  npx aonet testnet status',
       ].join('\n'),
     )
   }

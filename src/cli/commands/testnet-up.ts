@@ -74,8 +74,11 @@ async function up(options: UpOptions): Promise<void> {
     const drawing = screen.live ? redraw() : Promise.resolve()
     if (options.demo === true) {
       const { runDemo } = await import('../../testnet/demo.ts')
-      const steps = await Promise.race([runDemo(testnet, say), stopped])
-      if (options.json === true && steps !== undefined) printResult('', steps, options)
+      const shown = await Promise.race([runDemo(testnet, say), stopped])
+      if (options.json === true && shown !== undefined) printResult('', shown.steps, options)
+      if (options.exit !== true && shown !== undefined) {
+        say(['\nTry next, in another terminal:', ...shown.tryNext].join('\n  '))
+      }
     }
     if (options.exit !== true) {
       say(hint(testnet.state, options.dir))
