@@ -14,8 +14,8 @@ export interface MemoryShare {
 const MiB = 1024 * 1024
 /** The program itself with its libraries, measured idle. */
 const baseBytes = 160 * MiB
-/** An evaluation thread without Processes, measured idle. */
-const workerBytes = 60 * MiB
+/** An evaluation thread without Processes, measured idle, and the instance it has spare. */
+const workerBytes = 68 * MiB
 /** Neighbours whose buffers can be full at once: above a few, the machine's line is the limit, not its memory. */
 const slowNeighbours = 16
 /** Frames of the largest size that gossip lets wait for one neighbour. */

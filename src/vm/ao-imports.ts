@@ -7,6 +7,8 @@ export interface AoHost {
   readonly memory: WebAssembly.Memory
   /** What a Process boots from, while it does. */
   readonly bootFile?: BootFile | undefined
+  /** What a function gives beside its 32-bit result, for the next to read; 0 as a message begins. */
+  highHalf: number
   /** Milliseconds; restarts with each message. */
   tick(): number
   /** Grows to hold `memoryBytes`; false if that is more than the Process may have. */
@@ -46,7 +48,10 @@ export function aoImports(module: WebAssembly.Module, glue: GlueImports, host: A
 const modules = ['env', 'wasi_snapshot_preview1', 'a']
 
 /** The first emscripten format has short names. Those left out are stubs in its glue, and safe. */
-const minified: Readonly<Record<string, string>> = { f: 'fd_write', l: 'exit', q: 'emscripten_resize_heap' }
+const minified: Readonly<Record<string, string>> = {
+  ...{ f: 'fd_write', l: 'exit', q: 'emscripten_resize_heap' },
+  ...{ b: 'setTempRet0', h: 'getTempRet0' },
+}
 
 /** Error numbers, as WASI counts them. */
 const badDescriptor = 8
@@ -64,6 +69,11 @@ function standIns(host: AoHost, offered: Import): Readonly<Record<string, Import
     emscripten_resize_heap: (bytes: number | bigint) =>
       host.resize(typeof bytes === 'bigint' ? Number(bytes) : bytes >>> 0) ? Number(offered(bytes as never)) : 0,
     _emscripten_system: (command: number | bigint) => (Number(command) === 0 ? 0 : -noShell),
+    // In the glue it would outlast the message, and no image would have it.
+    setTempRet0: (value: number) => {
+      host.highHalf = value
+    },
+    getTempRet0: () => host.highHalf,
     exit: () => {
       throw new Error('exit')
     },

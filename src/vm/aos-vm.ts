@@ -80,13 +80,14 @@ const noComputeLimit = Number.MAX_SAFE_INTEGER
 
 class AosMachine implements Machine, AoHost {
   readonly #prepared: Prepared
-  readonly #environment: VmEnvironment
+  #environment: VmEnvironment
   #instance: WebAssembly.Instance | undefined
   #meter: GasMeter | undefined
   #handle: AoHandle | undefined
   #clock = clockStart
   #wantedBytes = 0
   #memoryRefused = false
+  highHalf = 0
   /** Of the message that is being evaluated. */
   bootFile: BootFile | undefined
   /** What the glue would swallow or bury: thrown once it has returned. */
@@ -138,12 +139,17 @@ class AosMachine implements Machine, AoHost {
   async call(message: VmMessage, gas: bigint, boot?: BootItem): Promise<Answer> {
     if (this.#handle === undefined || this.#meter === undefined) throw new TypeError('the machine has not started')
     this.#clock = clockStart
+    this.highHalf = 0
     this.bootFile = boot && new BootFile(boot)
     this.#memoryRefused = false
     this.#meter.fill(gas)
     const answer = await this.#evaluate(message, this.#handle, this.#meter)
     if (this.#failure !== undefined) throw AoError.from(this.#failure)
     return answer
+  }
+
+  adopt(environment: VmEnvironment): void {
+    this.#environment = environment
   }
 
   tick(): number {

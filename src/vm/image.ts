@@ -22,8 +22,10 @@ export class Image {
   #globals: readonly bigint[] = []
   #root: Id | undefined
 
-  constructor(state: State) {
-    this.capture(state)
+  /** @param pages the only ones that may be other than zero, ascending; absent: all may. */
+  constructor(state: State, pages?: readonly VmPage[]) {
+    const bytes = view(state.memory)
+    this.#take(state, pages === undefined ? nonZeroPages(bytes, []) : nonZeroOf(bytes, pages))
   }
 
   /** Costs a hash of each block that changed since it was asked for last. */
@@ -45,10 +47,14 @@ export class Image {
   }
 
   /** Makes the image equal to the state. Costs a scan of the memory, and a copy of the blocks that differ. */
-  capture({ memory, globals }: State): void {
+  capture(state: State): void {
+    this.#take(state, nonZeroPages(view(state.memory), this.#pages.keys()))
+  }
+
+  #take({ memory, globals }: State, nonZero: Iterable<number>): void {
     const bytes = view(memory)
     const pages = new Map<number, ImagePage>()
-    for (const index of nonZeroPages(bytes, this.#pages.keys())) {
+    for (const index of nonZero) {
       const page = this.#pages.get(index) ?? new ImagePage()
       page.capture(bytes, index * pageBytes)
       pages.set(index, page)
@@ -155,6 +161,10 @@ function* nonZeroPages(bytes: Buffer, expected: Iterable<number>): Generator<num
     if (!isZero(bytes, index, next)) yield index
   }
   yield* nonZeroBetween(bytes, next, bytes.length / pageBytes)
+}
+
+function* nonZeroOf(bytes: Buffer, pages: readonly VmPage[]): Generator<number> {
+  for (const { index } of pages) if (!isZero(bytes, index, index + 1)) yield index
 }
 
 function* nonZeroBetween(bytes: Buffer, from: number, to: number): Generator<number> {

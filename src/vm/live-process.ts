@@ -5,6 +5,7 @@ import { type Evaluation, parseEvaluation } from '../protocol/result.ts'
 import { isRootDue, noRoots, parseRootProgress, type RootProgress, rootProgressToJson } from '../protocol/root-rule.ts'
 import { applyImage, Image, notThisState } from './image.ts'
 import type { Answer, Machine, PreparedModule } from './machine.ts'
+import type { SpareInstance } from './spare.ts'
 import { Tail } from './tail.ts'
 import { pageBytes } from './wasm-binary.ts'
 
@@ -13,6 +14,8 @@ export interface LiveSetup {
   /** For one message. */
   readonly gas: bigint
   readonly image?: VmImage | undefined
+  /** Where its instance comes from and goes to, if that is worth it. */
+  readonly spare?: SpareInstance | undefined
 }
 
 /** Tables, stacks and glue of one instance, code excepted, which is shared. */
@@ -38,21 +41,26 @@ export class LiveProcess {
   #applied: number
   #roots: RootProgress
 
+  readonly #spare: SpareInstance | undefined
+
   private constructor(module: PreparedModule, setup: LiveSetup, machine: Machine) {
     this.#module = module
     this.#environment = setup.environment
     this.#gas = setup.gas
     this.#machine = machine
-    this.#base = new Image(machine)
+    this.#spare = setup.spare
+    this.#base = new Image(machine, setup.image?.pages)
     this.#applied = setup.image?.applied ?? 0
     this.#roots = setup.image === undefined ? noRoots : parseRootProgress(setup.image.counters)
   }
 
   /** @throws AoError `UNSUPPORTED_MODULE`, or `STORE_CORRUPT` if the image is not what it says. */
   static async open(module: PreparedModule, setup: LiveSetup): Promise<LiveProcess> {
-    const { environment, image } = setup
-    const machine = await module.instantiate(environment, image?.memoryBytes)
-    if (image === undefined) return new LiveProcess(module, setup, machine)
+    const { environment, image, spare } = setup
+    if (image === undefined) return new LiveProcess(module, setup, await module.instantiate(environment))
+    const { memoryBytes } = image
+    const machine =
+      spare?.take(module, environment, memoryBytes) ?? (await module.instantiate(environment, memoryBytes))
     applyImage(machine, image)
     const live = new LiveProcess(module, setup, machine)
     if (live.#base.root === image.stateRoot) return live
@@ -83,6 +91,7 @@ export class LiveProcess {
 
   /** Gives back what it shares with others of its thread. Nothing may be asked of it any more. */
   close(): void {
+    if (this.#machine !== undefined) this.#spare?.put(this.#module, this.#machine, this.residentBytes)
     this.#machine = undefined
     this.#base.release()
   }

@@ -28,6 +28,11 @@ export interface Machine {
    * @throws AoError `NOT_READY` if this host, not the Process, is at its end.
    */
   call(message: VmMessage, gas: bigint, boot?: BootItem): Promise<Answer>
+  /**
+   * From now on it is an instance of that Process, whose state is about to be written over what it holds. Absent where a
+   * new one costs as little.
+   */
+  adopt?(environment: VmEnvironment): void
 }
 
 /** A compiled module that has been checked against the rules of its format. */

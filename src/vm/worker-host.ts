@@ -7,6 +7,7 @@ import { LiveProcess } from './live-process.ts'
 import type { PreparedModule, Vm } from './machine.ts'
 import { MeteredFiles } from './metered-files.ts'
 import { quickJsVm } from './quickjs-vm.ts'
+import { SpareInstance } from './spare.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
 import {
@@ -25,6 +26,7 @@ export class WorkerHost {
   readonly #live: LRUCache<number, Resident>
   readonly #options: WorkerOptions
   readonly #modules = new LRUCache<string, PreparedModule>({ max: maxModules })
+  readonly #spare = new SpareInstance()
   readonly #kept: MeteredFiles | undefined
 
   constructor(options: WorkerOptions) {
@@ -74,7 +76,7 @@ export class WorkerHost {
     const { live, environment, limits, image } = request
     const prepared = this.#modules.get(keyOf(request))
     if (prepared === undefined) throw dropped('the compiled module was dropped')
-    const process = await LiveProcess.open(prepared, { environment, gas: limits.gas, image })
+    const process = await LiveProcess.open(prepared, { environment, gas: limits.gas, image, spare: this.#spare })
     this.#live.set(live, new Resident(process, this.#options))
     return costed(process, async () => undefined)
   }

@@ -70,7 +70,7 @@ async function bare({ bytes, format, environment }: EvalSetup): Promise<Way> {
   }
   const handle = await aoLoader()(
     (glue, receive) => {
-      const host = { tick: () => clock++, resize, memory: undefined as unknown as WebAssembly.Memory }
+      const host = { highHalf: 0, tick: () => clock++, resize, memory: undefined as unknown as WebAssembly.Memory }
       const { exports } = new WebAssembly.Instance(module, aoImports(module, glue, host))
       memory = exports['memory'] as WebAssembly.Memory
       host.memory = memory

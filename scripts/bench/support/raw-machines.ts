@@ -58,7 +58,7 @@ export async function rawAos(bytes: Uint8Array, format: string, env: VmEnvironme
   }
   const handle = await aoLoader()(
     (glue, receive) => {
-      const host = { tick: () => clock++, resize, memory: undefined as unknown as WebAssembly.Memory }
+      const host = { highHalf: 0, tick: () => clock++, resize, memory: undefined as unknown as WebAssembly.Memory }
       const { exports } = new WebAssembly.Instance(module, aoImports(module, glue, host))
       host.memory = exports['memory'] as WebAssembly.Memory
       const grow = (): void => growMemory(host.memory, wanted)

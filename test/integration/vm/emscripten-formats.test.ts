@@ -76,6 +76,16 @@ describe('emscripten modules of every format', () => {
       })
     }
 
+    if (names.imports['setHigh'] !== undefined) {
+      it(`${format}: has no word beside its memory that outlasts a message`, async () => {
+        const live = await open(`
+          (if (i32.eq (call $action) (i32.const 97)) (then (call $setHigh (i32.const 7)))) (call $getHigh)`)
+        const tell = async (data: string) =>
+          (await live.handle(messageOf(process_, 0, { data: `!${data}` }))).evaluation.output
+        assert.deepEqual([await tell('a'), await tell('b')], ['7', '0'])
+      })
+    }
+
     it(`${format}: grows its memory up to the limit and not beyond`, async () => {
       const code = `
         (i32.store8 (i32.const 730) (call $resize (i32.const 2097152)))

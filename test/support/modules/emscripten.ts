@@ -12,7 +12,10 @@ const plainImports = { env: 'env', wasi: 'wasi_snapshot_preview1', write: 'fd_wr
 export const emscriptenFormats: readonly EmscriptenNames[] = [
   {
     format: 'wasm32-unknown-emscripten',
-    imports: { env: 'a', wasi: 'a', system: 'm', now: '', write: 'f', open: 'g', resize: 'q', exit: 'l', abort: 'D' },
+    imports: {
+      ...{ env: 'a', wasi: 'a', system: 'm', now: '', write: 'f', open: 'g', resize: 'q', exit: 'l', abort: 'D' },
+      ...{ setHigh: 'b', getHigh: 'h' },
+    },
     exports: {
       memory: 'E',
       __wasm_call_ctors: 'F',
@@ -31,6 +34,8 @@ export const emscriptenFormats: readonly EmscriptenNames[] = [
     imports: {
       ...plainImports,
       system: 'system',
+      setHigh: 'setTempRet0',
+      getHigh: 'getTempRet0',
       now: '_emscripten_date_now',
       open: '__syscall_openat',
       exit: 'exit',
@@ -90,6 +95,10 @@ export function emscriptenWat(
 ): string {
   const name = (key: string): string => exports[key] ?? key
   const clock = imports['now'] ? `(import "${imports.env}" "${imports['now']}" (func $now (result f64)))` : ''
+  const high = imports['setHigh']
+    ? `(import "${imports.env}" "${imports['setHigh']}" (func $setHigh (param i32)))
+       (import "${imports.env}" "${imports['getHigh']}" (func $getHigh (result i32)))`
+    : ''
   return `(module
     (import "${imports.env}" "${imports['system']}" (func $system (param i32) (result i32)))
     (import "${imports.env}" "${imports['open']}" (func $open (param i32 i32 i32 i32) (result i32)))
@@ -97,7 +106,7 @@ export function emscriptenWat(
     (import "${imports.env}" "${imports['exit']}" (func $exit (param i32)))
     (import "${imports.env}" "${imports['abort']}" (func $abort))
     (import "${imports.wasi}" "${imports['write']}" (func $write (param i32 i32 i32 i32) (result i32)))
-    ${clock}
+    ${clock} ${high}
     (memory (export "${name('memory')}") 4)
     (table (export "${name('__indirect_function_table')}") 1 funcref)
     (data (i32.const 512) "touch ${file}\\00")
