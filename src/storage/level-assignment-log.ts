@@ -11,6 +11,7 @@ import { checkAppend } from './append-check.ts'
 import { decoding } from './decoding.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { fromIdPart, fromU64, idPart, KeySpace, u64 } from './keys.ts'
+import { NameFilter } from './name-filter.ts'
 import { joinParts, splitParts } from './parts.ts'
 import { firstEntry, put, type Store, type WriteOp } from './store.ts'
 
@@ -41,11 +42,13 @@ export class LevelAssignmentLog implements AssignmentLog {
   readonly #tails = new LRUCache<ProcessId, Assignment>({ max: cachedTails })
   /** By (process, nonce). Rows are never replaced, so none is ever out of date. */
   readonly #recent = new LRUCache<string, ScheduledMessage>({ maxSize: cachedBytes })
+  readonly #names: NameFilter
   #appends = 0
   #size: number | undefined
 
   constructor(store: Store) {
     this.#store = store
+    this.#names = new NameFilter(store, nonces.range())
   }
 
   async tail(process: ProcessId): Promise<Assignment | undefined> {
@@ -74,7 +77,7 @@ export class LevelAssignmentLog implements AssignmentLog {
     const keys = sought.map(({ process, message }) => nonceKey(process, message))
     const byOrigin = sought.flatMap((one, i) => (one.origin === undefined ? [] : [{ ...one, i, origin: one.origin }]))
     const originKeys = byOrigin.map(({ process, origin }) => originKey(process, origin))
-    const found = await this.#store.getMany([...keys, ...originKeys])
+    const found = await this.#names.getMany([...keys, ...originKeys], () => this.size())
     const nonces = found.slice(0, keys.length)
     for (const [n, { i }] of byOrigin.entries()) nonces[i] ??= found[keys.length + n]
     return Promise.all(
@@ -149,7 +152,11 @@ export class LevelAssignmentLog implements AssignmentLog {
     failpoint('log-checked')
     const ops: WriteOp[] = []
     let position = size
-    for (const entry of batch) addOps(ops, entry, entry.settled === true ? undefined : ++position)
+    for (const entry of batch) {
+      const names = namesOf(entry)
+      for (const name of names) this.#names.add(name) // a write that is refused may stay all the same
+      addOps(ops, entry, { names, position: entry.settled === true ? undefined : ++position })
+    }
     await this.#store.write(ops, { sync: !guarded })
     failpoint('log-written')
     this.#size = position
@@ -202,17 +209,23 @@ const nonceKey = (process: ProcessId, message: MessageId): Uint8Array => nonces.
 /** An origin is text of any length, so its hash stands for it. No id is such a hash but by design. */
 const originKey = (process: ProcessId, origin: Origin): Uint8Array => nonces.key(idPart(process), sha256(utf8(origin)))
 
-/** The ids are read once for all of an entry's keys. */
-function addOps(ops: WriteOp[], { assignment, message, origin }: LogEntry, position: number | undefined): void {
-  const { process, nonce } = assignment
-  const [of, at] = [idPart(process), u64(nonce)]
-  ops.push(
-    put(rows.key(of, at), joinParts(assignment.raw, message?.raw ?? none)),
-    put(nonces.key(of, idPart(assignment.message)), at),
-    put(nonces.key(of, idPart(assignment.id)), at),
-  )
+/** Keys that a row is found by besides its own. */
+function namesOf({ assignment: { process, message, id }, origin }: LogEntry): readonly Uint8Array[] {
+  const of = idPart(process)
+  const names = [nonces.key(of, idPart(message)), nonces.key(of, idPart(id))]
+  if (origin !== undefined) names.push(originKey(process, origin))
+  return names
+}
+
+function addOps(
+  ops: WriteOp[],
+  { assignment, message }: LogEntry,
+  { names, position }: { readonly names: readonly Uint8Array[]; readonly position: number | undefined },
+): void {
+  const [of, at] = [idPart(assignment.process), u64(assignment.nonce)]
+  ops.push(put(rows.key(of, at), joinParts(assignment.raw, message?.raw ?? none)))
+  for (const name of names) ops.push(put(name, at))
   if (position !== undefined) ops.push(put(positions.key(u64(position)), Buffer.concat([of, at])))
-  if (origin !== undefined) ops.push(put(nonces.key(of, sha256(utf8(origin))), at))
 }
 
 const none = new Uint8Array(0)
