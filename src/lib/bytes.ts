@@ -11,6 +11,8 @@ export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => asBuffer(a)
 export const copyOf = (bytes: Uint8Array): Uint8Array => Buffer.from(bytes)
 
 export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => digest('sha256', parts)
+/** The SHA-256 as 43 characters, at half the cost of its bytes. */
+export const sha256Text = (bytes: Uint8Array): string => oneShot('sha256', bytes, 'base64url')
 export const sha384 = (...parts: readonly Uint8Array[]): Uint8Array => digest('sha384', parts)
 
 /** The same memory as a Buffer, without a copy. */
@@ -22,11 +24,15 @@ const joinedBytes = 4096
 
 function digest(algorithm: 'sha256' | 'sha384', parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts
-  if (only !== undefined && parts.length === 1) return oneShot(algorithm, only, 'buffer') // nearly twice as fast
+  if (only !== undefined && parts.length === 1) return atOnce(algorithm, only)
   let length = 0
   for (const part of parts) length += part.length
-  if (length <= joinedBytes) return oneShot(algorithm, concat(...parts), 'buffer')
+  if (length <= joinedBytes) return atOnce(algorithm, concat(...parts))
   const hash = createHash(algorithm)
   for (const part of parts) hash.update(part)
   return hash.digest()
 }
+
+/** Through text, one character a byte: to make a Buffer around OpenSSL's bytes takes longer than a short hash. */
+const atOnce = (algorithm: 'sha256' | 'sha384', bytes: Uint8Array): Uint8Array =>
+  Buffer.from(oneShot(algorithm, bytes, 'binary'), 'latin1')

@@ -1,8 +1,17 @@
-import { concat, sha256, utf8 } from '../lib/bytes.ts'
+import { concat, utf8 } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 import { decodeTags, encodeTags } from './avro-tags.ts'
 import { checkAside } from './check-aside.ts'
-import { type Address, fromTarget, type Id, idFromBytes, idToBytes, type MessageId, type ProcessId } from './ids.ts'
+import {
+  type Address,
+  fromTarget,
+  type Id,
+  idFromBytes,
+  idOf,
+  idToBytes,
+  type MessageId,
+  type ProcessId,
+} from './ids.ts'
 import { digestOf, type ItemLimits, splitItem } from './item-parts.ts'
 import { ownerFacts } from './owners.ts'
 import type { SignatureType } from './signature-kinds.ts'
@@ -142,7 +151,7 @@ function finish({ target, tags, parts }: ReturnType<typeof prepare>, signature: 
     tagBytes,
     data,
   )
-  const id = idFromBytes<MessageId>(sha256(signature))
+  const id = idOf<MessageId>(signature)
   const owner = ownerFacts(signatureType, ownerKey).address
   return { signatureType, ownerKey, target, anchor, tags, data, id, signature, owner, raw }
 }
@@ -159,7 +168,7 @@ const wellFormed = (tag: Tag): Tag => {
 function parseUnverified(bytes: Uint8Array, limits: ItemLimits): DataItem {
   const { signatureType, signature, ownerKey, target, anchor, tagCount, tagBytes, data } = splitItem(bytes, limits)
   return {
-    id: idFromBytes<MessageId>(sha256(signature)),
+    id: idOf<MessageId>(signature),
     signatureType,
     signature,
     owner: ownerFacts(signatureType, ownerKey).address,

@@ -1,8 +1,8 @@
 import type { Brand } from '../lib/brand.ts'
-import { fromBase64Url, sha256, toBase64Url } from '../lib/bytes.ts'
+import { fromBase64Url, sha256Text, toBase64Url } from '../lib/bytes.ts'
 import { AoError } from '../lib/errors.ts'
 
-/** 43 base64url characters, 32 bytes. Minted only by `parseId` and `idFromBytes`. */
+/** 43 base64url characters, 32 bytes. Minted only by `parseId`, `idFromBytes` and `idOf`. */
 export type Id = Brand<string, 'Id'>
 export type ProcessId = Id & Brand<string, 'ProcessId'>
 export type MessageId = Id & Brand<string, 'MessageId'>
@@ -60,10 +60,13 @@ export function idFromBytes<T extends Id = Id>(bytes: Uint8Array): T {
   return toBase64Url(bytes) as T
 }
 
+/** The id of whoever has this signature: its SHA-256. */
+export const idOf = <T extends Id = Id>(signature: Uint8Array): T => sha256Text(signature) as T
+
 export const idToBytes = (id: Id): Uint8Array => fromBase64Url(id)
 
 /** The address of an RSA or Ed25519 public key as it stands in a data item. */
-export const addressOfKey = (ownerKey: Uint8Array): Address => toBase64Url(sha256(ownerKey)) as Address
+export const addressOfKey = (ownerKey: Uint8Array): Address => sha256Text(ownerKey) as Address
 
 /** A target field is 32 bytes: a Process, or a wallet with an Arweave-style address. */
 export const fromTarget = (target: ProcessId | Address): ProcessId => parseId<ProcessId>(target, 'target')
