@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { AoError } from './errors.ts'
 
 /** Cancels the wait, never the effect: a durable step is finished or not begun. */
@@ -18,6 +19,34 @@ export function following(signal: AbortSignal | undefined): { readonly own: Abor
   if (signal?.aborted) onAbort()
   signal?.addEventListener('abort', onAbort, { once: true })
   return { own, release: () => signal?.removeEventListener('abort', onAbort) }
+}
+
+/** Options whose signal is made when it is first looked at, spread or taken out: a signal costs more than a short answer. */
+export interface LateSignal {
+  readonly options: { readonly signal: AbortSignal }
+  abort(reason: unknown): void
+}
+
+export function lateSignal(): LateSignal {
+  let made: AbortController | undefined
+  let fired: { readonly reason: unknown } | undefined
+  const make = (): AbortController => {
+    made = new AbortController()
+    setMaxListeners(0, made.signal) // whoever works for the one who asked may listen
+    if (fired !== undefined) made.abort(fired.reason)
+    return made
+  }
+  return {
+    options: {
+      get signal() {
+        return (made ?? make()).signal
+      },
+    },
+    abort: reason => {
+      fired ??= { reason }
+      made?.abort(fired.reason)
+    },
+  }
 }
 
 /**

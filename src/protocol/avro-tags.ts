@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../lib/bytes.ts'
-import { AoError } from '../lib/errors.ts'
+import { type AoError, refusal } from '../lib/errors.ts'
 import type { Tag } from './tags.ts'
 
 /** arbundles' limits, which every reader of AO keeps. */
@@ -98,6 +98,6 @@ function writeLong(bytes: Buffer, at: number, value: number): number {
 }
 
 const invalid = (message: string, facts: Record<string, number> = {}): AoError =>
-  new AoError('INVALID_DATA_ITEM', message, facts, {
+  refusal('INVALID_DATA_ITEM', message, facts, {
     hint: 'Encode tags as ANS-104 says: Avro, at most 128, 4096 bytes.',
   })

@@ -1,5 +1,5 @@
 import { asBuffer } from '../lib/bytes.ts'
-import { AoError } from '../lib/errors.ts'
+import { AoError, refusal } from '../lib/errors.ts'
 import { maxTagBytes } from './avro-tags.ts'
 import { deepHashOn } from './deep-hash.ts'
 import { ownerFacts } from './owners.ts'
@@ -106,4 +106,4 @@ class Reader {
 const empty = new Uint8Array(0)
 
 const invalid = (message: string, facts: Record<string, number> = {}): AoError =>
-  new AoError('INVALID_DATA_ITEM', message, facts, { hint: 'Send one whole signed ANS-104 data item as raw bytes.' })
+  refusal('INVALID_DATA_ITEM', message, facts, { hint: 'Send one whole signed ANS-104 data item as raw bytes.' })

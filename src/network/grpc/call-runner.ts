@@ -1,23 +1,13 @@
-import { setMaxListeners } from 'node:events'
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  ServerDuplexStream,
-} from '@grpc/grpc-js'
-import { raceSignal, throwIfAborted } from '../../lib/abort.ts'
+import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall } from '@grpc/grpc-js'
+import { type LateSignal, lateSignal } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/telemetry.ts'
-import { Gathering } from './gathering.ts'
+import type { Listening } from './listening.ts'
+import { type Exchange, ServerExchange } from './server-exchange.ts'
 import { toServiceError } from './status.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { wellFormed } from './tolerant.ts'
-
-export interface Listening {
-  /** Fires with `DEADLINE` or `ABORTED` when the caller no longer waits, with `STOPPING` when the server ends streams. */
-  readonly signal: AbortSignal
-}
 
 /**
  * Turns plain async functions into gRPC handlers: each gets a signal, each failure leaves as an AoError, and none is
@@ -25,10 +15,11 @@ export interface Listening {
  */
 export class CallRunner {
   readonly #log: Logger
-  readonly #running = new Set<Promise<void>>()
-  readonly #streams = new Set<AbortController>()
+  #running = 0
+  #onIdle: (() => void) | undefined
+  readonly #streams = new Set<LateSignal>()
   /** What a stream listens to for when to end: its own end, or of an exchange what it takes in. */
-  readonly #endings = new Set<AbortController>()
+  readonly #endings = new Set<Pick<LateSignal, 'abort'>>()
   #ending = false
 
   constructor(log: Logger) {
@@ -64,8 +55,8 @@ export class CallRunner {
     return call => {
       const intake = new AbortController()
       const answer = (listening: Listening): Promise<void> => {
-        listening.signal.addEventListener('abort', () => intake.abort(listening.signal.reason), { once: true })
-        return exchange(call, limit, work(), { signal: listening.signal, intake: intake.signal })
+        const signals = { signal: listening.signal, intake: intake.signal }
+        return new ServerExchange(call, limit, { ...signals, work: work() }).run()
       }
       this.#runStream(call, answer)
       this.#endWithServer(call, intake)
@@ -88,20 +79,20 @@ export class CallRunner {
 
   /** Resolves when no handler runs. */
   async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running)
+    if (this.#running > 0) await new Promise<void>(resolve => (this.#onIdle = resolve))
   }
 
-  #runStream(call: OpenStream, answer: (listening: Listening) => Promise<void>): AbortController {
-    const controller = this.#run(call, answer, error => {
+  #runStream(call: OpenStream, answer: (listening: Listening) => Promise<void>): LateSignal {
+    const ending = this.#run(call, answer, error => {
       // grpc-js sends the status of an 'error' event after the rows written so far.
       if (!call.destroyed) call.emit('error', error)
     })
-    this.#streams.add(controller)
-    call.once('close', () => this.#streams.delete(controller))
-    return controller
+    this.#streams.add(ending)
+    call.once('close', () => this.#streams.delete(ending))
+    return ending
   }
 
-  #endWithServer(call: OpenStream, ending: AbortController): void {
+  #endWithServer(call: OpenStream, ending: Pick<LateSignal, 'abort'>): void {
     if (this.#ending) ending.abort(stopping()) // it was let in just before, and its request came after
     this.#endings.add(ending)
     call.once('close', () => this.#endings.delete(ending))
@@ -111,25 +102,24 @@ export class CallRunner {
     call: OpenCall,
     answer: (listening: Listening) => Promise<void>,
     refuse: (error: ReturnType<typeof toServiceError>) => void,
-  ): AbortController {
-    const controller = new AbortController()
-    setMaxListeners(0, controller.signal) // each request of a stream that is being worked on listens
+  ): LateSignal {
+    const ending = lateSignal()
     let settled = false
     // Also fires after an ordinary end, when nobody is left to tell.
     call.once('cancelled', () => {
-      if (!settled) controller.abort(whyOver(call))
+      if (!settled) ending.abort(whyOver(call))
     })
-    const running = answer({ signal: controller.signal })
+    this.#running++
+    answer(ending.options)
       .catch((error: unknown) => {
         this.#tell(call, error)
         refuse(toServiceError(error))
       })
       .finally(() => {
         settled = true
-        this.#running.delete(running)
+        if (--this.#running === 0) this.#onIdle?.()
       })
-    this.#running.add(running)
-    return controller
+    return ending
   }
 
   #tell(call: OpenCall, error: unknown): void {
@@ -148,51 +138,6 @@ interface OpenCall {
 interface OpenStream extends OpenCall {
   readonly destroyed: boolean
   emit(event: 'error', error: Error): boolean
-}
-
-/** How the requests of one exchange are answered. One message on the wire may carry several of either. */
-export interface Exchange<Req, Res> {
-  readonly requestsIn: (message: Req) => readonly Req[]
-  /** Undefined if there is nothing to answer. */
-  readonly run: (request: Req, options: Listening) => Promise<Res | undefined>
-  /** One message of answers that were ready at the same time. */
-  readonly join: (answers: readonly Res[], to: Req) => readonly Res[]
-}
-
-async function exchange<Req, Res>(
-  call: ServerDuplexStream<Req, Res>,
-  limit: number,
-  { requestsIn, run, join }: Exchange<Req, Res>,
-  listening: Listening & { readonly intake: AbortSignal },
-): Promise<void> {
-  const { signal, intake } = listening
-  const writer = new StreamWriter<Res>(call, listening)
-  const inFlight = new Set<Promise<void>>()
-  let newest: Req | undefined
-  const answers = new Gathering<Res>(async ready => {
-    for (const message of join(ready, newest as Req)) await writer.write(message)
-  })
-  // Half-closing is not the end: answers still go out, so the iterator must leave the stream alone.
-  const requests = call.iterator({ destroyOnReturn: false })
-  for (;;) {
-    const next = await raceSignal(requests.next(), { signal: intake }).catch(error => {
-      if (signal.aborted || !intake.aborted) throw error
-    })
-    if (next === undefined || next.done === true) break
-    const { value } = next
-    newest = wellFormed(value as Req)
-    for (const request of requestsIn(newest)) {
-      const task = run(request, listening)
-        .then(answer => (answer === undefined ? undefined : answers.add(answer)))
-        .finally(() => inFlight.delete(task))
-      inFlight.add(task)
-      task.catch(() => undefined) // seen by one of the two waits below
-      while (inFlight.size >= limit) await Promise.race(inFlight)
-    }
-  }
-  await Promise.all(inFlight)
-  throwIfAborted(intake)
-  call.end()
 }
 
 const stopping = (): AoError => new AoError('STOPPING', 'the node is shutting down', {}, { hint: 'Ask another node.' })

@@ -1,6 +1,6 @@
-import type { ServerInterceptingCallInterface } from '@grpc/grpc-js'
+import type { Metadata, ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import { systemClock } from '../../lib/clock.ts'
-import { AoError } from '../../lib/errors.ts'
+import { type AoError, refusal } from '../../lib/errors.ts'
 import { bearsToken, memberHint } from '../../lib/member-token.ts'
 import { type RateLimit, RateLimiter } from '../../lib/rate-limiter.ts'
 import type { Metrics } from '../../lib/telemetry.ts'
@@ -49,7 +49,7 @@ export interface CallerLimits {
   readonly unit: CallerLimit
 }
 
-interface Caller {
+export interface Caller {
   readonly key: string
   readonly known: KnownCaller | undefined
   readonly session: Session | undefined
@@ -111,13 +111,13 @@ export class Callers {
     return limiter === undefined || limiter.take(key, cost)
   }
 
-  /** @param authorization What the call shows. @returns why the caller may not ask at all, if so. */
-  admit(caller: Caller, authorization: string | undefined): AoError | undefined {
+  /** @param shown What the call shows. @returns why the caller may not ask at all, if so. */
+  admit(caller: Caller, shown: Metadata): AoError | undefined {
     const { memberToken } = this.#deps
-    if (memberToken === undefined || caller.known !== undefined || bearsToken(authorization, memberToken))
-      return undefined
+    if (memberToken === undefined || caller.known !== undefined) return undefined
+    if (bearsToken(shown.get('authorization')[0]?.toString(), memberToken)) return undefined
     if (this.#patience.losesWith(caller.key)) caller.session?.destroy()
-    return new AoError('UNAUTHENTICATED', 'this is a private network', {}, { hint: memberHint })
+    return refusal('UNAUTHENTICATED', 'this is a private network', {}, { hint: memberHint })
   }
 
   /** Counts one call. @returns why it is too much, if it is. */
@@ -130,7 +130,7 @@ export class Callers {
   #refusal(caller: Caller): AoError | undefined {
     if (caller.known !== undefined && this.#deps.isRefused?.(caller.known) === true) {
       const hint = 'Ask the operator of this node, or wait: a ban ends after two minutes.'
-      return new AoError('NOT_ALLOWED', 'this unit is not served here', { address: caller.key }, { hint })
+      return refusal('NOT_ALLOWED', 'this unit is not served here', { address: caller.key }, { hint })
     }
     if (this.mayGoOn(caller, callWeight[caller.known === undefined ? 'stranger' : 'unit'])) return undefined
     this.blame(caller, 'grpc-rate')
@@ -191,4 +191,4 @@ export function ipOf(peer: string): string {
 }
 
 const tooMuch = (what: string, limit: number): AoError =>
-  new AoError('OVERLOADED', `too many ${what} of one caller`, { limit }, { hint: 'Call less often, or another unit.' })
+  refusal('OVERLOADED', `too many ${what} of one caller`, { limit }, { hint: 'Call less often, or another unit.' })

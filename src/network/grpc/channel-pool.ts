@@ -243,6 +243,8 @@ const channelOptions = {
   // No HTTP proxy and no settings from DNS: the record says where the unit is, and nothing else does.
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
+  // It counts each call and message for a service that we do not offer.
+  'grpc.enable_channelz': 0,
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   // grpc-js would wait up to two minutes; a restarted node should be found again within seconds.

@@ -2,7 +2,7 @@ import { followResults } from '../../ports/follow-results.ts'
 import type { Compute, Scheduler } from '../../ports/units.ts'
 import { type ProcessId, parseId } from '../../protocol/ids.ts'
 import { encodeResult } from '../../protocol/result.ts'
-import type { CallRunner, Listening } from './call-runner.ts'
+import type { CallRunner } from './call-runner.ts'
 import {
   dryRunFromWire,
   evaluationToWire,
@@ -20,6 +20,7 @@ import type {
   ResultStreamRequest,
   ResultStreamResponse,
 } from './generated/ao/v1/compute.ts'
+import type { Listening } from './listening.ts'
 
 /** A Compute on the wire. */
 export const computeService = (

@@ -1,7 +1,8 @@
-import { setMaxListeners } from 'node:events'
+import { type LateSignal, lateSignal } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { Exchange, Listening } from './call-runner.ts'
 import { grouped } from './gathering.ts'
+import type { Listening } from './listening.ts'
+import type { Exchange } from './server-exchange.ts'
 import { toDetailBytes } from './status.ts'
 
 interface Request<Req> {
@@ -47,13 +48,13 @@ export const tagged =
       run: async (request, stream) => {
         const { tag } = request
         if (isEmpty(request)) return asked.giveUp(tag)
-        const controller = asked.begin(tag, stream)
+        const ending = asked.begin(tag, stream)
         try {
-          return respond(request, await answer(request, { signal: controller.signal }))
+          return respond(request, await answer(request, ending.options))
         } catch (error) {
           return respond(request, { $case: 'error', value: toDetailBytes(error) })
         } finally {
-          asked.end(tag, controller)
+          asked.end(tag, ending)
         }
       },
       join: (answers, { takesMore }) =>
@@ -65,21 +66,20 @@ export const tagged =
 
 /** The questions of one stream that are being answered, each with a signal of its own that the stream's fires too. */
 class Asked {
-  readonly #open = new Map<number, AbortController>()
+  readonly #open = new Map<number, LateSignal>()
   #listening = false
 
-  begin(tag: number, { signal }: Listening): AbortController {
-    const controller = new AbortController()
-    setMaxListeners(0, controller.signal)
-    if (signal.aborted) controller.abort(signal.reason)
-    this.#open.set(tag, controller)
+  begin(tag: number, { signal }: Listening): LateSignal {
+    const ending = lateSignal()
+    if (signal.aborted) ending.abort(signal.reason)
+    this.#open.set(tag, ending)
     if (!this.#listening) signal.addEventListener('abort', () => this.#giveUpAll(signal.reason), { once: true })
     this.#listening = true
-    return controller
+    return ending
   }
 
-  end(tag: number, controller: AbortController): void {
-    if (this.#open.get(tag) === controller) this.#open.delete(tag)
+  end(tag: number, ending: LateSignal): void {
+    if (this.#open.get(tag) === ending) this.#open.delete(tag)
   }
 
   giveUp(tag: number): undefined {
@@ -88,7 +88,7 @@ class Asked {
   }
 
   #giveUpAll(reason: unknown): void {
-    for (const controller of this.#open.values()) controller.abort(reason)
+    for (const ending of this.#open.values()) ending.abort(reason)
   }
 }
 

@@ -1,9 +1,10 @@
 import { copyOf } from '../../lib/bytes.ts'
 import type { Messenger } from '../../ports/units.ts'
 import { type MessageId, type ProcessId, parseId } from '../../protocol/ids.ts'
-import type { CallRunner, Listening } from './call-runner.ts'
+import type { CallRunner } from './call-runner.ts'
 import { assignFromWire, progressToWire } from './convert.ts'
 import type { MessengerServer } from './generated/ao/v1/messenger.ts'
+import type { Listening } from './listening.ts'
 import { taggedItems } from './scheduler-service.ts'
 
 /** A Messenger on the wire. It takes bytes, because verifying at the door is its own work. */

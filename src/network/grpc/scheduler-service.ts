@@ -1,7 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { type MessageId, type Nonce, type ProcessId, parseId, parseNonce } from '../../protocol/ids.ts'
-import type { CallRunner, Exchange, Listening } from './call-runner.ts'
+import type { CallRunner } from './call-runner.ts'
 import { assignFromWire, atFromWire, itemFromWire, scheduledToWire } from './convert.ts'
 import { tagged } from './exchange-service.ts'
 import type {
@@ -10,6 +10,8 @@ import type {
   ScheduleStreamRequest,
   ScheduleStreamResponse,
 } from './generated/ao/v1/scheduler.ts'
+import type { Listening } from './listening.ts'
+import type { Exchange } from './server-exchange.ts'
 
 /** A Scheduler on the wire. Items are verified here, so the unit is only ever handed a DataItem. */
 export function schedulerService(

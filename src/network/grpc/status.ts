@@ -1,4 +1,5 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { asBuffer } from '../../lib/bytes.ts'
 import { AoError, type ErrorCode, type ErrorFacts, isErrorCode } from '../../lib/errors.ts'
 import { decodeErrorDetail, encodeErrorDetail } from './convert.ts'
 
@@ -43,12 +44,18 @@ export type WireStatus = Pick<ServiceError, 'code' | 'details' | 'metadata'>
 
 /** Any failure as the wire has it. Only AoErrors keep their text; anything else is `INTERNAL` and says nothing. */
 export function toWireStatus(error: unknown): WireStatus {
-  const { code, message, facts, hint } = withoutInnerText(AoError.from(error))
+  const shown = withoutInnerText(AoError.from(error))
   const metadata = new Metadata()
-  const text = wellFormed(message, 1024)
-  const detail = { code, message: text, factsJson: factsToJson(facts), hint: wellFormed(hint ?? '', 512) }
-  metadata.set(detailKey, Buffer.from(encodeErrorDetail(detail)))
-  return { code: grpcStatus[code], details: text, metadata }
+  metadata.set(detailKey, asBuffer(detailBytes(shown)))
+  return { code: grpcStatus[shown.code], details: textOf(shown), metadata }
+}
+
+const textOf = ({ message }: AoError): string => wellFormed(message, 1024)
+
+const detailBytes = (shown: AoError): Uint8Array => {
+  const { code, facts, hint } = shown
+  const factsJson = factsToJson(facts)
+  return encodeErrorDetail({ code, message: textOf(shown), factsJson, hint: wellFormed(hint ?? '', 512) })
 }
 
 /** The same as an Error, which is how grpc-js takes it from a handler. */
@@ -87,10 +94,7 @@ const reasonIn = (details: string): string =>
   /certificate/i.test(details) ? 'it shows another certificate than its record' : details.slice(0, 200)
 
 /** An AoError as bytes, for answers that carry failures inside a stream. */
-export const toDetailBytes = (error: unknown): Uint8Array => {
-  const [bytes] = toWireStatus(error).metadata.get(detailKey)
-  return bytes as Buffer
-}
+export const toDetailBytes = (error: unknown): Uint8Array => detailBytes(withoutInnerText(AoError.from(error)))
 
 /** The AoError in the bytes of an ErrorDetail; undefined if they are not one that we know. */
 export function fromDetailBytes(bytes: Uint8Array): AoError | undefined {
