@@ -129,6 +129,13 @@ export function applyImage({ memory, globals }: State, image: VmImage): void {
   for (const [i, entry] of globals.entries()) setBits(entry, image.globals[i] ?? 0n)
 }
 
+/** Bytes of the pages that are not zero. Costs a scan of the memory. */
+export function filledBytes(memory: WebAssembly.Memory): number {
+  let bytes = 0
+  for (const _ of nonZeroPages(view(memory), [])) bytes += pageBytes
+  return bytes
+}
+
 export const notThisState = (message: string): AoError =>
   new AoError('STORE_CORRUPT', message, {}, { hint: 'Open the Process from an older image, or replay its schedule.' })
 

@@ -91,7 +91,7 @@ export class LiveProcess {
 
   /** Gives back what it shares with others of its thread. Nothing may be asked of it any more. */
   close(): void {
-    if (this.#machine !== undefined) this.#spare?.put(this.#module, this.#machine, this.residentBytes)
+    if (this.#machine !== undefined) this.#spare?.put(this.#module, this.#machine)
     this.#machine = undefined
     this.#base.release()
   }

@@ -1,8 +1,9 @@
 import type { VmEnvironment } from '../ports/vm.ts'
+import { filledBytes } from './image.ts'
 import type { Machine, PreparedModule } from './machine.ts'
 
-/** A larger instance is not kept: nobody counts it. */
-const maxResidentBytes = 8 << 20
+/** An instance with more in its memory is not kept: nobody counts it. */
+const maxFilledBytes = 8 << 20
 
 /**
  * The instance of the Process that was closed last, for the next one of its Module that is opened with a state: memory and
@@ -13,8 +14,8 @@ export class SpareInstance {
   #kept: { readonly module: PreparedModule; readonly machine: Machine } | undefined
 
   /** @param machine at rest, and nobody else's any more. */
-  put(module: PreparedModule, machine: Machine, residentBytes: number): void {
-    if (machine.adopt !== undefined && residentBytes <= maxResidentBytes) this.#kept = { module, machine }
+  put(module: PreparedModule, machine: Machine): void {
+    if (machine.adopt !== undefined && filledBytes(machine.memory) <= maxFilledBytes) this.#kept = { module, machine }
   }
 
   /** One with a memory of that length, if it fits. */

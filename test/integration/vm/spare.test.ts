@@ -19,7 +19,7 @@ const more = 'More = ("x"):rep(1 << 20)'
 /** What the Process that had the instance before does with it, in the end. */
 const lastDeeds = {
   'an answer': 'return 1',
-  'an error': 'Lost = ("x"):rep(1000000); error(Lost:sub(1, 5))',
+  'an error': 'Lost = ("x"):rep(1000); error(Lost:sub(1, 5))',
   'endless recursion': 'local function f() return 1 + f() end return f()',
   'no gas left': 'while true do end',
 }
@@ -87,14 +87,21 @@ for (const name of ['aos2_0_4_32', 'aos2_0_6'] as const satisfies readonly AosNa
     }
 
     it('is not taken where its memory has another length, or kept where it is large', async () => {
-      const spare = new SpareInstance()
-      const small = await open(second)
-      await tell(small, mixedMessages(second, 4))
-      const image = await small.snapshot()
-      for (const lua of ['Big = ("x"):rep(60 << 20)', 'Wide = ("x"):rep(12 << 20)']) {
-        const grown = await open(first, spare)
-        await tell(grown, [...mixedMessages(first, 4), evalOf(first, 4, lua)])
-        grown.close()
+      const wide = async (process: ProcessId, lua: string, spare?: SpareInstance): Promise<LiveProcess> => {
+        const live = await open(process, spare)
+        await tell(live, [...mixedMessages(process, 4), evalOf(process, 4, lua)])
+        return live
+      }
+      const [small, large] = ['return 1', 'Wide = ("x"):rep(20 << 20)'] as const
+      for (const [before, after] of [
+        [small, large],
+        [large, small],
+        [large, large],
+      ] as const) {
+        const spare = new SpareInstance()
+        const image = await (await wide(second, after)).snapshot()
+        const closed = await wide(first, before, spare)
+        closed.close()
         const count = started.length
         await open(second, spare, image)
         assert.equal(started.length, count + 1)
