@@ -33,6 +33,7 @@ export const infoAnswer = z.object({ height, current: hash })
 /** Timestamp in seconds. `wallet_list` names the balances as of the block. */
 export const blockAnswer = z.object({
   height,
+  indep_hash: hash,
   timestamp: z.number().int().nonnegative(),
   wallet_list: z.string().max(128).optional(),
 })

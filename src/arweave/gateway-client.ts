@@ -200,9 +200,9 @@ export class GatewayClient implements ArweaveClient, ItemIndex, BundleIndex, Hol
     )
   }
 
-  async blockTime(height: number, options: AbortOptions = {}): Promise<number | undefined> {
+  async block(height: number, options: AbortOptions = {}): Promise<BlockAnchor | undefined> {
     const block = await this.#block(height, options)
-    return block && block.timestamp * 1000
+    return block && { height, hash: block.indep_hash, timestamp: block.timestamp * 1000 }
   }
 
   /**

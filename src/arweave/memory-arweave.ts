@@ -23,7 +23,7 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
   readonly #clock: Clock
   readonly #txs = new Map<Id, MemoryTx>()
   readonly #items = new Map<Id, { readonly item: DataItem; readonly carriers: Set<Carrier> }>()
-  readonly #times = new Map<number, number>()
+  readonly #blocks = new Map<number, BlockAnchor>()
   #prepared = 0
   #head: BlockAnchor
 
@@ -142,9 +142,9 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
     if (isBundle(item)) for (const inner of await verifiedItems(item.data)) this.#carry(inner, 'uploader')
   }
 
-  async blockTime(height: number, { signal }: AbortOptions = {}): Promise<number | undefined> {
+  async block(height: number, { signal }: AbortOptions = {}): Promise<BlockAnchor | undefined> {
     throwIfAborted(signal)
-    return this.#times.get(height)
+    return this.#blocks.get(height)
   }
 
   async head({ signal }: AbortOptions = {}): Promise<BlockAnchor> {
@@ -161,8 +161,9 @@ export class MemoryArweave implements ArweaveClient, ItemIndex, BundleIndex {
   #block(height: number, previous: string): BlockAnchor {
     // Blocks of Arweave count seconds.
     const timestamp = Math.floor(this.#clock.now() / 1000) * 1000
-    this.#times.set(height, timestamp)
-    return { height, hash: toBase64Url(sha384(utf8(`${previous} ${height} ${timestamp}`))), timestamp }
+    const block = { height, hash: toBase64Url(sha384(utf8(`${previous} ${height} ${timestamp}`))), timestamp }
+    this.#blocks.set(height, block)
+    return block
   }
 }
 

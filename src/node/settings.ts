@@ -40,7 +40,7 @@ const roles = z.preprocess(
 const url = z.url({ protocol: /^https?$/ })
 
 /** How a node of a testnet may misbehave. */
-export const faults = ['double-sign', 'censor', 'no-publish', 'no-deliver'] as const
+export const faults = ['double-sign', 'censor', 'no-publish', 'false-anchor', 'no-deliver'] as const
 
 /**
  * Every option of a node, once: type, default and help. The configuration file has these names, the environment has
@@ -77,7 +77,7 @@ export const settings = {
   fault: setting(
     z.enum(['', ...faults]),
     '',
-    'for testnets: misbehave so that the others can be seen to notice; an SU that tells two orders (double-sign), orders nothing for others (censor) or settles nothing (no-publish); an MU that promises and passes nothing on (no-deliver)',
+    'for testnets: misbehave so that the others can be seen to notice; an SU that tells two orders (double-sign), orders nothing for others (censor), settles nothing (no-publish) or names blocks that are not there (false-anchor); an MU that promises and passes nothing on (no-deliver)',
   ),
   arweaveUrl: setting(url, 'http://127.0.0.1:1984', 'Arweave gateway to read from and settle to'),
   arweaveWallet: setting(

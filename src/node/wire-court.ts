@@ -1,7 +1,8 @@
+import type { Evidence } from '../protocol/evidence.ts'
 import { OriginMail } from '../units/economy/origin-mail.ts'
 import { Watcher } from '../units/watcher/watcher.ts'
 import { sharedOf, type WireBase } from './wire-base.ts'
-import { accuser, oracleFeed, respondent, successor } from './wire-economy.ts'
+import { accuser, anchorWatch, oracleFeed, respondent, successor } from './wire-economy.ts'
 import type { WiredNetwork } from './wire-network.ts'
 import type { WiredRoles } from './wire-roles.ts'
 import { evidenceDesk } from './wire-units.ts'
@@ -17,13 +18,15 @@ export function wireCourt(base: WireBase, { gossip, directory, remote, economy }
   const desk = evidenceDesk({ ...shared, mail }, { economy, options })
   const watcher = new Watcher({
     ...{ gossip, directory, telemetry },
-    onEvidence: evidence => void desk.file(evidence),
+    onEvidence: evidence => onEvidence(evidence),
     onAssignment: assignment => {
-      for (const unit of [compute, scheduler, intake, submitter, plaintiff]) unit?.onAssignment(assignment)
+      for (const unit of [compute, scheduler, intake, submitter, plaintiff, anchors]) unit?.onAssignment(assignment)
     },
   })
   const asking = { ...shared, routes, mail, scheduler: units.scheduler }
   const plaintiff = accuser(asking, { economy, options })
+  const onEvidence = (evidence: Evidence): void => void desk.file(evidence)
+  const anchors = anchorWatch({ ...shared, gossip, mail, onEvidence }, { economy, options })
   const answers = respondent({ ...asking, log: assignments }, { economy, scheduler, messenger, options })
   const reporter = oracleFeed({ ...shared, mail }, { economy, options })
   const heir = successor(
@@ -33,5 +36,5 @@ export function wireCourt(base: WireBase, { gossip, directory, remote, economy }
     },
     { economy, scheduler, options },
   )
-  return { desk, watcher, plaintiff, answers, reporter, heir }
+  return { desk, watcher, plaintiff, anchors, answers, reporter, heir }
 }

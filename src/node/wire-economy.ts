@@ -1,10 +1,12 @@
 import { AoError } from '../lib/errors.ts'
 import type { ArweaveClient } from '../ports/settlement.ts'
 import type { Scheduler } from '../ports/units.ts'
+import type { BlockAnchor } from '../protocol/assignment.ts'
 import type { DataItem } from '../protocol/data-item.ts'
 import { type Id, type ProcessId, parseId } from '../protocol/ids.ts'
 import { testnetParams } from '../protocol/params.ts'
 import { Accuser, type AccuserDeps, defaultAccuserOptions } from '../units/economy/accuser.ts'
+import { AnchorWatch, type AnchorWatchDeps, defaultAnchorWatchOptions } from '../units/economy/anchor-watch.ts'
 import type { EconomyFollower } from '../units/economy/follower.ts'
 import { defaultLogCollectorOptions, LogCollector, type LogCollectorDeps } from '../units/economy/log-collector.ts'
 import { type MessengerAnswersDeps, messengerAnswers } from '../units/economy/messenger-answers.ts'
@@ -88,6 +90,21 @@ export const accuser = (
 export const showsFault = ({ fault, network }: NodeOptions, wanted: NodeOptions['fault']): boolean =>
   fault === wanted && network === testnetParams.network
 
+/** Arweave as an SU of a testnet sees it that is to name false blocks: their heights are right, their hashes are not. */
+export const withFalseHead = (arweave: ArweaveClient): ArweaveClient =>
+  new Proxy(arweave, {
+    get(target, name) {
+      if (name === 'head') {
+        return async (...asked: Parameters<ArweaveClient['head']>): Promise<BlockAnchor> => {
+          const head = await target.head(...asked)
+          return { ...head, hash: [...head.hash].reverse().join('') }
+        }
+      }
+      const member: unknown = Reflect.get(target, name, target)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+
 /** An SU that orders the messages of AO-Sec Origin and nobody else's. */
 export const censoring =
   ({ origin }: NodeOptions) =>
@@ -103,6 +120,15 @@ export const oracleFeed = (
   economy === undefined
     ? undefined
     : new OracleFeed({ ...deps, economy, origin: originOf(options) }, defaultOracleFeedOptions)
+
+/** Looks at the blocks that SUs name, unless the node is to report no faults. */
+export const anchorWatch = (
+  deps: Omit<AnchorWatchDeps, 'economy' | 'origin'>,
+  { economy, options }: Pick<Parts, 'economy' | 'options'>,
+): AnchorWatch | undefined =>
+  economy === undefined || !options.reportFaults
+    ? undefined
+    : new AnchorWatch({ ...deps, economy, origin: originOf(options) }, defaultAnchorWatchOptions)
 
 /** Where an MU's promises count. */
 export const promiseCourt = (economy: EconomyFollower | undefined, options: NodeOptions): PromiseCourt | undefined =>

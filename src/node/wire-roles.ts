@@ -40,12 +40,14 @@ import {
 interface Hears {
   /** A message that its SU would not order. */
   onRefused(message: DataItem, error: unknown): void
+  /** An Assignment that an SU showed to this node. `after`: the one that it does not follow. */
+  onShown(assignment: Assignment, after?: Assignment): void
 }
 
 export type WiredRoles = ReturnType<typeof wireRoles>
 
 /** SU, CU and MU of this node, and the ways to those of others. A unit of a role that the node has not is undefined. */
-export function wireRoles(base: WireBase, network: WiredNetwork, { onRefused }: Hears) {
+export function wireRoles(base: WireBase, network: WiredNetwork, { onRefused, onShown }: Hears) {
   const { options, keys, telemetry, store, session, address, arweave, clock, params } = base
   const { gossip, directory, remote, economy, memory } = network
   const shared = sharedOf(base)
@@ -84,13 +86,14 @@ export function wireRoles(base: WireBase, network: WiredNetwork, { onRefused }: 
         ...{ ...shared, pool, gossip, params, results, hosts: economy },
         routes: followed?.over(routes, scheduler) ?? routes,
         checkpoints: new LevelCheckpointStore(base.checkpoints),
+        onRead: onShown,
       },
       options,
     )
   const settledItems = compute && new SettledItems({ results, arweave, telemetry })
 
   const kept = keptLog({ log: assignments, results })
-  const routedScheduler = new RoutedScheduler({ routes, directory, kept, onRefused })
+  const routedScheduler = new RoutedScheduler({ routes, directory, kept, onRefused, onOrdered: onShown })
   const hedge = new Hedge(telemetry.metrics)
   const routedCompute = new RoutedCompute({ local: { address, compute }, directory, remote, clock, hedge })
   const messenger = messengerUnit(

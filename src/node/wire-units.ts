@@ -23,19 +23,27 @@ import { type LoadedKey, loadKey } from './keys.ts'
 import { forkMemory, liveMemory } from './memory-budget.ts'
 import type { NodeOptions } from './settings.ts'
 import type { NodeTelemetry } from './telemetry.ts'
-import { censoring, showsFault } from './wire-economy.ts'
+import { censoring, showsFault, withFalseHead } from './wire-economy.ts'
+
+/** Blocks below the newest one that an SU names: a fork of Arweave must not make an honest anchor a false one (F9). */
+const anchorDepth = 3
 
 // What each unit gets of the node's options. A unit of a role that the node has not is undefined.
 
 export const schedulerUnit = (deps: SchedulerUnitDeps, options: NodeOptions): SchedulerUnit | undefined =>
   options.roles.includes('SU')
     ? new SchedulerUnit(
-        { ...deps, policy: showsFault(options, 'censor') ? censoring(options) : undefined },
+        {
+          ...deps,
+          policy: showsFault(options, 'censor') ? censoring(options) : undefined,
+          arweave: showsFault(options, 'false-anchor') ? withFalseHead(deps.arweave) : deps.arweave,
+        },
         {
           ...defaultSchedulerUnitOptions,
           maxItemBytes: options.maxItemBytes,
           maxPending: options.maxPending,
           headPollMs: 1000,
+          anchorDepth: options.network === testnetParams.network ? 0 : anchorDepth,
         },
       )
     : undefined

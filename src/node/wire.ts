@@ -32,6 +32,10 @@ export function wireNode(input: WireInput): WiredNode {
   })
   const roles = wireRoles(base, network, {
     onRefused: (message, error) => court.plaintiff?.onRefused(message, error),
+    onShown: (assignment, after) => {
+      court.watcher.onShown(assignment, after)
+      court.anchors?.onAssignment(assignment)
+    },
   })
   const court = wireCourt(base, network, roles)
   const doors = wireDoors(base, network, roles, court)
@@ -60,6 +64,7 @@ export function wireNode(input: WireInput): WiredNode {
     court.heir,
     court.answers,
     court.plaintiff,
+    court.anchors,
     court.reporter,
     doors.grpc,
     doors.http,

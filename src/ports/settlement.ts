@@ -64,8 +64,8 @@ export interface ArweaveClient {
   ): Promise<readonly ItemGlimpse[]>
   /** Hands a signed item to the gateway's bundler. */
   upload(item: DataItem, options?: AbortOptions): Promise<void>
-  /** Milliseconds since the Unix epoch of a block; undefined if the gateway does not have it (yet). */
-  blockTime(height: number, options?: AbortOptions): Promise<number | undefined>
+  /** The block at a height; undefined if the gateway does not have it (yet). Near the newest it may still change. */
+  block(height: number, options?: AbortOptions): Promise<BlockAnchor | undefined>
   /** The newest block this client sees. */
   head(options?: AbortOptions): Promise<BlockAnchor>
 }

@@ -11,10 +11,14 @@ import { verifySignature } from './signatures.ts'
 import { hasTag, requireTag, tagsOf } from './tags.ts'
 
 /**
- * Faults that signatures alone prove (economy.md section 3). F1: an SU gave one nonce to two messages. F1b: an SU's log
- * is broken, between two Assignments or at the first. F5: a CU attested two things of one Assignment.
+ * Faults that signed items prove (economy.md section 3). F1: an SU gave one nonce to two messages. F1b: an SU's log is
+ * broken, between two Assignments or at the first. F5: a CU attested two things of one Assignment. F9: an Assignment
+ * names a block of Arweave that is not the one at its height; for that one has to know the block.
  */
-export type EvidenceKind = 'F1' | 'F1b' | 'F5'
+export type EvidenceKind = 'F1' | 'F1b' | 'F5' | 'F9'
+
+/** Hash of Arweave's block at a height, as whoever judges knows it; undefined where it does not (yet). */
+export type BlockAt = (height: number) => string | undefined
 
 /** Original signed items that cannot all be honest. Anyone can check it with no state. */
 export interface Evidence {
@@ -24,6 +28,8 @@ export interface Evidence {
   readonly process: ProcessId
   /** One or two signed items, in the order of their ids. */
   readonly proof: readonly Uint8Array[]
+  /** F9: hash of the block that the reporter saw at that height. Its word alone: whoever judges has to know better. */
+  readonly block?: string | undefined
 }
 
 /** What verified Evidence proves. `nonce` is where the fault shows: the later of two. */
@@ -50,20 +56,28 @@ export function findFault(first: Statement, second?: Statement): Evidence | unde
   }
 }
 
+/** Evidence that an Assignment names a block that is not there. @param block hash of the one that is. */
+export const falseAnchor = ({ scheduler: unit, process, raw }: Assignment, block: string): Evidence => ({
+  ...{ kind: 'F9', unit, process, block },
+  proof: [raw],
+})
+
 /**
- * Checks signatures and all that is claimed, from the bytes alone: the same answer on every node and at any time.
+ * Checks signatures and all that is claimed, from the bytes alone: the same answer on every node and at any time. About
+ * blocks of Arweave the reporter is believed.
  *
  * @throws AoError `INVALID_RECORD` saying why it proves nothing.
  */
-export const verifyEvidence = async (evidence: Evidence): Promise<Guilt> => judgeEvidence(evidence, verifySignature)
+export const verifyEvidence = async (evidence: Evidence): Promise<Guilt> =>
+  judgeEvidence(evidence, verifySignature, () => evidence.block)
 
-/** As `verifyEvidence`, at once and with the signatures checked by `verify`. */
-export function judgeEvidence(evidence: Evidence, verify: VerifySignature): Guilt {
+/** As `verifyEvidence`, at once and with the signatures checked by `verify`. @throws AoError also `NOT_READY` for F9. */
+export function judgeEvidence(evidence: Evidence, verify: VerifySignature, blockAt: BlockAt): Guilt {
   const { kind, unit, process, proof } = evidence
   if (proof.length < 1 || proof.length > 2) throw rejected('it needs one or two items', { items: proof.length })
   const statements = proof.map(bytes => readStatement(bytes, verify))
   if (statements.length === 2 && statements[0]?.id === statements[1]?.id) throw rejected('both items are the same', {})
-  const guilt = judge(statements)
+  const guilt = kind === 'F9' ? judgeAnchor(statements, blockAt) : judge(statements)
   if (guilt === undefined) throw rejected('the items do not contradict each other', { kind })
   if (guilt.kind !== kind) throw rejected('the items prove another fault', { kind, proven: guilt.kind })
   if (guilt.unit !== unit) throw rejected('another unit signed the items', { unit, signer: guilt.unit })
@@ -75,7 +89,7 @@ export function judgeEvidence(evidence: Evidence, verify: VerifySignature): Guil
 }
 
 /** The item that a reporter signs. */
-export const draftEvidence = ({ kind, unit, process, proof }: Evidence): Draft => ({
+export const draftEvidence = ({ kind, unit, process, proof, block }: Evidence): Draft => ({
   data: packBundle(proof.map(parseStoredItem)),
   tags: tagsOf(
     ['Data-Protocol', 'ao'],
@@ -84,6 +98,7 @@ export const draftEvidence = ({ kind, unit, process, proof }: Evidence): Draft =
     ['Kind', kind],
     ['Unit', unit],
     ['Process', process],
+    ['Block', block],
   ),
 })
 
@@ -93,12 +108,13 @@ export function parseEvidence(item: DataItem): Evidence {
   try {
     if (!hasTag(tags, 'Type', 'Evidence')) throw new AoError('INVALID_ARGUMENT', 'Type is not Evidence')
     const kind = kinds.find(known => known === requireTag(tags, 'Kind'))
-    if (kind === undefined) throw new AoError('INVALID_ARGUMENT', 'Kind is not one that signatures prove')
+    if (kind === undefined) throw new AoError('INVALID_ARGUMENT', 'Kind is not one that signed items prove')
     return {
       kind,
       unit: parseAddress(requireTag(tags, 'Unit'), 'Unit'),
       process: parseId<ProcessId>(requireTag(tags, 'Process'), 'Process'),
       proof: unpackBundle(item.data, { maxItems: 2 }).map(({ bytes }) => bytes),
+      ...(kind === 'F9' && { block: requireTag(tags, 'Block') }),
     }
   } catch (cause) {
     const reason = cause instanceof AoError ? cause.message : 'it cannot be read'
@@ -110,7 +126,7 @@ export function parseEvidence(item: DataItem): Evidence {
 export const evidenceDigest = ({ kind, proof }: Pick<Evidence, 'proof'> & { readonly kind: string }): Id =>
   idFromBytes(sha256(utf8(`ao-sec/ev/v1\0${kind}`), packBundle(proof.map(parseStoredItem))))
 
-const kinds: readonly EvidenceKind[] = ['F1', 'F1b', 'F5']
+const kinds: readonly EvidenceKind[] = ['F1', 'F1b', 'F5', 'F9']
 
 /** Assignments and Attestations are tags and a signature: 4096 bytes of tags and the largest owner and signature fit. */
 const maxStatementBytes = 16 * 1024
@@ -149,6 +165,15 @@ function judgeAssignments(a: Assignment, b: Assignment): Guilt | undefined {
   const goesBack = later.timestamp < earlier.timestamp || later.blockHeight < earlier.blockHeight
   const linkBroken = hasOurChain(earlier) && hasOurChain(later) && later.hashChain !== nextLink(earlier)
   return goesBack || linkBroken ? guiltOf('F1b', later) : undefined
+}
+
+/** @throws AoError `NOT_READY` while nobody has told of the block at that height. */
+function judgeAnchor([only, ...more]: readonly Statement[], blockAt: BlockAt): Guilt | undefined {
+  if (only === undefined || !isAssignment(only) || more.length > 0) throw rejected('F9 takes one Assignment', {})
+  const known = blockAt(only.blockHeight)
+  if (known === undefined)
+    throw new AoError('NOT_READY', 'no final report of that block yet', { height: only.blockHeight })
+  return known === only.blockHash ? undefined : guiltOf('F9', only)
 }
 
 function judgeAttestations(a: Attestation, b: Attestation): Guilt | undefined {

@@ -84,6 +84,9 @@ export interface ComputeBench {
   units: ComputeUnit[]
   /** Events that were logged as errors. */
   errors: string[]
+  /** Nonces that were read, and those that did not follow the one before. */
+  read: number[]
+  broken: number[]
   /** Another CU over the same stores: the same one after a restart. */
   aUnit(options?: Partial<ComputeUnitOptions>): ComputeUnit
   /** Publishes the script, spawns a Process of it and orders what follows. */
@@ -120,6 +123,7 @@ export function computeBench(): ComputeBench {
           clock: systemClock,
         },
         ...{ gossip: hub.join(`cu${units.length}`), telemetry: { ...silentTelemetry, log } },
+        onRead: ({ nonce }, after) => void (after === undefined ? bench.read : bench.broken).push(nonce),
       },
       { ...defaultComputeUnitOptions, ...options },
     )
@@ -148,6 +152,8 @@ export function computeBench(): ComputeBench {
     bench.checkpoints = new MemoryCheckpointStore()
     bench.units = []
     bench.errors = []
+    bench.read = []
+    bench.broken = []
   })
   afterEach(() => Promise.all(bench.units.map(started => started.stop())))
   return bench

@@ -62,8 +62,12 @@ async function read(file: string): Promise<Proof | Promised> {
 
 function printGuilt({ evidence, guilt, reporter }: Proof, options: OutputOptions): void {
   const digest = evidenceDigest(evidence)
-  const text = `guilty     ${guilt.kind} ${guilt.unit}\nprocess    ${guilt.process} nonce ${guilt.nonce}\nreported   by ${reporter}\ndigest     ${digest}`
-  printResult(text, { ...guilt, digest, reporter }, options)
+  const { kind, unit, process, nonce } = guilt
+  const { block } = evidence
+  const lines = [`guilty     ${kind} ${unit}`, `process    ${process} nonce ${nonce}`]
+  if (block !== undefined) lines.push(`block      ${block}, by the reporter’s word: the network’s reporters decide`)
+  lines.push(`reported   by ${reporter}`, `digest     ${digest}`)
+  printResult(lines.join('\n'), { ...guilt, digest, reporter, ...(block !== undefined && { block }) }, options)
 }
 
 /** A promise is nobody's guilt yet: only the MU can tell whether it kept it. */

@@ -41,19 +41,19 @@ function submit(call: Call): void {
   const kind = need(request, 'Kind')
   const proof = itemsOf(request.data, 2)
   if (!proof.every(isReadable)) throw new AoError('INVALID_ARGUMENT', 'an item is signed with neither RSA nor Ed25519')
-  const { evidence, verdict } = kind === 'F9' ? judgeAnchor(call, proof) : judgeSignatures(call, kind, proof)
+  const { evidence, verdict } = judged(call, kind, proof)
   const digest = evidenceDigest(evidence)
   call.apply({ type: 'evidence', reporter: request.from, digest, salt: need(request, 'Salt'), verdict })
   if (verdict.guilty) call.reply('Evidence-Notice', { Kind: kind, Unit: verdict.operator, Digest: digest })
 }
 
 interface Judged {
-  readonly evidence: Pick<Evidence, 'proof'> & { readonly kind: string }
+  readonly evidence: Evidence
   readonly verdict: EvidenceVerdict
 }
 
-/** F1, F1b, F5: what signatures alone prove. */
-function judgeSignatures(call: Call, kind: string, proof: readonly Uint8Array[]): Judged {
+/** About blocks of Arweave (F9) the reporters of the oracle are believed. */
+function judged(call: Call, kind: string, proof: readonly Uint8Array[]): Judged {
   const { request } = call
   const evidence: Evidence = {
     kind: kind as EvidenceKind,
@@ -62,7 +62,7 @@ function judgeSignatures(call: Call, kind: string, proof: readonly Uint8Array[])
     proof,
   }
   try {
-    const guilt = judgeEvidence(evidence, verifyPurely)
+    const guilt = judgeEvidence(evidence, verifyPurely, height => headerAt(call.state, height))
     const [first, second] = guilt.kind === 'F1' ? proof.map(assignmentOf) : []
     const chosen = [first, second].find(one => one?.id === tagValue(request.tags, 'Selected')) ?? first
     const fork = chosen === undefined ? undefined : { nonce: chosen.nonce, assignment: chosen.id }
@@ -73,18 +73,6 @@ function judgeSignatures(call: Call, kind: string, proof: readonly Uint8Array[])
     if (!hasCode(error, 'INVALID_RECORD')) throw error
     return { evidence, verdict: { guilty: false, accused: ownerOf(call, evidence.unit) } }
   }
-}
-
-/** F9: an Assignment that names a block which is not the one at that height, as the reporters' oracle knows it. */
-function judgeAnchor(call: Call, proof: readonly Uint8Array[]): Judged {
-  const [only] = proof
-  if (only === undefined || proof.length !== 1) throw new AoError('INVALID_ARGUMENT', 'F9 takes one Assignment')
-  const { scheduler: operator, process, epoch, blockHeight, blockHash } = assignmentOf(only)
-  const known = headerAt(call.state, blockHeight)
-  if (known === undefined) throw new AoError('NOT_READY', 'no final report of that block yet', { height: blockHeight })
-  const evidence = { kind: 'F9', proof }
-  if (known === blockHash) return { evidence, verdict: { guilty: false, accused: ownerOf(call, operator) } }
-  return { evidence, verdict: { guilty: true, kind: 'F9', role: 'SU', operator, process, epoch } }
 }
 
 /** F2, F3, F8: the accused is asked, in front of everybody, to show what it owes. */

@@ -45,6 +45,7 @@ import { PublishedCheckpoints } from './published.ts'
 import { Recorded } from './recorded.ts'
 import { Replica } from './replay.ts'
 import { resultsPage } from './results-page.ts'
+import type { OnRead } from './schedule-check.ts'
 import { Unasked } from './unasked.ts'
 
 export interface ComputeUnitDeps {
@@ -58,6 +59,8 @@ export interface ComputeUnitDeps {
   readonly params: NetworkParams
   /** Absent: the `Scheduler` tag of a Process decides for ever. */
   readonly hosts?: HostTable | undefined
+  /** Hears of each Assignment that is read of a schedule. */
+  readonly onRead?: OnRead | undefined
   readonly clock: Clock
   readonly telemetry: Telemetry
 }

@@ -26,16 +26,16 @@ export type Right = Pick<CronGap, 'right' | 'blocksBefore'>
 
 /** Times of Arweave's blocks, each asked for once. */
 export class BlockTimes {
-  readonly #arweave: Pick<ArweaveClient, 'blockTime'>
+  readonly #arweave: Pick<ArweaveClient, 'block'>
   readonly #kept = new LRUCache<number, number>({ max: 20_000 })
 
-  constructor(arweave: Pick<ArweaveClient, 'blockTime'>) {
+  constructor(arweave: Pick<ArweaveClient, 'block'>) {
     this.#arweave = arweave
   }
 
   /** @throws AoError `NOT_READY` if the gateway does not have the block yet. */
   readonly of = async (height: number): Promise<number> => {
-    const time = this.#kept.get(height) ?? (await this.#arweave.blockTime(height))
+    const time = this.#kept.get(height) ?? (await this.#arweave.block(height))?.timestamp
     if (time === undefined) {
       throw new AoError(
         'UNKNOWN_MESSAGE',

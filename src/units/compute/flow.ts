@@ -15,13 +15,14 @@ import { type CronDeps, runCronsBefore } from './cron-run.ts'
 import { evaluate } from './evaluate.ts'
 import { type Live, noteApplied } from './live.ts'
 import { repeatOf, type Standing, Standings } from './repeat.ts'
-import { type CheckedRow, checkScheduled } from './schedule-check.ts'
+import { type CheckedRow, checkScheduled, type OnRead } from './schedule-check.ts'
 
 export interface FlowDeps extends CronDeps {
   readonly results: ResultStore
   readonly hosts?: HostTable | undefined
   /** The item that an Assignment without a message names. */
   readonly assigned: (named: Pick<Assignment, 'message' | 'exclude'>) => Promise<SeenItem>
+  readonly onRead?: OnRead | undefined
   /** Called for each message once its Result is recorded. */
   readonly recorded: (live: Live, at: Nonce) => void
   /** Called for a message that stood at `first` before. */
@@ -84,10 +85,11 @@ export class Flow {
 
   /** Resolves when it is given. @throws what checking it threw, or recording one before. */
   async take(row: ScheduledMessage): Promise<void> {
-    const { assigned: load, hosts, stopped, cutOff } = this.#deps
+    const { assigned: load, hosts, stopped, cutOff, onRead } = this.#deps
     const { scheduler } = this.#live.route.spec
     const judge = hosts && ((assignment: Assignment) => hosts.judge(assignment, scheduler))
-    const checked = await checkScheduled(this.#process, row, { scheduler, judge, previous: this.#at, load })
+    const rules = { scheduler, judge, previous: this.#at, load, onRead }
+    const checked = await checkScheduled(this.#process, row, rules)
     failpoint('cu-checked')
     const standing = await this.#standings.of(checked)
     failpoint('cu-first-time')

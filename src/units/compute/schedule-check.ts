@@ -11,6 +11,9 @@ export interface CheckedRow {
   readonly message: SeenItem
 }
 
+/** Hears of what an SU signed. `after`: the Assignment that this one was to follow, and does not. */
+export type OnRead = (assignment: Assignment, after?: Assignment) => void
+
 /**
  * Reads a row as if the SU were dishonest: both signatures, who ordered it, for whom, and that it follows. A row without
  * a message assigns an item of Arweave, which `load` gives.
@@ -25,6 +28,7 @@ export async function checkScheduled(
     judge,
     previous,
     load,
+    onRead,
   }: {
     /** The `Scheduler` tag of the Process. */
     readonly scheduler: Address
@@ -32,6 +36,8 @@ export async function checkScheduled(
     readonly judge?: ((assignment: Assignment) => PlaceVerdict) | undefined
     readonly previous: Assignment | undefined
     readonly load: (assignment: Assignment) => Promise<SeenItem>
+    /** Told of each Assignment by whom it should be; again, with the one before, if it does not follow that. */
+    readonly onRead?: OnRead | undefined
   },
 ): Promise<CheckedRow> {
   const assignment = parseAssignment(await checkedDataItem(row.assignment.raw))
@@ -45,7 +51,13 @@ export async function checkScheduled(
   const verdict = judge?.(assignment) ?? (assignment.scheduler === scheduler ? 'stands' : 'void')
   if (verdict === 'unknown') throw notHeardOf(assignment)
   if (verdict === 'void') throw broken('the Assignment is signed by another than the scheduler of that place')
-  checkFollows(process, previous, assignment)
+  onRead?.(assignment)
+  try {
+    checkFollows(process, previous, assignment)
+  } catch (error) {
+    if (previous !== undefined) onRead?.(assignment, previous)
+    throw error
+  }
   if (row.message === undefined) {
     if (assignment.nonce === 0) throw broken('the Process item is missing')
     const found = await load(assignment)

@@ -188,11 +188,13 @@ export class EconomyFollower implements Component, HostTable {
   /** @returns false if the bundle, or a message that it speaks of, cannot be had now. */
   async #take(order: OriginOrder, { id, height }: SettledBundle, options: AbortOptions): Promise<boolean> {
     const bytes = await this.#deps.arweave.data(id, options)
-    if (bytes === undefined) return false
+    const block = await this.#deps.arweave.block(height, options)
+    if (bytes === undefined || block === undefined) return false
+    const { timestamp } = block
     const items = await readableItems(bytes)
     const messages = new Map(items.map(item => [item.id, item]))
     for (const item of items) {
-      for (const assignment of order.take({ height, item })) {
+      for (const assignment of order.take({ height, timestamp, item })) {
         const message = messages.get(assignment.message) ?? (await this.#message(assignment.message, options))
         this.#replay(assignment, message)
       }

@@ -20,7 +20,7 @@ export interface OracleFeedDeps {
   readonly address: Address
   readonly origin: ProcessId
   readonly economy: Pick<EconomyFollower, 'state'>
-  readonly arweave: Pick<ArweaveClient, 'head' | 'blockTime'> & HoldingsIndex
+  readonly arweave: Pick<ArweaveClient, 'head' | 'block'> & HoldingsIndex
   readonly mail: OriginMail
   readonly telemetry: Telemetry
 }
@@ -72,7 +72,7 @@ export class OracleFeed implements Component {
     const { emission, settlementDepth } = state.params
     const { height } = await arweave.head(options)
     const settled = height - settlementDepth
-    const time = await arweave.blockTime(settled, options)
+    const time = (await arweave.block(settled, options))?.timestamp
     if (time === undefined) return
     const now: Moment = { state, height, settled, cycle: cycleAt(emission, time), ...options }
     await this.#mint(now)
@@ -139,7 +139,7 @@ export class OracleFeed implements Component {
   /** Height of the last block before a moment, no later than `upTo`; undefined if there is none. */
   async #lastBefore(momentMs: number, upTo: number, options: AbortOptions): Promise<number | undefined> {
     const isBefore = async (height: number): Promise<boolean> =>
-      height >= 0 && ((await this.#deps.arweave.blockTime(height, options)) ?? momentMs) < momentMs
+      height >= 0 && ((await this.#deps.arweave.block(height, options))?.timestamp ?? momentMs) < momentMs
     let step = 1
     while (!(await isBefore(upTo - step)) && step <= upTo) step *= 2
     let [before, after] = [upTo - step, upTo]

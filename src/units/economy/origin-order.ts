@@ -20,9 +20,10 @@ export interface OrderRules {
   readonly takeoverBlocks: number
 }
 
-/** An item as it stands on Arweave at the settlement depth. */
+/** An item as it stands on Arweave at the settlement depth. `timestamp` of its block, in milliseconds. */
 export interface PublishedItem {
   readonly height: number
+  readonly timestamp: number
   readonly item: DataItem
 }
 
@@ -34,6 +35,10 @@ const maxWaiting = 10_000
 const maxItemBytes = 1024 * 1024
 /** Newest nonces for which a second Assignment is noticed. */
 const maxAssigned = 10_000
+/** A block of Arweave may be stamped that much earlier than one before it, by clocks that differ. Milliseconds. */
+const maxSkewMs = 600_000
+/** An Assignment may lie unpublished for as long as an item may wait, times this: then its SU holds up time itself. */
+const maxLag = 12
 
 /**
  * The order of AO-Sec Origin, from Arweave alone: what its SUs published, the first for each nonce, and who comes next
@@ -102,8 +107,9 @@ export class OriginOrder {
   }
 
   /** Takes what was published next. @returns the Assignments that count from now on, in order. */
-  take({ height, item }: PublishedItem): readonly Assignment[] {
-    if (hasTag(item.tags, 'Type', 'Assignment')) return this.#takeAssignment(height, item)
+  take(published: PublishedItem): readonly Assignment[] {
+    const { height, item } = published
+    if (hasTag(item.tags, 'Type', 'Assignment')) return this.#takeAssignment(published)
     if (this.#waiting.size < maxWaiting && !this.#waiting.has(item.id) && this.#mustBeOrdered(item)) {
       this.#waiting.set(item.id, height)
     }
@@ -133,7 +139,8 @@ export class OriginOrder {
     }
   }
 
-  #takeAssignment(height: number, item: DataItem): readonly Assignment[] {
+  #takeAssignment(published: PublishedItem): readonly Assignment[] {
+    const { height, item } = published
     let assignment: Assignment
     try {
       assignment = parseAssignment(item)
@@ -147,8 +154,22 @@ export class OriginOrder {
       if (counted.epoch === epoch && counted.message !== assignment.message) this.handOver(height)
       return []
     }
+    if (nonce <= (this.#previous?.nonce ?? -1)) return [] // counted long ago
+    if (nonce > 0 && !this.#isOfItsTime(assignment, published)) {
+      this.handOver(height)
+      return []
+    }
     if (!this.#held.has(nonce) && this.#held.size < maxHeld) this.#held.set(nonce, assignment)
     return [...this.#release()]
+  }
+
+  /**
+   * The economy's clock is what its SU stamps. It must not run ahead of the block that carries the Assignment, or
+   * stakes leave and evidence expires at the SU's will; nor stand still, or no slash is ever due.
+   */
+  #isOfItsTime({ blockHeight, blockTimestamp }: Assignment, { height, timestamp }: PublishedItem): boolean {
+    const isAhead = blockHeight > height || blockTimestamp > timestamp + maxSkewMs
+    return !isAhead && blockHeight >= height - maxLag * this.#rules.takeoverBlocks
   }
 
   /** What now follows without a gap. One that does not follow is passed over: it never counts. */

@@ -13,6 +13,8 @@ export interface RoutedSchedulerDeps {
   readonly directory: PeerDirectory
   /** Hears of messages that a host did not order. */
   readonly onRefused?: ((message: DataItem, error: unknown) => void) | undefined
+  /** Hears of what a host answers that it has ordered. */
+  readonly onOrdered?: ((assignment: Assignment) => void) | undefined
   /** What this node itself has of a schedule. */
   readonly kept?: ((process: ProcessId, range: NonceRange) => AsyncIterable<ScheduledMessage>) | undefined
 }
@@ -34,6 +36,7 @@ export class RoutedScheduler implements Scheduler {
     const ordered = scheduler.schedule(message, options)
     ordered.catch(error => this.#deps.onRefused?.(message, error))
     const assignment = await this.#reported(host, ordered, options)
+    this.#deps.onOrdered?.(assignment)
     if (ao.type === 'Process') await routes.remember(message)
     return assignment
   }
@@ -42,7 +45,9 @@ export class RoutedScheduler implements Scheduler {
     const { spec } = await this.#deps.routes.process(request.process, options)
     const host = this.#deps.routes.hostOf(request.process, spec)
     const scheduler = await this.#deps.routes.schedulerAt(host, options)
-    return this.#reported(host, scheduler.assign(request, options), options)
+    const assignment = await this.#reported(host, scheduler.assign(request, options), options)
+    this.#deps.onOrdered?.(assignment)
+    return assignment
   }
 
   async clock(process: ProcessId, options: AbortOptions = {}): Promise<ScheduleClock> {

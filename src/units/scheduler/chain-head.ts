@@ -11,18 +11,32 @@ export interface ChainHeadDeps {
   readonly telemetry: Telemetry
 }
 
-/** The newest Arweave block this node has seen: asks every `pollMs` and keeps the last answer through failures. */
+/** The Arweave block that Assignments name, `depth` below the newest: asks every `pollMs`, and keeps it through failures. */
 export class ChainHead implements Component {
   readonly name = 'chain head'
   readonly #loop: Loop
   #head: BlockAnchor | undefined
+  /** Hash of the newest block at the last look. */
+  #seen: string | undefined
 
-  constructor({ arweave, telemetry }: ChainHeadDeps, { pollMs }: { readonly pollMs: number }) {
+  constructor(
+    { arweave, telemetry }: ChainHeadDeps,
+    { pollMs, depth }: { readonly pollMs: number; readonly depth: number },
+  ) {
     const look = async (options: AbortOptions): Promise<void> => {
-      this.#head = await arweave.head(options)
+      const newest = await arweave.head(options)
+      if (newest.hash === this.#seen) return
+      const named = depth === 0 ? newest : await arweave.block(Math.max(0, newest.height - depth), options)
+      if (named === undefined) return // the gateway does not have it now: again at the next look
+      this.#seen = newest.hash
+      this.#head = named
     }
     this.#loop = Loop.every(pollMs, look, telemetry.log, this.name)
-    telemetry.metrics.gauge('aonet_scheduler_block_height', 'Newest Arweave block seen', () => this.#head?.height ?? 0)
+    telemetry.metrics.gauge(
+      'aonet_scheduler_block_height',
+      'Arweave block that Assignments name',
+      () => this.#head?.height ?? 0,
+    )
   }
 
   /** @throws AoError `NOT_READY` until the first answer. */

@@ -49,6 +49,8 @@ export interface SchedulerUnitOptions {
   /** Announcements that gossip has not taken yet. */
   readonly maxUnsent: number
   readonly headPollMs: number
+  /** Assignments name the block that lies so many below the newest. An embedded Arweave has no forks. */
+  readonly anchorDepth: number
 }
 export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
   maxItemBytes: defaultItemLimits.maxBytes,
@@ -60,4 +62,5 @@ export const defaultSchedulerUnitOptions: SchedulerUnitOptions = {
   maxFollowers: 10_000,
   maxUnsent: 10_000,
   headPollMs: 5_000,
+  anchorDepth: 0,
 }

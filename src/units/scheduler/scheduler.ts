@@ -41,7 +41,7 @@ export class SchedulerUnit implements Scheduler, Component {
 
   constructor(deps: SchedulerUnitDeps, options: SchedulerUnitOptions = defaultSchedulerUnitOptions) {
     this.#deps = deps
-    this.#head = new ChainHead(deps, { pollMs: options.headPollMs })
+    this.#head = new ChainHead(deps, { pollMs: options.headPollMs, depth: options.anchorDepth })
     this.#announcer = new Announcer(deps, options.maxUnsent)
     this.#shown = new ShownProcesses(deps)
     this.#reader = new ScheduleReader(deps, options)

@@ -6,8 +6,8 @@ import type { Gossip, PeerDirectory, Verdict } from '../../ports/peers.ts'
 import { type Assignment, parseAssignment } from '../../protocol/assignment.ts'
 import { type Attestation, parseAttestation } from '../../protocol/attestation.ts'
 import { type DataItem, verifyDataItem } from '../../protocol/data-item.ts'
-import { type Evidence, findFault } from '../../protocol/evidence.ts'
-import type { Address } from '../../protocol/ids.ts'
+import { type Evidence, findFault, verifyEvidence } from '../../protocol/evidence.ts'
+import type { Address, ProcessId } from '../../protocol/ids.ts'
 import type { UnitRole } from '../../protocol/unit-record.ts'
 import { failureFacts } from '../failure.ts'
 import { differs } from './divergence.ts'
@@ -41,6 +41,8 @@ export class Watcher implements Component {
   readonly #deps: WatcherDeps
   readonly #options: WatcherOptions
   readonly #assignments: LRUCache<string, Assignment>
+  /** What was shown to this node alone: compared with what is told to all. */
+  readonly #shown: LRUCache<string, Assignment>
   /** By scheduler and Process: what a scheduler whose data is an old copy is reminded of. */
   readonly #newest: LRUCache<string, Assignment>
   readonly #attestations: LRUCache<string, Attestation>
@@ -56,6 +58,7 @@ export class Watcher implements Component {
     this.#options = options
     const max = options.maxRemembered
     this.#assignments = new LRUCache({ max })
+    this.#shown = new LRUCache({ max: Math.ceil(max / 10) })
     this.#newest = new LRUCache({ max })
     this.#attestations = new LRUCache({ max })
     this.#firsts = new LRUCache({ max })
@@ -77,6 +80,32 @@ export class Watcher implements Component {
   async stop(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
     this.#unsubscribe = []
+  }
+
+  /**
+   * To be told of an Assignment that an SU answers with or has in a schedule. It may differ from what it tells the others.
+   *
+   * @param after the one before, if it does not follow that.
+   */
+  onShown(assignment: Assignment, after?: Assignment): void {
+    const { scheduler, process, epoch, nonce, id } = assignment
+    const key = placeOf(process, epoch, nonce, scheduler)
+    const told = this.#assignments.get(key) ?? this.#shown.get(key)
+    if (told === undefined) this.#shown.set(key, assignment)
+    let fault = told === undefined || told.id === id ? undefined : findFault(told, assignment)
+    if (after !== undefined) fault ??= findFault(after, assignment)
+    if (fault !== undefined && !this.#accused.has(key)) void this.#tellAll(key, fault, told?.id)
+  }
+
+  /** Whoever passed it on may have changed it: an accusation costs a bond if the signatures are wrong. */
+  async #tellAll(key: string, fault: Evidence, first: string | undefined): Promise<void> {
+    try {
+      await verifyEvidence(fault)
+      if (this.#accuse(key, fault, first) === 'accept') await this.#deps.gossip.publish('assignments', ...fault.proof)
+    } catch (error) {
+      this.#shown.delete(key)
+      this.#deps.telemetry.log.warn('contradiction not proven', { about: key, ...failureFacts(error) })
+    }
   }
 
   /** What was found since the start, newest last; the oldest goes when the list is full. */
@@ -111,7 +140,7 @@ export class Watcher implements Component {
     const assignment = parseAssignment(item)
     const { scheduler, process, epoch, nonce } = assignment
     if (!this.#offers(scheduler, 'SU')) return 'ignore'
-    const keyAt = (at: number): string => `${process} ${epoch} ${at} ${scheduler}`
+    const keyAt = (at: number): string => placeOf(process, epoch, at, scheduler)
     const key = keyAt(nonce)
     const before = this.#assignments.get(key)
     if (before?.id === assignment.id) return 'ignore' // in other company it would go round again
@@ -119,6 +148,8 @@ export class Watcher implements Component {
     if (fault !== undefined) return this.#accuse(key, fault, before?.id)
     if (before !== undefined) return 'ignore' // the same order in other words proves nothing, and is nothing new
     this.#assignments.set(key, assignment)
+    const shown = this.#shown.get(key)
+    if (shown !== undefined && shown.id !== assignment.id) this.onShown(shown)
     const own = `${scheduler} ${process}`
     if ((this.#newest.get(own)?.nonce ?? -1) < nonce) this.#newest.set(own, assignment)
     this.#deps.onAssignment?.(assignment)
@@ -172,3 +203,6 @@ export class Watcher implements Component {
     return this.#deps.directory.get(address)?.roles.includes(role) ?? false
   }
 }
+
+const placeOf = (process: ProcessId, epoch: number, nonce: number, scheduler: Address): string =>
+  `${process} ${epoch} ${nonce} ${scheduler}`

@@ -36,7 +36,7 @@ describe('devnet, who holds what', () => {
       assert.deepEqual(await heldAt(url, 'stETH', second.height), { [bob]: 7n })
       assert.deepEqual(await heldAt(url, 'other', second.height), {})
       const gateway = new GatewayClient(silentTelemetry, { gatewayUrl: url })
-      assert.ok(((await gateway.blockTime(height)) ?? 0) >= later - 1000)
+      assert.ok(((await gateway.block(height))?.timestamp ?? 0) >= later - 1000)
       assert.equal(await gateway.holdings('AR', height + 1000), undefined, 'a block that is not there')
     }
     await check(devnet.url)

@@ -19,7 +19,7 @@ import {
 } from '../../../src/protocol/assignment.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import { draftPromise } from '../../../src/protocol/delivery-promise.ts'
-import { evidenceDigest, findFault } from '../../../src/protocol/evidence.ts'
+import { evidenceDigest, falseAnchor, findFault } from '../../../src/protocol/evidence.ts'
 import type { Address, MessageId } from '../../../src/protocol/ids.ts'
 import { generateKey, signerFromJwk } from '../../../src/protocol/keys.ts'
 import { resultToJson } from '../../../src/protocol/result.ts'
@@ -282,14 +282,14 @@ describe('AO-Sec Origin in QuickJS and natively', function () {
     assert.equal(state().resources.get('AR')?.quantity, before + 5n)
 
     const process = processIdOf(await aProcess({ data: 'of an SU that names blocks at will' }))
-    const { raw } = await testSigner('su3').sign(draftAssignment({ ...at(3), process }))
-    const [Height, evidence] = [at(3).blockHeight, { kind: 'F9', proof: [raw] } as const]
+    const lie = parseAssignment(await testSigner('su3').sign(draftAssignment({ ...at(3), process })))
+    const [Height, evidence] = [lie.blockHeight, falseAnchor(lie, 'another block')]
     mail.height = Math.max(mail.height, Height + 1)
     const digest = evidenceDigest(evidence)
     await sent('reporter', 'Commit-Evidence', { Digest: commitmentOf(digest, 'salt', addressOf('reporter')) })
     mail.height += originParams.commitMinBlocks
-    const submit = { Kind: 'F9', Salt: 'salt' }
-    const accuse = () => sent('reporter', 'Submit-Evidence', submit, dataOf(raw))
+    const submit = { Kind: 'F9', Unit: lie.scheduler, Process: process, Salt: 'salt' }
+    const accuse = () => sent('reporter', 'Submit-Evidence', submit, dataOf(lie.raw))
     assert.deepEqual(await accuse(), ['Submit-Evidence-Error'], 'nobody has told of that block')
     const header = { Height: String(Height), Hash: 'another block' }
     for (const name of ['oracle1', 'oracle2', 'oracle3']) await sent(name, 'Header-Report', header)

@@ -18,11 +18,14 @@ import {
   draftEvidence,
   type Evidence,
   evidenceDigest,
+  falseAnchor,
   findFault,
+  judgeEvidence,
   parseEvidence,
   verifyEvidence,
 } from '../../../src/protocol/evidence.ts'
 import type { MessageId, ModuleId, Nonce, ProcessId } from '../../../src/protocol/ids.ts'
+import { verifyPurely } from '../../../src/protocol/pure-signatures.ts'
 import { emptyOutbox } from '../../../src/protocol/result.ts'
 import { anId, anItem, aProcess, messages, processIdOf, schedule, testSigner } from '../../support/builders.ts'
 
@@ -127,6 +130,29 @@ describe('protocol/evidence', () => {
         JSON.stringify(Object.keys(change)),
       )
     }
+  })
+
+  it('F9: proves that an Assignment names a block that is not there, to whoever knows the one that is', async () => {
+    const lie = falseAnchor(at(2), 'the block that is there')
+    const item = await testSigner('reporter').sign(draftEvidence(lie))
+    const received = parseEvidence(await verifyDataItem(item.raw))
+    assert.deepEqual({ ...received, proof: received.proof.map(asBuffer) }, { ...lie, proof: lie.proof.map(asBuffer) })
+    const guilt = { kind: 'F9', unit: testSigner('su').address, process, epoch: 0, nonce: 2 } as const
+    assert.deepEqual(await verifyEvidence(received), guilt)
+    const heights: number[] = []
+    const judged = (hash: string | undefined, evidence = received) =>
+      judgeEvidence(evidence, verifyPurely, height => {
+        heights.push(height)
+        return hash
+      })
+    assert.deepEqual(judged('another'), guilt)
+    assert.deepEqual(heights, [at(2).blockHeight])
+    assert.throws(() => judged(at(2).blockHash), { code: 'INVALID_RECORD' })
+    assert.throws(() => judged(undefined), { code: 'NOT_READY' })
+    assert.throws(() => judged('another', { ...received, proof: [at(1).raw, at(2).raw] }), { code: 'INVALID_RECORD' })
+    assert.throws(() => judged('another', { ...received, unit: testSigner('victim').address }), {
+      code: 'INVALID_RECORD',
+    })
   })
 
   it('accuses no honest unit', async () => {

@@ -56,6 +56,8 @@ describe('units/compute', () => {
         )
         assert.match(error.code, /INVALID_ASSIGNMENT|INVALID_DATA_ITEM|NONCE_GAP|UNKNOWN_MESSAGE/)
         assert.equal(await bench.results.get(bench.process, at(2)), undefined)
+        const isOutOfStep = ['a message left out', 'a chain that does not link'].includes(name)
+        assert.deepEqual(bench.broken, isOutOfStep ? [2] : [], 'whoever watches is told')
       })
     }
 

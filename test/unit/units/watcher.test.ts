@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { type Logger, silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { type MemoryGossip, MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
-import { type Assignment, draftAssignment } from '../../../src/protocol/assignment.ts'
+import { type Assignment, draftAssignment, parseAssignment } from '../../../src/protocol/assignment.ts'
 import { type AttestationFields, draftAttestation } from '../../../src/protocol/attestation.ts'
 import type { DataItem } from '../../../src/protocol/data-item.ts'
 import { verifyEvidence } from '../../../src/protocol/evidence.ts'
 import type { Nonce } from '../../../src/protocol/ids.ts'
+import type { Signer } from '../../../src/protocol/keys.ts'
 import { testnetParams } from '../../../src/protocol/params.ts'
 import { defaultWatcherOptions, Watcher } from '../../../src/units/watcher/watcher.ts'
 import { anId, anItem, aProcess, messages, schedule, testSigner } from '../../support/builders.ts'
+import { eventually } from '../../support/eventually.ts'
 import { aRecord, MemoryNetwork } from '../../support/memory-network.ts'
 
 describe('units/watcher', () => {
@@ -125,6 +127,47 @@ describe('units/watcher', () => {
     assert.deepEqual(await spread('assignments', sixth.raw, early.raw), ['accept', 'accept'])
     assert.equal(watcher.evidence()[1]?.kind, 'F1b')
     assert.equal(told.length, 2)
+  })
+
+  it('finds out an SU that answers or shows one thing and tells all another, in whichever order', async () => {
+    const [, second, third, fourth] = assignments
+    assert.ok(second && third && fourth)
+    watcher.onShown(second)
+    await spread('assignments', second.raw, third.raw)
+    watcher.onShown(third)
+    assert.deepEqual(watcher.evidence(), [])
+    const proven = async (count: number): Promise<string[]> => {
+      await eventually('it is proven', async () => watcher.evidence().length === count)
+      return Promise.all(watcher.evidence().map(async one => (await verifyEvidence(one)).kind))
+    }
+    const other = parseAssignment(await fork(third))
+    const heard: Uint8Array[] = []
+    peer.subscribe('assignments', async bytes => {
+      heard.push(bytes)
+      return 'accept'
+    })
+    watcher.onShown(other)
+    watcher.onShown(other)
+    assert.deepEqual(await proven(1), ['F1'])
+    await hub.settled()
+    assert.equal(heard.length, 1, 'what the others have not heard is told to all')
+    watcher.onShown(parseAssignment(await fork(fourth)))
+    await spread('assignments', fourth.raw)
+    assert.deepEqual(await proven(2), ['F1', 'F1'])
+  })
+
+  it('finds out a log that does not link where it is read, and believes no signature unseen', async () => {
+    const [, second, third] = assignments
+    assert.ok(second && third)
+    const sign = async (signer: Signer): Promise<Assignment> =>
+      parseAssignment(await signer.sign(draftAssignment({ ...third, hashChain: anId('elsewhere') })))
+    const forged = { ...(await sign(testSigner('mallory'))), scheduler: third.scheduler }
+    watcher.onShown(forged, second)
+    await new Promise(resolve => setTimeout(resolve, 50))
+    assert.deepEqual([watcher.evidence(), events], [[], ['warn contradiction not proven']])
+    watcher.onShown(await sign(testSigner('su')), second)
+    await eventually('it is proven', async () => watcher.evidence().length === 1)
+    assert.equal((await verifyEvidence(watcher.evidence()[0] ?? assert.fail())).kind, 'F1b')
   })
 
   it('keeps two contradicting Attestations of one CU as evidence', async () => {

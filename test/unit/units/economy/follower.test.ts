@@ -17,13 +17,16 @@ import { type Tag, tagsOf } from '../../../../src/protocol/tags.ts'
 import { MemoryEconomyStore } from '../../../../src/storage/memory.ts'
 import { toVmMessage } from '../../../../src/units/compute/messages.ts'
 import { EconomyFollower } from '../../../../src/units/economy/follower.ts'
-import { OriginOrder } from '../../../../src/units/economy/origin-order.ts'
+import { OriginOrder, type PublishedItem } from '../../../../src/units/economy/origin-order.ts'
 import { StakedDirectory } from '../../../../src/units/economy/staked-directory.ts'
 import { aMessage, anItem, aProcess, processIdOf, schedule, testSigner } from '../../../support/builders.ts'
 import { addressOf, originParams } from '../../../support/origin.ts'
 
 const action = (name: string, fields: Readonly<Record<string, string>> = {}): readonly Tag[] =>
   tagsOf(['Action', name], ...Object.entries(fields))
+
+/** Height at which the messages of these tests are ordered. */
+const start = 1_500_000
 
 describe('units/economy: AO-Sec Origin from Arweave alone', () => {
   let item: DataItem
@@ -45,7 +48,7 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
       aMessage(origin, { tags: action('Transfer', { Recipient: 'x', Quantity: '-5' }) }),
       aMessage(origin, { tags: action('Burn', { Quantity: '2' }), signer: testSigner('owner') }),
     ])
-    const block = { height: 1_500_000, hash: 'b', timestamp: originParams.emission.genesisMs + 300_000 * 100 }
+    const block = { height: start, hash: 'b', timestamp: originParams.emission.genesisMs + 300_000 * 100 }
     log = await schedule(item, sent, { block })
   })
 
@@ -119,23 +122,29 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
     takeoverBlocks: 20,
   })
   const itemOf = ({ raw }: Assignment): DataItem => parseStoredItem(raw)
+  /** As published so many blocks after the start. */
+  const published = (blocks: number, what: DataItem): PublishedItem => ({
+    height: start + blocks,
+    timestamp: at(0).blockTimestamp + blocks * 120_000,
+    item: what,
+  })
 
   it('counts the first Assignment published for a nonce, and hands on to the next SU when a second one shows', async () => {
     const order = new OriginOrder(rules())
     const twice = parseAssignment(await su.sign(draftAssignment({ ...at(1), message: at(3).message })))
     const taken = []
-    for (const one of [at(0), at(1), twice]) taken.push(...order.take({ height: 1, item: itemOf(one) }))
+    for (const one of [at(0), at(1), twice]) taken.push(...order.take(published(1, itemOf(one))))
     assert.deepEqual(
       taken.map(({ id }) => id),
       [at(0).id, at(1).id],
     )
     assert.equal(order.scheduler, su2.address)
     // The old one is heard no more; the new one goes on from the last that counted.
-    assert.deepEqual(order.take({ height: 2, item: itemOf(at(2)) }), [])
+    assert.deepEqual(order.take(published(2, itemOf(at(2)))), [])
     const fields = { ...at(2), epoch: 1, nonce: 2 as Nonce, hashChain: nextLink(at(1)) }
     const next = parseAssignment(await su2.sign(draftAssignment(fields)))
     assert.deepEqual(
-      order.take({ height: 3, item: itemOf(next) }).map(({ id }) => id),
+      order.take(published(3, itemOf(next))).map(({ id }) => id),
       [next.id],
     )
   })
@@ -144,21 +153,21 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
     const waiting = await aMessage(origin, { data: 'against the SU' })
     const [slowly, atOnce] = [new OriginOrder(rules()), new OriginOrder(rules())]
     for (const order of [slowly, atOnce]) {
-      order.take({ height: 1, item: itemOf(at(0)) })
-      order.take({ height: 5, item: waiting })
+      order.take(published(1, itemOf(at(0))))
+      order.take(published(5, waiting))
     }
-    for (let height = 5; height <= 90; height++) slowly.closeHeight(height)
-    atOnce.closeHeight(90)
+    for (let height = 5; height <= 90; height++) slowly.closeHeight(start + height)
+    atOnce.closeHeight(start + 90)
     assert.equal(atOnce.epoch, 1)
     assert.deepEqual(atOnce.snapshot(), slowly.snapshot())
-    assert.equal(atOnce.snapshot().since, 26)
+    assert.equal(atOnce.snapshot().since, start + 26)
     assert.deepEqual(atOnce.epochs[0]?.last?.assignment, at(0).id)
     assert.deepEqual(atOnce.waiting, [waiting.id])
   })
 
   it('hands on for nothing that an honest SU may refuse to order', async () => {
     const order = new OriginOrder(rules())
-    order.take({ height: 1, item: itemOf(at(0)) })
+    order.take(published(1, itemOf(at(0))))
     const push = tagsOf(['From-Process', origin], ['From-Nonce', '3'], ['From-Index', '0'])
     const items = [
       await aMessage(origin, { tags: push, signer: testSigner('mu') }), // an equal part may have been ordered already
@@ -166,11 +175,11 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
       await anItem({ target: origin, data: new Uint8Array(1), tags: tagsOf(['Data-Protocol', 'ao'], ['Type', 'X']) }),
       await aMessage(origin, { data: 'x'.repeat(2_000_000) }),
     ]
-    for (const one of items) order.take({ height: 5, item: one })
-    order.closeHeight(1000)
+    for (const one of items) order.take(published(5, one))
+    order.closeHeight(start + 1000)
     assert.equal(order.epoch, 0)
-    order.take({ height: 1000, item: await aMessage(origin, { tags: push }) }) // nobody whom the Process believes
-    order.closeHeight(2000)
+    order.take(published(1000, await aMessage(origin, { tags: push }))) // nobody whom the Process believes
+    order.closeHeight(start + 2000)
     assert.equal(order.epoch, 1)
   })
 
@@ -194,15 +203,43 @@ describe('units/economy: AO-Sec Origin from Arweave alone', () => {
   it('hands on when an item waits too long, counted anew for each SU, and remembers that over a restart', async () => {
     const waiting = await aMessage(origin, { data: 'against the SU' })
     let order = new OriginOrder(rules())
-    order.take({ height: 1, item: itemOf(at(0)) })
-    order.take({ height: 5, item: waiting })
-    order.closeHeight(25)
+    order.take(published(1, itemOf(at(0))))
+    order.take(published(5, waiting))
+    order.closeHeight(start + 25)
     assert.equal(order.epoch, 0)
     order = new OriginOrder(rules(), { ...JSON.parse(JSON.stringify(order.snapshot())), assignment: at(0) })
-    order.closeHeight(26)
+    order.closeHeight(start + 26)
     assert.equal(order.epoch, 1)
-    order.closeHeight(46)
+    order.closeHeight(start + 46)
     assert.equal(order.epoch, 1, 'the last one stays')
+  })
+
+  it('hands on when an SU stamps a time that has not come, or holds it up, and counts nothing of that', async () => {
+    const stamped = async (changes: Partial<Assignment>): Promise<DataItem> =>
+      su.sign(draftAssignment({ ...at(1), ...changes }))
+    const { blockHeight, blockTimestamp } = at(1)
+    const soon = blockTimestamp + 120_000
+    for (const [blocks, changes, stands] of [
+      [1, {}, true],
+      [1, { blockHeight: blockHeight + 1, blockTimestamp: soon + 600_000 }, true],
+      [1, { blockHeight: blockHeight + 2 }, false],
+      [1, { blockTimestamp: soon + 600_001 }, false],
+      [240, {}, true],
+      [241, {}, false],
+    ] as const) {
+      const order = new OriginOrder(rules())
+      order.take(published(0, itemOf(at(0))))
+      const counted = order.take(published(blocks, await stamped(changes)))
+      assert.deepEqual([counted.length, order.epoch], stands ? [1, 0] : [0, 1], JSON.stringify([blocks, changes]))
+    }
+  })
+
+  it('does not mind who publishes once more what counted long ago', async () => {
+    const order = new OriginOrder(rules(), {
+      ...{ assignment: at(3), epoch: 0, since: start, ends: [], assigned: [], waiting: [], held: [] },
+    })
+    assert.deepEqual(order.take(published(5000, itemOf(at(1)))), [])
+    assert.equal(order.epoch, 0)
   })
 
   it('gives no work to the jailed and the tombstoned, nor to the unstaked where stakes are asked for', () => {
