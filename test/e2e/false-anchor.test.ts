@@ -16,9 +16,12 @@ describe('an SU that names blocks that are not there, on a network of separate p
     await withStakedTestnet({ cheat: 'all-1', heir: 'su-1', fault: 'false-anchor' }, async net => {
       const { cwd, nodes, cheat, user, module, stake, slashed } = net
       const { process } = await user.client.spawn({ module, scheduler: cheat.address })
-      await user.client.send(process, { data: 'ordered at a block of its own making' })
-
-      const offence = await slashed(120_000)
+      // Nodes look at what staked SUs sign, as soon as they have read from Arweave that it is staked.
+      const sending = setInterval(
+        () => void user.client.send(process, { data: 'at a block of its own making' }).catch(() => undefined),
+        3_000,
+      )
+      const offence = await slashed(120_000).finally(() => clearInterval(sending))
       assert.deepEqual([offence.class, BigInt(offence.slashed)], ['anchor', stake / 10n])
       assert.equal(BigInt(offence.paidReporter), stake / 200n, 'the reporter got its twentieth')
       const reporter = nodes.find(({ address }) => address === offence.reporter) ?? assert.fail('no node reported')
