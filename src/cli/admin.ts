@@ -21,7 +21,7 @@ export function askAdmin(
   const dataDir = directoryOf(options)
   const socketPath = adminSocketPath(dataDir)
   const gone = (cause?: unknown): AoError => {
-    const hint = 'Start it, or name another with --data-dir <directory> or --data-dir <node of the testnet>.'
+    const hint = 'Start it, or name another: its data directory, or its name in the testnet that runs here.'
     return new AoError('PEER_UNREACHABLE', 'no node runs on this data directory', { dataDir }, { cause, hint })
   }
   if (!existsSync(socketPath)) return Promise.reject(gone())

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Client } from '../client/client.ts'
 import { OriginClient } from '../client/origin.ts'
-import { AoError } from '../lib/errors.ts'
+import { AoError, type ErrorCode } from '../lib/errors.ts'
 import { type ProcessId, parseId } from '../protocol/ids.ts'
 import { runningTestnet } from '../testnet/layout.ts'
 import { type TalkOptions, talking, withClient } from './commands/process.ts'
@@ -25,9 +25,26 @@ export async function withOrigin(
   options: OriginOptions,
   work: (origin: OriginClient, signal: AbortSignal, address: string) => Promise<void>,
 ): Promise<void> {
-  await withClient(options, (client, signal) =>
-    work(new OriginClient(client, originOf(options, client)), signal, client.address),
-  )
+  await withClient(options, async (client, signal) => {
+    try {
+      await work(new OriginClient(client, originOf(options, client)), signal, client.address)
+    } catch (error) {
+      throw withAdvice(error)
+    }
+  })
+}
+
+const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
+  INSUFFICIENT_BALANCE: 'See `aonet token balance` and `aonet stake status`; on a testnet `aonet faucet` gives tokens.',
+  INSUFFICIENT_STAKE:
+    'Bond more first: `aonet stake bond`; the least is 1,000 AO for an SU, 250 for a CU, 100 for an MU.',
+}
+
+/** What to do next, where AO-Sec Origin knows nothing of this command line. */
+function withAdvice(error: unknown): unknown {
+  if (!(error instanceof AoError) || error.hint !== undefined) return error
+  const { code, message, facts, cause } = error
+  return new AoError(code, message, facts, { cause, hint: advice[code] })
 }
 
 /** The one named, else that of the node's network. @throws AoError `INVALID_ARGUMENT` if there is none. */

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../lib/abort.ts'
-import { AoError, type ErrorCode, isErrorCode } from '../lib/errors.ts'
+import { AoError, type ErrorCode, type ErrorFacts, isErrorCode } from '../lib/errors.ts'
 import type { ProcessId } from '../protocol/ids.ts'
 import type { OutboxMessage } from '../protocol/result.ts'
 import { type Tag, tagValue } from '../protocol/tags.ts'
@@ -66,5 +66,19 @@ const tagsFor = (action: string, fields: Fields): readonly Tag[] => [
 function refused({ tags, data }: OutboxMessage): AoError {
   const code = tagValue(tags, 'Code') ?? ''
   const known: ErrorCode = isErrorCode(code) ? code : 'NOT_ALLOWED'
-  return new AoError(known, data === '' ? 'AO-Sec Origin refused' : data)
+  const message = data === '' ? 'AO-Sec Origin refused' : data
+  return new AoError(known, message, factsOf(tagValue(tags, 'Facts')), { hint: tagValue(tags, 'Hint') })
+}
+
+/** What it tells beside the words; nothing where that cannot be read. */
+function factsOf(text = '{}'): ErrorFacts {
+  try {
+    const facts: unknown = JSON.parse(text)
+    const known = Object.entries(facts ?? {}).filter(([, value]) =>
+      ['string', 'number', 'boolean'].includes(typeof value),
+    )
+    return Object.fromEntries(known) as ErrorFacts
+  } catch {
+    return {}
+  }
 }

@@ -2,7 +2,7 @@ import { AoError } from '../lib/errors.ts'
 import type { Account } from './account.ts'
 import { pendingOf, settle } from './distribution.ts'
 import { mintedSoFar } from './emission.ts'
-import type { Quantity } from './quantity.ts'
+import { inAo, type Quantity } from './quantity.ts'
 import type { FundsRow } from './rows.ts'
 import type { EconomyState } from './state.ts'
 
@@ -15,7 +15,7 @@ export function debit(state: EconomyState, account: Account, quantity: Quantity)
   if ((state.balances.get(account) ?? 0n) < quantity) claim(state, account)
   const balance = state.balances.get(account) ?? 0n
   if (balance < quantity) {
-    const facts = { account, balance: String(balance), needed: String(quantity) }
+    const facts = { account, balance: inAo(balance), needed: inAo(quantity) }
     throw new AoError('INSUFFICIENT_BALANCE', 'Insufficient Balance!', facts)
   }
   if (balance === quantity) state.balances.delete(account)

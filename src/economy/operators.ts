@@ -5,7 +5,7 @@ import type { Account } from './account.ts'
 import { schedule } from './agenda.ts'
 import { debit } from './ledger.ts'
 import { deposit, poolKey, poolOf, redeem, stakeOf } from './pools.ts'
-import { parseQuantity, type Quantity } from './quantity.ts'
+import { inAo, parseQuantity, type Quantity } from './quantity.ts'
 import { commissionOf } from './rewards.ts'
 import type { OperatorRow, UnbondingEntry } from './rows.ts'
 import { type EconomyState, periodNow } from './state.ts'
@@ -44,14 +44,15 @@ export function stake(
     throw new AoError('NOT_ALLOWED', 'the operator is tombstoned', { operator })
   }
   if (row === undefined && tokens < minStakeOf(state, role)) {
-    const facts = { operator, minimum: String(minStakeOf(state, role)) }
+    const facts = { operator, minimum: inAo(minStakeOf(state, role)) }
     throw new AoError('INSUFFICIENT_STAKE', 'the operator is not registered: stake at least the minimum', facts)
   }
   if (row !== undefined && holder !== row.owner) {
     const self = stakeOf(state, role, operator, row.owner)
     const delegated = poolOf(state, role, operator).tokens - self + tokens
     if (delegated > self * BigInt(state.params.maxDelegationFactor)) {
-      throw new AoError('NOT_ALLOWED', 'the operator’s own stake is too small for that much delegation', { operator })
+      const facts = { operator, self: inAo(self), most: inAo(self * BigInt(state.params.maxDelegationFactor)) }
+      throw new AoError('NOT_ALLOWED', 'the operator’s own stake is too small for that much delegation', facts)
     }
   }
   debit(state, holder, tokens)
@@ -95,7 +96,7 @@ export function registerOperator(state: EconomyState, registration: Registration
   }
   const self = stakeOf(state, role, operator, owner)
   if (before === undefined && self < minStakeOf(state, role)) {
-    const facts = { owner, stake: String(self), minimum: String(minStakeOf(state, role)) }
+    const facts = { owner, stake: inAo(self), minimum: inAo(minStakeOf(state, role)) }
     throw new AoError('INSUFFICIENT_STAKE', 'the owner’s stake is below the minimum', facts)
   }
   const row = before === undefined ? newOperator(registration) : withCommission(state, before, commissionBps)
@@ -116,7 +117,10 @@ export function unjail(state: EconomyState, role: UnitRole, operator: Address, s
     throw new AoError('NOT_READY', 'the term is not over', { height, until: row.jailedUntil })
   }
   if (stakeOf(state, role, operator, row.owner) < minStakeOf(state, role)) {
-    throw new AoError('INSUFFICIENT_STAKE', 'the owner’s stake is below the minimum', { operator })
+    throw new AoError('INSUFFICIENT_STAKE', 'the owner’s stake is below the minimum', {
+      operator,
+      minimum: inAo(minStakeOf(state, role)),
+    })
   }
   setActivity(state, { ...row, jailed: false }, periodNow(state) + 1)
 }

@@ -54,6 +54,9 @@ export function formatAo(quantity: Quantity): string {
   return `${sign}${size / oneAo}${fraction === '' ? '' : `.${fraction}`}`
 }
 
+/** An amount as people read it in an error. */
+export const inAo = (quantity: Quantity): string => `${formatAo(quantity)} AO`
+
 export const minOf = (a: Quantity, b: Quantity): Quantity => (a < b ? a : b)
 export const maxOf = (a: Quantity, b: Quantity): Quantity => (a > b ? a : b)
 export const bpsOf = (quantity: Quantity, bps: bigint): Quantity => (quantity * bps) / basisPoints

@@ -81,11 +81,19 @@ export function bucketsSince(
   return found
 }
 
-function redeemEntry(state: EconomyState, { role, operator, bucket, shares }: UnbondingEntry): Quantity {
+/** What an entry is worth now: a slash may still reach it. */
+export function worthOf(state: EconomyState, { role, operator, bucket, shares }: UnbondingEntry): Quantity {
+  const row = state.buckets.get(bucketKey(role, operator, bucket))
+  if (row === undefined) return 0n
+  return shares === row.shares ? row.tokens : (shares * row.tokens) / row.shares
+}
+
+function redeemEntry(state: EconomyState, entry: UnbondingEntry): Quantity {
+  const { role, operator, bucket, shares } = entry
   const key = bucketKey(role, operator, bucket)
   const row = state.buckets.get(key)
   if (row === undefined) return 0n
-  const tokens = shares === row.shares ? row.tokens : (shares * row.tokens) / row.shares
+  const tokens = worthOf(state, entry)
   if (shares === row.shares) state.buckets.delete(key)
   else state.buckets.set(key, { tokens: row.tokens - tokens, shares: row.shares - shares })
   return tokens

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { AoError } from '../../lib/errors.ts'
+import { readUserFile } from '../arguments.ts'
 import { type OutputOptions, printResult } from '../output.ts'
 
 interface Options extends OutputOptions {
@@ -40,9 +41,11 @@ export const signGuardCommand = (): Command =>
     )
 
 function readJson(file: string): unknown {
+  const text = readUserFile(file).toString('utf8')
   try {
-    return JSON.parse(readFileSync(file, 'utf8'))
+    return JSON.parse(text)
   } catch (cause) {
-    throw new AoError('INVALID_ARGUMENT', 'the file cannot be read as JSON', { file }, { cause })
+    const hint = 'Give what `aonet sign-guard export` wrote.'
+    throw new AoError('INVALID_ARGUMENT', 'the file is not JSON', { file }, { cause, hint })
   }
 }

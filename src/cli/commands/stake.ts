@@ -1,21 +1,13 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
-import { noticeValue, OriginClient } from '../../client/origin.ts'
-import { formatAo, parseAo } from '../../economy/quantity.ts'
+import { noticeValue, type OriginClient } from '../../client/origin.ts'
+import { formatAo, inAo, parseAo } from '../../economy/quantity.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { EconomyParams } from '../../protocol/economy-params.ts'
 import { parseAddress } from '../../protocol/ids.ts'
-import {
-  confirm,
-  confirmed,
-  type OriginOptions,
-  originOf,
-  originTalking,
-  ownAddress,
-  withOrigin,
-} from '../origin-command.ts'
+import { confirm, confirmed, type OriginOptions, originTalking, ownAddress, withOrigin } from '../origin-command.ts'
 import { printResult } from '../output.ts'
-import { withClient } from './process.ts'
 
 interface StakeOptions extends OriginOptions {
   readonly role: string
@@ -23,7 +15,7 @@ interface StakeOptions extends OriginOptions {
   readonly amount: string
   readonly all?: boolean
   readonly dataDir: string
-  readonly commission: string
+  readonly commission?: string
 }
 
 /** As AO-Sec Origin tells of an operator. */
@@ -35,6 +27,7 @@ interface OperatorJson {
   readonly tokens: string
   readonly self: string
   readonly jailedUntil: number
+  readonly activeAt?: number | undefined
 }
 interface StakesJson {
   readonly bonded: readonly {
@@ -43,7 +36,12 @@ interface StakesJson {
     readonly shares: string
     readonly tokens: string
   }[]
-  readonly unbonding: readonly { readonly role: string; readonly operator: string; readonly release: number }[]
+  readonly unbonding: readonly {
+    readonly role: string
+    readonly operator: string
+    readonly release: number
+    readonly tokens: string
+  }[]
 }
 
 export const stakeCommand = (): Command =>
@@ -63,36 +61,59 @@ const unit = (command: Command): Command => role(command).requiredOption('--oper
 
 const registerCommand = (): Command =>
   role(confirmed(new Command('register')))
-    .description('Bond the stake and register the unit, in one go. Again without --amount: change the commission.')
+    .description('Register the unit, with its stake; again to have more at stake, or another commission.')
     .requiredOption('--data-dir <directory>', 'data directory of the unit, for its key')
-    .option('--amount <ao>', 'self-stake to bond first, in AO')
-    .option('--commission <bps>', 'of delegators’ fees, in basis points', '0')
+    .option('--amount <ao>', 'self-stake that it is to have, in AO; what is missing is bonded first')
+    .option('--commission <bps>', 'what the owner keeps of delegators’ fees, in basis points; 0 at first')
     .addHelpText('after', '\nExample:\n  aonet stake register --role SU --data-dir my-node --amount 1000')
     .action((options: StakeOptions) => register(options))
 
+/** The unit's key is opened first: nothing is bonded to a unit that then cannot be registered. */
 async function register(options: StakeOptions): Promise<void> {
-  const key = join(options.dataDir, 'key.json')
-  const [operator, owner] = [ownAddress({ ...options, wallet: key }), ownAddress(options)]
-  await withOrigin(options, async (origin, signal) => {
-    if (options.amount === undefined) return
-    const quantity = parseAo(options.amount)
-    await confirm(
-      `Bond ${formatAo(quantity)} AO to ${options.role} ${operator}? ${await terms(origin, signal)}`,
-      options,
-    )
-    await origin.act('Stake', { Role: options.role, Operator: operator, Quantity: String(quantity) }, { signal })
+  const { role: of, commission, dataDir } = options
+  const wallet = join(dataDir, 'key.json')
+  if (!existsSync(wallet)) {
+    const hint = `Make one with: aonet init --data-dir ${dataDir}`
+    throw new AoError('INVALID_CONFIG', 'there is no key in the data directory of the unit', { file: wallet }, { hint })
+  }
+  const owner = ownAddress(options)
+  await withOrigin({ ...options, wallet }, async (asUnit, signal, operator) => {
+    await checkCommission(asUnit, commission, signal)
+    if (options.amount !== undefined)
+      await withOrigin(options, asOwner => bondMissing(asOwner, { options, operator, signal }))
+    const fields = { Role: of, 'Owner-Account': owner, Commission: commission }
+    await asUnit.act('Register-Operator', fields, { signal })
+    const now = JSON.parse(await asUnit.ask('Operator', { Role: of, Operator: operator }, { signal })) as OperatorJson
+    const { Height: height } = JSON.parse(await asUnit.ask('Info', {}, { signal })) as { Height: string }
+    const text = `${of} ${operator} is registered with ${formatAo(BigInt(now.self))} AO of ${owner}${whenActive(now, height)}.`
+    printResult(text, { operator, owner, role: of, standing: now.standing, activeAt: now.activeAt }, options)
   })
-  await withClient({ ...options, wallet: key }, async (client, signal) => {
-    const origin = new OriginClient(client, originOf(options, client))
-    const fields = { Role: options.role, 'Owner-Account': owner, Commission: options.commission }
-    await origin.act('Register-Operator', fields, { signal })
-  })
-  printResult(
-    `${options.role} ${operator} is registered; ${owner} owns its stake.`,
-    { operator, owner, role: options.role },
-    options,
-  )
 }
+
+/** Before anything is bonded: a wrong commission must not leave a stake without a registration. */
+async function checkCommission(origin: OriginClient, bps: string | undefined, signal: AbortSignal): Promise<void> {
+  if (bps === undefined) return
+  const { maxCommissionBps: most } = JSON.parse(await origin.ask('Params', {}, { signal })) as EconomyParams
+  if (/^[0-9]{1,5}$/.test(bps) && Number(bps) <= most) return
+  const hint = `Give a whole number from 0 to ${most}; 100 is one percent.`
+  throw new AoError('INVALID_ARGUMENT', 'the commission is out of range', { commission: bps.slice(0, 32) }, { hint })
+}
+
+/** So that whoever tries again, after whatever went wrong, does not bond twice. */
+async function bondMissing(
+  origin: OriginClient,
+  { options, operator, signal }: { options: StakeOptions; operator: string; signal: AbortSignal },
+): Promise<void> {
+  const { bonded } = JSON.parse(await origin.ask('Stakes', {}, { signal })) as StakesJson
+  const own = bonded.find(row => row.role === options.role && row.operator === operator)
+  const missing = parseAo(options.amount) - BigInt(own?.tokens ?? 0)
+  if (missing <= 0n) return
+  await confirm(`Bond ${formatAo(missing)} AO to ${options.role} ${operator}? ${await terms(origin, signal)}`, options)
+  await origin.act('Stake', { Role: options.role, Operator: operator, Quantity: String(missing) }, { signal })
+}
+
+const whenActive = ({ standing, activeAt }: Pick<OperatorJson, 'standing' | 'activeAt'>, height: string): string =>
+  standing === 'pending' ? `; it counts from height ${activeAt} (now ${height})` : ''
 
 const bondCommand = (name: string, description: string): Command =>
   unit(confirmed(new Command(name)))
@@ -126,7 +147,9 @@ const unbondCommand = (): Command =>
         if (options.all !== true && options.amount === undefined)
           throw new AoError('INVALID_ARGUMENT', 'say --amount or --all')
         const wanted = options.all === true ? tokens : parseAo(options.amount)
-        const shares = wanted >= tokens ? all : (wanted * all) / tokens
+        if (wanted > tokens)
+          throw new AoError('INSUFFICIENT_BALANCE', 'your stake there is smaller than that', { stake: inAo(tokens) })
+        const shares = wanted === tokens ? all : (wanted * all) / tokens
         const warning = await stopsBelow(origin, { options, left: tokens - wanted, signal })
         await confirm(`Take ${formatAo(wanted)} AO back? ${await terms(origin, signal)}${warning}`, options)
         const fields = { Role: options.role, Operator: options.operator, Shares: String(shares) }
@@ -175,14 +198,15 @@ const statusCommand = (): Command =>
         const stakes = JSON.parse(await origin.ask('Stakes', {}, { signal })) as StakesJson
         const { Height: height } = JSON.parse(await origin.ask('Info', {}, { signal })) as { Height: string }
         const lines = operators.map(
-          ({ role: of, operator, standing, tokens, self, jailedUntil }) =>
-            `${of}  ${operator}  ${standing.padEnd(10)} ${formatAo(BigInt(tokens)).padStart(14)} AO bonded, ${formatAo(BigInt(self))} of its owner${standing === 'jailed' ? `, until height ${jailedUntil} (now ${height})` : ''}`,
+          ({ role: of, operator, standing, tokens, self, jailedUntil, activeAt }) =>
+            `${of}  ${operator}  ${standing.padEnd(10)} ${formatAo(BigInt(tokens)).padStart(14)} AO bonded, ${formatAo(BigInt(self))} of its owner${standing === 'jailed' ? `; until height ${jailedUntil} (now ${height})` : whenActive({ standing, activeAt }, height)}`,
         )
         const own = stakes.bonded.map(
           row => `yours: ${formatAo(BigInt(row.tokens))} AO with ${row.role} ${row.operator}`,
         )
         const leaving = stakes.unbonding.map(
-          row => `leaving: ${row.role} ${row.operator}, released at height ${row.release} (now ${height})`,
+          row =>
+            `leaving: ${formatAo(BigInt(row.tokens))} AO from ${row.role} ${row.operator}, released at height ${row.release} (now ${height})`,
         )
         const text = [
           ...(lines.length === 0 ? ['No unit has registered a stake yet.'] : lines),

@@ -1,21 +1,11 @@
 import { Command } from 'commander'
-import { noticeValue, OriginClient } from '../../client/origin.ts'
-import { parseAccount } from '../../economy/account.ts'
+import { noticeValue } from '../../client/origin.ts'
 import { formatAo, parseAo } from '../../economy/quantity.ts'
-import { AoError } from '../../lib/errors.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
 import { parseAddress } from '../../protocol/ids.ts'
 import { runningTestnet } from '../../testnet/layout.ts'
-import {
-  confirm,
-  confirmed,
-  type OriginOptions,
-  originOf,
-  originTalking,
-  ownAddress,
-  withOrigin,
-} from '../origin-command.ts'
+import { confirm, confirmed, type OriginOptions, originTalking, ownAddress, withOrigin } from '../origin-command.ts'
 import { printResult } from '../output.ts'
-import { withClient } from './process.ts'
 
 export const tokenCommand = (): Command =>
   new Command('token')
@@ -37,7 +27,7 @@ const balanceCommand = (): Command =>
     .description('Print a balance, earned tokens included.')
     .action((account: string | undefined, options: OriginOptions) =>
       withOrigin(options, async (origin, signal, own) => {
-        const of = parseAccount(account ?? own, 'account')
+        const of = parseAddress(account ?? own, 'account')
         const quantity = await origin.ask('Balance', { Recipient: of }, { signal })
         printResult(`${formatAo(BigInt(quantity))} AO`, { account: of, quantity }, options)
       }),
@@ -49,7 +39,7 @@ const transferCommand = (): Command =>
     .addHelpText('after', '\nExample:\n  aonet token transfer <address> 2.5')
     .action((account: string, amount: string, options: OriginOptions) =>
       withOrigin(options, async (origin, signal) => {
-        const [to, quantity] = [parseAccount(account, 'account'), parseAo(amount)]
+        const [to, quantity] = [parseAddress(account, 'account'), parseAo(amount)]
         await confirm(`Send ${formatAo(quantity)} AO to ${to}?`, options)
         await origin.act('Transfer', { Recipient: to, Quantity: String(quantity) }, { signal })
         printResult(`Sent ${formatAo(quantity)} AO to ${to}.`, { to, quantity: String(quantity) }, options)
@@ -110,10 +100,12 @@ export const faucetCommand = (): Command =>
           { hint: 'Start one: aonet testnet up' },
         )
       }
-      const [to, quantity] = [parseAccount(account ?? ownAddress(options), 'account'), parseAo(amount)]
-      await withClient({ ...options, wallet: faucet }, async (client, signal) => {
-        const origin = new OriginClient(client, originOf(options, client))
-        await origin.act('Transfer', { Recipient: to, Quantity: String(quantity) }, { signal })
+      const [to, quantity] = [parseAddress(account ?? ownAddress(options), 'account'), parseAo(amount)]
+      await withOrigin({ ...options, wallet: faucet }, async (origin, signal) => {
+        await origin.act('Transfer', { Recipient: to, Quantity: String(quantity) }, { signal }).catch(error => {
+          if (!hasCode(error, 'INSUFFICIENT_BALANCE')) throw error
+          throw new AoError(error.code, 'the faucet has less than that', error.facts, { hint: 'Ask for less.' })
+        })
       })
       printResult(`${formatAo(quantity)} AO for ${to}.`, { to, quantity: String(quantity) }, options)
     })

@@ -1,6 +1,7 @@
 import { genesis } from '../../economy/genesis.ts'
 import type { EconomyState } from '../../economy/state.ts'
 import { AoError } from '../../lib/errors.ts'
+import { canonicalJson } from '../../lib/json.ts'
 import type { EconomyParams } from '../../protocol/economy-params.ts'
 import { type Action, Call } from './action.ts'
 import { faultActions } from './fault-actions.ts'
@@ -56,10 +57,17 @@ export class Origin {
   }
 }
 
+/** Of a refusal's facts as JSON: the tags of an item have an end. */
+const maxFactsCharacters = 1024
+
 function refusal({ Id, From, Tags }: OriginMessage, error: AoError): OriginResult {
   const action = Tags.find(({ name }) => name === 'Action')?.value ?? 'Message'
   const out = new Outbox(Id)
-  const fields = { 'Message-Id': Id, Error: error.message, Code: error.code }
+  const facts = canonicalJson(error.facts)
+  const fields = {
+    ...{ 'Message-Id': Id, Error: error.message, Code: error.code, Hint: error.hint },
+    Facts: facts === '{}' || facts.length > maxFactsCharacters ? undefined : facts,
+  }
   out.send(From, `${action.slice(0, 64)}-Error`, fields, { data: error.message })
   out.output = `${error.code}: ${error.message}`
   return out.result()

@@ -6,6 +6,7 @@ import { commissionOf } from '../../economy/rewards.ts'
 import type { OperatorRow } from '../../economy/rows.ts'
 import { stateHash } from '../../economy/state.ts'
 import type { Table } from '../../economy/table.ts'
+import { worthOf } from '../../economy/unbonding.ts'
 import { canonicalJson } from '../../lib/json.ts'
 import { tagValue } from '../../protocol/tags.ts'
 import type { Action, Call } from './action.ts'
@@ -78,6 +79,8 @@ const operatorJson = ({ state }: Call, row: OperatorRow) => {
     ...row,
     commissionBps: commissionOf(state, row),
     standing: standingOf(state, role, unit),
+    /** Height from which its stake counts. */
+    activeAt: row.activeFrom === undefined ? undefined : row.activeFrom * state.params.periodBlocks,
     tokens: pool.tokens,
     self: stakeOf(state, role, unit, row.owner),
   }
@@ -91,7 +94,9 @@ function stakes(call: Call): void {
     const shares = liveShares(poolOf(state, role, unit), state.stakes.get(`${key} ${account}`))
     return shares === 0n ? [] : [{ role, operator: unit, shares, tokens: stakeOf(state, role, unit, account) }]
   })
-  answer(call, 'Stakes', {}, json({ account, bonded, unbonding: state.unbondings.get(account) ?? [] }))
+  const entries = state.unbondings.get(account) ?? []
+  const unbonding = entries.map(entry => ({ ...entry, tokens: worthOf(state, entry) }))
+  answer(call, 'Stakes', {}, json({ account, bonded, unbonding }))
 }
 
 function slashes(call: Call): void {

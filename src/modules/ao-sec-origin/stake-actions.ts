@@ -1,4 +1,5 @@
 import { parseAccount } from '../../economy/account.ts'
+import { operatorOf } from '../../economy/operators.ts'
 import { formatAo, parsePositive, type Quantity } from '../../economy/quantity.ts'
 import { AoError } from '../../lib/errors.ts'
 import { type Address, parseAddress } from '../../protocol/ids.ts'
@@ -49,6 +50,7 @@ function register(call: Call): void {
   const { request } = call
   const role = roleOf(request)
   const operator = parseAddress(request.from, 'From')
+  const before = operatorOf(call.state, role, operator)
   call.apply({
     type: 'register',
     role,
@@ -56,7 +58,7 @@ function register(call: Call): void {
     owner: parseAccount(tagValue(request.tags, 'Owner-Account') ?? request.from, 'Owner-Account'),
     peer: (tagValue(request.tags, 'Peer-Id') ?? '').slice(0, 128),
     urls: (tagValue(request.tags, 'Urls') ?? '').slice(0, 512),
-    commissionBps: wholeNumber(request, 'Commission') ?? 0,
+    commissionBps: wholeNumber(request, 'Commission') ?? before?.nextCommission?.bps ?? before?.commissionBps ?? 0,
   })
   call.reply('Register-Notice', { Role: role, Operator: operator })
 }

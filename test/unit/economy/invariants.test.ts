@@ -19,18 +19,20 @@ import {
   testEconomy,
 } from '../../support/economy.ts'
 
-const steps = (max: number): fc.Arbitrary<Step[]> => fc.array(anyStep(true), { maxLength: max, size: 'max' })
+const slow = globalThis.process.env['AONET_SLOW_TESTS'] === '1'
+const steps = (fast: number, long = fast): fc.Arbitrary<Step[]> =>
+  fc.array(anyStep(true), { maxLength: slow ? long : fast, size: 'max' })
 const played = (all: readonly Step[], economy = new Economy()): Economy => {
   for (const step of [...opening, ...all]) economy.play(step)
   return economy
 }
 
 describe('economy: what holds whatever people do', function () {
-  this.timeout(globalThis.process.env['AONET_SLOW_TESTS'] === '1' ? 3_600_000 : 40_000)
+  this.timeout(slow ? 3_600_000 : 40_000)
 
   it('every part of every armstrong is somewhere, after every event', () => {
     fc.assert(
-      fc.property(steps(60), all => {
+      fc.property(steps(60, 200), all => {
         const check = ({ state, applied }: Economy): void => {
           assert.equal(audit(state).missing, 0n, `after ${applied.at(-1)?.event.type}`)
           checkShares(state)
@@ -103,7 +105,7 @@ describe('economy: what holds whatever people do', function () {
           }
         }
       }),
-      propertyRuns(8, 1000),
+      propertyRuns(8),
     )
   })
 
@@ -116,7 +118,7 @@ describe('economy: what holds whatever people do', function () {
         assert.equal(minted, mintedSoFar(mintCycles(emissionStart, 'halving-4y', cycle)))
         assert.ok(minted <= supplyCap && cycle <= cycleAt(testEconomy.emission, state.clock.value.timestamp))
       }),
-      propertyRuns(20, 2000),
+      propertyRuns(20),
     )
   })
 
@@ -132,7 +134,7 @@ describe('economy: what holds whatever people do', function () {
         assert.equal(stateHash(whole), stateHash(state))
         assert.equal(stateHash(restored), stateHash(state))
       }),
-      propertyRuns(8, 1000),
+      propertyRuns(8),
     )
   })
 
@@ -196,7 +198,7 @@ describe('economy: what holds whatever people do', function () {
         for (const [key, { tokens }] of state.pools.entries()) assert.equal(tokens, 0n, key)
         for (const [key, { tokens }] of state.buckets.entries()) assert.equal(tokens, 0n, key)
       }),
-      propertyRuns(15, 2000),
+      propertyRuns(15),
     )
   })
 })

@@ -104,7 +104,7 @@ describe('economy/slashing', function () {
         }
         assert.deepEqual(outcome(order), outcome([...order].reverse()))
       }),
-      propertyRuns(30, 2000),
+      propertyRuns(30),
     )
   })
 
@@ -273,7 +273,7 @@ describe('economy/slashing', function () {
           }
         },
       ),
-      propertyRuns(60, 2000),
+      propertyRuns(60),
     )
   })
 })
