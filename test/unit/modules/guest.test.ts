@@ -17,9 +17,13 @@ describe('what stands for Node inside the bundle of AO-Sec Origin', () => {
     fc.assert(
       fc.property(bytes, fc.string({ unit: 'binary' }), (some, text) => {
         const [ours, nodes] = [GuestBuffer.from(some), Buffer.from(some)]
-        for (const encoding of ['hex', 'base64url'] as const) {
+        for (const encoding of ['hex', 'base64url', 'latin1'] as const) {
           assert.equal(ours.toString(encoding), nodes.toString(encoding))
           assert.deepEqual(plain(GuestBuffer.from(nodes.toString(encoding), encoding)), plain(nodes))
+          const [oursInto, nodesInto] = [GuestBuffer.alloc(90), Buffer.alloc(90)]
+          const written = oursInto.write(nodes.toString(encoding), 3, encoding)
+          assert.equal(written, nodesInto.write(nodes.toString(encoding), 3, encoding))
+          assert.deepEqual(plain(oursInto), plain(nodesInto))
         }
         assert.deepEqual(plain(GuestBuffer.from(text)), plain(Buffer.from(text)))
         assert.equal(isUtf8(some), nodeIsUtf8(some))
@@ -51,7 +55,10 @@ describe('what stands for Node inside the bundle of AO-Sec Origin', () => {
       const ours = guestHash(algorithm)
       for (const part of ['a', 'bc']) ours.update(Buffer.from(part))
       assert.deepEqual(plain(ours.digest()), plain(createHash(algorithm).update('abc').digest()))
-      assert.deepEqual(plain(hash(algorithm, Buffer.from('abc'))), plain(createHash(algorithm).update('abc').digest()))
+      const nodes = createHash(algorithm).update('abc').digest()
+      assert.deepEqual(plain(hash(algorithm, Buffer.from('abc'), 'buffer') as GuestBuffer), plain(nodes))
+      assert.equal(hash(algorithm, Buffer.from('abc'), 'binary'), nodes.toString('binary'))
+      assert.equal(hash(algorithm, Buffer.from('abc'), 'base64url'), nodes.toString('base64url'))
     }
   })
 

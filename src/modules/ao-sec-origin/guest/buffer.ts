@@ -47,6 +47,13 @@ export class GuestBuffer extends Uint8Array {
     return encoding === 'hex' ? toHex(this) : toBase64Url(this)
   }
 
+  /** @returns how many bytes that were; there has to be room for them. */
+  write(text: string, at = 0, encoding: Encoding = 'utf8'): number {
+    const bytes = encode(text, encoding)
+    this.set(bytes, at)
+    return bytes.length
+  }
+
   readUInt16LE(at = 0): number {
     return (this[at] ?? 0) | ((this[at + 1] ?? 0) << 8)
   }
@@ -118,6 +125,7 @@ function decodeUtf8(bytes: Uint8Array): string {
 function encode(text: string, encoding: Encoding): GuestBuffer {
   if (encoding === 'utf8') return GuestBuffer.from(utf8Bytes(text))
   if (encoding === 'base64url') return GuestBuffer.from(base64Bytes(text))
+  if (encoding === 'latin1') return GuestBuffer.from(Array.from(text, letter => letter.charCodeAt(0) & 0xff))
   const bytes: number[] = []
   for (let i = 0; i + 1 < text.length; i += 2) bytes.push(Number.parseInt(text.slice(i, i + 2), 16))
   return GuestBuffer.from(bytes)

@@ -5,8 +5,15 @@ import { GuestBuffer } from './buffer.ts'
 type Algorithm = 'sha256' | 'sha384'
 const hashes = { sha256, sha384 } as const
 
-export const hash = (algorithm: Algorithm, bytes: Uint8Array): GuestBuffer =>
-  GuestBuffer.from(hashes[algorithm](Uint8Array.from(bytes)))
+/** `buffer`: the bytes. `binary`, as Node calls it: one character a byte. */
+export function hash(
+  algorithm: Algorithm,
+  bytes: Uint8Array,
+  as: 'buffer' | 'binary' | 'base64url',
+): GuestBuffer | string {
+  const digest = GuestBuffer.from(hashes[algorithm](Uint8Array.from(bytes)))
+  return as === 'buffer' ? digest : digest.toString(as === 'binary' ? 'latin1' : as)
+}
 
 export function createHash(algorithm: Algorithm): { update(part: Uint8Array): void; digest(): GuestBuffer } {
   const begun = hashes[algorithm].create()
