@@ -6,15 +6,27 @@ import { fromU64, KeySpace, u64 } from './keys.ts'
 import { type BinaryLevel, LevelStore } from './level-store.ts'
 import { firstEntry, put, type Store } from './store.ts'
 
+export interface OpenStoreOptions {
+  readonly log: Logger
+  /** What is written is gathered in memory up to this before it becomes a table; up to three times as much is held. */
+  readonly writeBufferBytes?: number | undefined
+}
+
 /**
  * Opens the LevelDB store in `dir`, and makes it if there is none.
  *
  * @throws AoError `STORE_LOCKED` if another program has it; `STORE_CORRUPT` if it cannot be read, or is of a newer
  * version; `INVALID_CONFIG` if the directory cannot hold a store.
  */
-export async function openStore(dir: string, { log }: { readonly log: Logger }): Promise<Store> {
+export async function openStore(
+  dir: string,
+  { log, writeBufferBytes = largeBuffer }: OpenStoreOptions,
+): Promise<Store> {
   await prepareDirectory(dir)
-  const db: BinaryLevel = new Level(dir, { keyEncoding: 'buffer', valueEncoding: 'buffer', ...memory })
+  const db: BinaryLevel = new Level(dir, {
+    ...{ keyEncoding: 'buffer', valueEncoding: 'buffer' },
+    ...{ writeBufferSize: writeBufferBytes, cacheSize: cacheBytes },
+  })
   try {
     await db.open()
   } catch (error) {
@@ -31,8 +43,9 @@ export async function openStore(dir: string, { log }: { readonly log: Logger }):
   return store
 }
 
-/** Bytes. Fewer and larger tables: a log is written once and read in order, and what is merged less costs less. */
-const memory = { writeBufferSize: 16 * 1024 * 1024, cacheSize: 16 * 1024 * 1024 } as const
+/** Fewer and larger tables: a log is written once and read in order, and what is merged less costs less. */
+const largeBuffer = 16 << 20
+const cacheBytes = 16 << 20
 
 /** Of the keys and values in a Store. A change of either that older programs cannot read adds one. */
 const format = 1

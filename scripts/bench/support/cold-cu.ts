@@ -5,6 +5,7 @@ import { MemoryArweave } from '../../../src/arweave/memory-arweave.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { MemoryGossipHub } from '../../../src/network/memory-gossip.ts'
+import { openCheckpointDir } from '../../../src/node/checkpoint-dir.ts'
 import type { Scheduler } from '../../../src/ports/units.ts'
 import type { Nonce, ProcessId } from '../../../src/protocol/ids.ts'
 import { parseAoItem } from '../../../src/protocol/message.ts'
@@ -34,7 +35,8 @@ export interface ColdReply {
 
 const [dir = '', checkpoints = 'with', options = '{}'] = process.argv.slice(2)
 const open = (name: string) => openStore(join(dir, name), { log: silentLogger })
-const [logStore, resultStore, checkpointStore] = [await open('log'), await open('results'), await open('checkpoints')]
+const [logStore, resultStore] = [await open('log'), await open('results')]
+const checkpointStore = await openCheckpointDir(join(dir, 'checkpoints'), { log: silentLogger })
 const log = new LevelAssignmentLog(logStore)
 const arweave = new MemoryArweave()
 await arweave.upload(await aosModuleItem())
