@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { hasCode } from '../lib/errors.ts'
-import type { Telemetry } from '../lib/telemetry.ts'
-import { openStore } from '../storage/level.ts'
+import { type OpenStoreOptions, openStore } from '../storage/level.ts'
 import type { Store } from '../storage/store.ts'
 
 /** A checkpoint costs 2 % more than with the usual buffer, and the node has 45 MB less in memory. */
@@ -13,13 +12,16 @@ const writeBufferBytes = 4 << 20
  *
  * @throws AoError `INVALID_CONFIG` | `STORE_LOCKED`
  */
-export async function openCheckpointDir(dir: string, { log }: Pick<Telemetry, 'log'>): Promise<Store> {
+export async function openCheckpointDir(
+  dir: string,
+  { log, room }: Pick<OpenStoreOptions, 'log' | 'room'>,
+): Promise<Store> {
   try {
-    return await openStore(dir, { log, writeBufferBytes })
+    return await openStore(dir, { log, room, writeBufferBytes })
   } catch (error) {
     if (!hasCode(error, 'STORE_CORRUPT')) throw error
     log.error('checkpoints deleted', { dir, code: error.code, reason: error.message })
     await rm(dir, { recursive: true, force: true })
-    return openStore(dir, { log, writeBufferBytes })
+    return openStore(dir, { log, room, writeBufferBytes })
   }
 }

@@ -6,6 +6,7 @@ import type { Component } from '../lib/component.ts'
 import { loadOrCreateCertificate } from '../network/grpc/certificate.ts'
 import type { UnitRecord } from '../protocol/unit-record.ts'
 import { checkMark, markOf } from '../storage/directory-mark.ts'
+import { DiskRoom } from '../storage/disk-room.ts'
 import { openStore } from '../storage/level.ts'
 import type { Store } from '../storage/store.ts'
 import { beginSession } from '../storage/stored-session.ts'
@@ -66,10 +67,14 @@ class NodeProcess implements AoNode {
     if (tooLarge !== undefined) telemetry.log.warn('memory-may-not-suffice', { reason: tooLarge })
     if (keys.plain) telemetry.log.warn('key-not-encrypted', { next: 'aonet keys passphrase' })
     mkdirSync(dataDir, { recursive: true })
-    const store = await openStore(join(dataDir, 'store'), telemetry)
+    const room = new DiskRoom(
+      { ...telemetry, clock: systemClock },
+      { dir: dataDir, minFreeBytes: this.#options.minFreeDiskMb * 2 ** 20 },
+    )
+    const store = await openStore(join(dataDir, 'store'), { log: telemetry.log, room })
     this.#stores = [store]
     try {
-      const checkpoints = await openCheckpointDir(join(dataDir, 'checkpoints'), telemetry)
+      const checkpoints = await openCheckpointDir(join(dataDir, 'checkpoints'), { log: telemetry.log, room })
       this.#stores.push(checkpoints)
       await checkMark(store, markOf(dataDir), { confirmed: this.#options.confirmMoved })
       const confirmed = this.#options.confirmMoved
@@ -81,6 +86,7 @@ class NodeProcess implements AoNode {
         telemetry,
         store,
         checkpoints,
+        room,
         certificate,
         version: this.#identity.version,
         session,

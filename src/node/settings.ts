@@ -172,6 +172,11 @@ export const settings = {
   ),
   checkpointOwners: setting(texts, [], 'addresses of CUs whose checkpoints on Arweave this CU takes for true'),
   checkpointDiskMb: setting(whole(16, 100_000_000), 20_480, 'disk for checkpoints of a CU, in MiB'),
+  minFreeDiskMb: setting(
+    whole(0, 100_000_000),
+    256,
+    'free space of the disk, in MiB, below which the node writes nothing more and is not ready, until there is room again; 0 for none',
+  ),
   sliceMs: setting(
     whole(1, 60_000),
     250,

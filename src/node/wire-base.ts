@@ -5,6 +5,7 @@ import type { OwnSession } from '../ports/session.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { Signer } from '../protocol/keys.ts'
 import { type NetworkParams, paramsHash } from '../protocol/params.ts'
+import type { DiskRoom } from '../storage/disk-room.ts'
 import type { Store } from '../storage/store.ts'
 import type { NodeKeys } from './identity.ts'
 import type { NodeOptions } from './settings.ts'
@@ -18,6 +19,8 @@ export interface WireInput {
   readonly store: Store
   /** Of checkpoints alone. */
   readonly checkpoints: Store
+  /** On the disk of both. */
+  readonly room: DiskRoom
   readonly certificate: Certificate
   readonly version: string
   readonly session: OwnSession

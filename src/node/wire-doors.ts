@@ -42,7 +42,7 @@ import type { WiredRoles } from './wire-roles.ts'
 
 /** The doors of a node, what it says of itself there, and where it says that they are. */
 export function wireDoors(base: WireBase, network: WiredNetwork, roles: WiredRoles, { watcher }: WiredCourt) {
-  const { options, telemetry, version, certificate, address, params, networkHash, session, clock, arweave } = base
+  const { options, telemetry, version, certificate, address, params, networkHash, session, clock, arweave, room } = base
   const { host, gossip, peers, directory, remote, memberToken, economy } = network
   const { scheduler, settler, compute, messenger, assignments, units, tracer } = roles
   const record = (): UnitRecord => {
@@ -51,8 +51,9 @@ export function wireDoors(base: WireBase, network: WiredNetwork, roles: WiredRol
     return own
   }
   let isStarted = false
-  /** Why the node does not serve yet: an SU may not sign before it has asked Arweave and its peers about its key. */
-  const notReady = (): string | undefined => (isStarted ? scheduler?.obstacle()?.message : 'the node is starting')
+  /** Why the node does not serve: an SU may not sign before it has asked Arweave and its peers about its key. */
+  const notReady = (): string | undefined =>
+    isStarted ? (room.shortage() ?? scheduler?.obstacle())?.message : 'the node is starting'
   const status = (): Promise<NodeStatus> =>
     nodeStatus(
       {

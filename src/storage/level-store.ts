@@ -1,6 +1,7 @@
 import type { Level } from 'level'
 import { AoError } from '../lib/errors.ts'
 import { failpoint } from '../lib/failpoint.ts'
+import type { DiskRoom } from './disk-room.ts'
 import type { KeyRange } from './keys.ts'
 import type { Store, WriteOp } from './store.ts'
 
@@ -18,6 +19,7 @@ const opOverheadBytes = 64
 export class LevelStore implements Store {
   readonly dir: string
   readonly #db: BinaryLevel
+  readonly #room: DiskRoom | undefined
   #waiting: WriteOp[] = []
   #waitingBytes = 0
   /** Whether one of the writes that wait asks for the disk. */
@@ -28,9 +30,10 @@ export class LevelStore implements Store {
   #quiet: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
 
-  constructor(dir: string, db: BinaryLevel) {
+  constructor(dir: string, db: BinaryLevel, room?: DiskRoom) {
     this.dir = dir
     this.#db = db
+    this.#room = room
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -77,6 +80,9 @@ export class LevelStore implements Store {
     if (this.#closed !== undefined) throw stopping()
     let bytes = 0
     for (const op of ops) bytes += sizeOf(op)
+    const shortage = this.#room?.shortage(bytes)
+    // Deleting makes room.
+    if (shortage !== undefined && ops.some(({ type }) => type === 'put')) throw shortage
     if (this.#waiting.length > 0 && this.#waitingBytes + bytes > maxWaitingBytes) {
       throw new AoError('OVERLOADED', 'too much waits for the disk', { bytes: this.#waitingBytes })
     }

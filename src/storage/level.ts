@@ -2,25 +2,28 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { Level } from 'level'
 import { AoError } from '../lib/errors.ts'
 import type { Logger } from '../lib/telemetry.ts'
+import type { DiskRoom } from './disk-room.ts'
 import { fromU64, KeySpace, u64 } from './keys.ts'
 import { type BinaryLevel, LevelStore } from './level-store.ts'
 import { firstEntry, put, type Store } from './store.ts'
 
 export interface OpenStoreOptions {
   readonly log: Logger
+  /** On the disk of `dir`; absent: nobody looks. */
+  readonly room?: DiskRoom | undefined
   /** What is written is gathered in memory up to this before it becomes a table; up to three times as much is held. */
   readonly writeBufferBytes?: number | undefined
 }
 
 /**
- * Opens the LevelDB store in `dir`, and makes it if there is none.
+ * Opens the LevelDB store in `dir`, and makes it if there is none. Where there is no room on the disk it is only read.
  *
  * @throws AoError `STORE_LOCKED` if another program has it; `STORE_CORRUPT` if it cannot be read, or is of a newer
  * version; `INVALID_CONFIG` if the directory cannot hold a store.
  */
 export async function openStore(
   dir: string,
-  { log, writeBufferBytes = largeBuffer }: OpenStoreOptions,
+  { log, room, writeBufferBytes = largeBuffer }: OpenStoreOptions,
 ): Promise<Store> {
   await prepareDirectory(dir)
   const db: BinaryLevel = new Level(dir, {
@@ -32,7 +35,7 @@ export async function openStore(
   } catch (error) {
     throw openFailure(dir, error)
   }
-  const store = new LevelStore(dir, db)
+  const store = new LevelStore(dir, db, room)
   try {
     await checkFormat(store)
   } catch (error) {
