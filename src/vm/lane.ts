@@ -10,7 +10,7 @@ export type Lane = 'quick' | 'slow'
 
 export interface LaneOptions {
   readonly lane: Lane
-  /** Milliseconds after which a message counts as long. */
+  /** Milliseconds of its thread's time after which a message counts as long. */
   readonly sliceMs: number
 }
 
@@ -24,13 +24,16 @@ const shortEnough = 20
 export class Resident {
   readonly live: LiveProcess
   readonly #options: LaneOptions
+  readonly #clock: () => number
   #leaving = false
   /** The first call pays for compiling, which is not the Process's doing. */
   #warm = false
   #short = 0
 
-  constructor(live: LiveProcess, options: LaneOptions) {
+  /** @param clock of the thread: what waits for a busy machine does not take long by itself. */
+  constructor(live: LiveProcess, options: LaneOptions, clock: () => number) {
     this.live = live
+    this.#clock = clock
     this.#options = options
   }
 
@@ -39,9 +42,9 @@ export class Resident {
     work: (slice: bigint | undefined) => Promise<T | undefined>,
   ): Promise<T | typeof elsewhere> {
     if (this.#leaving) return elsewhere
-    const start = performance.now()
+    const start = this.#clock()
     const outcome = await work(this.#options.lane === 'quick' ? this.live.slice : undefined)
-    this.#judge(outcome, performance.now() - start)
+    this.#judge(outcome, this.#clock() - start)
     this.#warm = true
     return outcome ?? elsewhere
   }

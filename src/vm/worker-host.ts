@@ -8,6 +8,7 @@ import type { PreparedModule, Vm } from './machine.ts'
 import { MeteredFiles } from './metered-files.ts'
 import { quickJsVm } from './quickjs-vm.ts'
 import { SpareInstance } from './spare.ts'
+import { threadClock } from './thread.ts'
 import { unsupported } from './wasm-binary.ts'
 import { wasmVm } from './wasm-vm.ts'
 import {
@@ -27,6 +28,7 @@ export class WorkerHost {
   readonly #options: WorkerOptions
   readonly #modules = new LRUCache<string, PreparedModule>({ max: maxModules })
   readonly #spare = new SpareInstance()
+  readonly #clock = threadClock()
   readonly #kept: MeteredFiles | undefined
 
   constructor(options: WorkerOptions) {
@@ -77,7 +79,7 @@ export class WorkerHost {
     const prepared = this.#modules.get(keyOf(request))
     if (prepared === undefined) throw dropped('the compiled module was dropped')
     const process = await LiveProcess.open(prepared, { environment, gas: limits.gas, image, spare: this.#spare })
-    this.#live.set(live, new Resident(process, this.#options))
+    this.#live.set(live, new Resident(process, this.#options, this.#clock))
     return costed(process, async () => undefined)
   }
 
