@@ -3,7 +3,7 @@ import { noticeValue, type OriginClient } from '../../client/origin.ts'
 import { commitmentOf } from '../../economy/commits.ts'
 import { sleep } from '../../lib/abort.ts'
 import { toBase64Url } from '../../lib/bytes.ts'
-import { hasCode } from '../../lib/errors.ts'
+import { AoError, hasCode } from '../../lib/errors.ts'
 import { packBundle } from '../../protocol/bundle.ts'
 import { type DataItem, parseStoredItem, verifyDataItem } from '../../protocol/data-item.ts'
 import { type DeliveryPromise, parsePromise } from '../../protocol/delivery-promise.ts'
@@ -88,12 +88,23 @@ async function ask(
   printResult(text, { ...promise, challenge, due: Number(due) }, options)
 }
 
+/** Before a bond is locked for nothing. */
+async function assertNew(origin: OriginClient, digest: string, signal: AbortSignal): Promise<void> {
+  const { verdicts } = JSON.parse(await origin.ask('Slashes', { Limit: '1000' }, { signal })) as {
+    readonly verdicts: readonly (readonly [string, unknown])[]
+  }
+  if (!verdicts.some(([judged]) => judged === digest)) return
+  const hint = 'What came of it: aonet slashes'
+  throw new AoError('DUPLICATE_EVIDENCE', 'this evidence was judged before', { digest }, { hint })
+}
+
 async function submit(
   origin: OriginClient,
   evidence: Evidence,
   { address, signal, options }: { address: string; signal: AbortSignal; options: OriginOptions },
 ): Promise<void> {
   const digest = evidenceDigest(evidence)
+  await assertNew(origin, digest, signal)
   const salt = toBase64Url(crypto.getRandomValues(new Uint8Array(24)))
   await origin.act('Commit-Evidence', { Digest: commitmentOf(digest, salt, address) }, { signal })
   progress('committed; waiting until it may be shown …', options)

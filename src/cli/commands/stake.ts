@@ -225,10 +225,7 @@ export const slashesCommand = (): Command =>
       withOrigin(options, async (origin, signal) => {
         const found = JSON.parse(await origin.ask('Slashes', { Limit: '1000' }, { signal })) as SlashesJson
         const challenges = JSON.parse(await origin.ask('Challenges', {}, { signal })) as ChallengesJson
-        const lines = found.offences.map(
-          ([, row]) =>
-            `height ${row.at}  ${row.role} ${row.operator}  ${row.class}: ${formatAo(BigInt(row.slashed))} AO of ${formatAo(BigInt(row.stakeAt))}${row.executed ? '' : ' (waiting)'}`,
-        )
+        const lines = found.offences.map(([, row]) => offenceText(row, found))
         if (lines.length === 0) lines.push('Nobody has been slashed.')
         lines.push(
           ...challenges.map(
@@ -240,14 +237,40 @@ export const slashesCommand = (): Command =>
       }),
     )
 
+/** What was proven, in words, and what it costs. */
+function offenceText(row: OffenceJson, { verdicts }: SlashesJson): string {
+  const { at, role: of, operator, slashed, stakeAt, executed, reporter, paidReporter } = row
+  const kinds = verdicts
+    .map(([, verdict]) => verdict)
+    .filter(verdict => verdict.role === of && verdict.operator === operator && verdict.class === row.class)
+    .map(({ kind }) => kind)
+  const what = [...new Set(kinds)].sort().map(kind => `${kind} ${faultNames[kind] ?? ''}`.trim())
+  const cost = executed
+    ? `lost ${formatAo(BigInt(slashed))} of ${formatAo(BigInt(stakeAt))} AO; ${formatAo(BigInt(paidReporter))} AO went to ${reporter}, who reported it`
+    : `of ${formatAo(BigInt(stakeAt))} AO at stake nothing is taken yet: the slash waits`
+  return `height ${at}  ${of} ${operator}\n  ${what.join(', ')}\n  ${cost}`
+}
+
+const faultNames: Readonly<Record<string, string>> = {
+  F1: '(two messages under one number)',
+  F1b: '(a log that does not link)',
+  F2: '(an assignment that it did not show)',
+  F3: '(a message left out)',
+  F5: '(two results signed for one message)',
+  F8: '(a message promised and not delivered)',
+  F9: '(a block named that is not there)',
+}
+
+interface OffenceJson
+  extends Readonly<
+    Record<'role' | 'operator' | 'class' | 'slashed' | 'stakeAt' | 'reporter' | 'paidReporter', string>
+  > {
+  readonly at: number
+  readonly executed: boolean
+}
 interface SlashesJson {
-  readonly offences: readonly (readonly [
-    string,
-    Readonly<Record<'role' | 'operator' | 'class' | 'slashed' | 'stakeAt', string>> & {
-      readonly at: number
-      readonly executed: boolean
-    },
-  ])[]
+  readonly offences: readonly (readonly [string, OffenceJson])[]
+  readonly verdicts: readonly (readonly [string, Readonly<Record<'kind' | 'role' | 'operator' | 'class', string>>])[]
   readonly burned: string
   readonly insurance: string
 }
