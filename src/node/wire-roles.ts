@@ -100,6 +100,7 @@ export function wireRoles(base: WireBase, network: WiredNetwork, { onRefused, on
     {
       ...{ ...shared, routes, hosts: economy, compute: routedCompute, directory, remote },
       scheduler: muScheduler(routedScheduler, options),
+      sharesStore: scheduler !== undefined && compute !== undefined,
       queue: new LevelCrankQueue(store),
       monitors: new LevelMonitorStore(store),
       promises: new LevelPromiseStore(store),

@@ -59,9 +59,23 @@ export interface ResultAt {
   readonly cron?: CronPlace | undefined
 }
 
+/** A row on its way to the disk. Nobody outside of this program may see anything of it before `stored` resolves. */
+export interface WritingResult {
+  readonly row: StoredResult
+  /** Rejects as `put` does. */
+  readonly stored: Promise<void>
+}
+
+export interface PutOptions {
+  /** Called once all rows are on their way: whatever is written to the same store from then on is on disk only with them. */
+  readonly onWriting?: (() => void) | undefined
+}
+
 /** What a CU has evaluated and said, per (Process, Nonce) and cron message after it. */
 export interface ResultStore {
   get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined>
+  /** The row of a message, as long as it is on its way to the disk. */
+  writing(process: ProcessId, nonce: Nonce): WritingResult | undefined
   /** Where the message, or a message of that origin, stood first. */
   nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined>
   /**
@@ -83,7 +97,7 @@ export interface ResultStore {
    */
   put(row: StoredResult, names?: RowNames): Promise<void>
   /** As `put` for rows of one Process, all of them or none. */
-  putAll(rows: readonly NamedRow[]): Promise<void>
+  putAll(rows: readonly NamedRow[], options?: PutOptions): Promise<void>
   /** The schedule as it was evaluated: ascending, without crons, both ends inclusive. */
   scheduled(process: ProcessId, range: { from: Nonce; to?: Nonce | undefined }): AsyncIterable<ScheduledMessage>
   /** Where items are kept, from that place on: by Process, in any order of these, and by nonce. */

@@ -84,6 +84,13 @@ export interface AttestedResult {
   readonly result: Result
   /** Signed bytes of the Attestation. */
   readonly attestation: Uint8Array
+  /** Only where `unstored` was asked for: resolves when it is on disk. Nobody outside of this program may see it before. */
+  readonly stored?: Promise<void> | undefined
+}
+
+export interface ResultOptions extends AbortOptions {
+  /** Whoever asks takes an answer from this program that is still on its way to the disk. */
+  readonly unstored?: boolean | undefined
 }
 
 /** A place in a Process's schedule. `timestamp` in milliseconds since the Unix epoch. */
@@ -137,7 +144,7 @@ export interface MemoryDump {
 /** CU. Deterministic: equal schedule and Module give an equal `stateRoot` on every node. */
 export interface Compute {
   /** Evaluates up to there first. @throws AoError `UNKNOWN_PROCESS` | `UNKNOWN_MESSAGE` | `UNKNOWN_MODULE` */
-  result(process: ProcessId, at: MessageId | Nonce | CronAt, options?: AbortOptions): Promise<AttestedResult>
+  result(process: ProcessId, at: MessageId | Nonce | CronAt, options?: ResultOptions): Promise<AttestedResult>
   /** Results of the messages that did not fail. Evaluates what is missing first, for as long as a caller may wait. */
   results(process: ProcessId, query: ResultsQuery, options?: AbortOptions): Promise<ResultsPage>
   /** Evaluates on a state and keeps nothing of it. @throws AoError `OVERLOADED` | `UNKNOWN_MESSAGE` for `to` */

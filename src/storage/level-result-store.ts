@@ -5,11 +5,13 @@ import type {
   KeptPlace,
   NamedRow,
   PlacedMessage,
+  PutOptions,
   ResultAt,
   ResultRange,
   ResultStore,
   RowNames,
   StoredResult,
+  WritingResult,
 } from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, cronIndex, cronKind, cronText } from '../protocol/cron.ts'
@@ -49,6 +51,7 @@ export class LevelResultStore implements ResultStore {
   readonly #lock = new KeyedLock()
   /** By (process, nonce). Rows are never replaced, so none is ever out of date. */
   readonly #recent = new LRUCache<string, StoredResult>({ maxSize: cachedBytes })
+  readonly #writing = new Map<string, WritingResult>()
   /** -1 for none. Set under the lock of a `put` or from the disk before any. */
   readonly #newest = new LRUCache<ProcessId, number>({ max: cachedNewest })
 
@@ -64,6 +67,10 @@ export class LevelResultStore implements ResultStore {
     if (nonce > (this.#newest.get(process) ?? Number.POSITIVE_INFINITY)) return undefined
     const row = await this.#store.get(rowKey(process, nonce, cron))
     return row === undefined ? undefined : this.#remember(decodeRow(row), row.length)
+  }
+
+  writing(process: ProcessId, nonce: Nonce): WritingResult | undefined {
+    return this.#writing.get(nameOf(process, nonce))
   }
 
   nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined> {
@@ -107,7 +114,7 @@ export class LevelResultStore implements ResultStore {
     return this.putAll([{ row, names }])
   }
 
-  putAll(rows: readonly NamedRow[]): Promise<void> {
+  putAll(rows: readonly NamedRow[], { onWriting }: PutOptions = {}): Promise<void> {
     const process = rows[0]?.row.result.process
     if (process === undefined) return Promise.resolve()
     // Two at once about one nonce must not both find nothing stored.
@@ -121,7 +128,15 @@ export class LevelResultStore implements ResultStore {
       }
       if (writes.length === 0) return
       failpoint('result-looked-up')
-      await this.#store.write(writes.flatMap(({ ops }) => ops))
+      const stored = this.#store.write(writes.flatMap(({ ops }) => ops))
+      const names = writes.map(({ kept: { result } }) => nameOf(process, result.nonce, result.cron))
+      for (const [i, { kept: row }] of writes.entries()) this.#writing.set(names[i] as string, { row, stored })
+      onWriting?.()
+      try {
+        await stored
+      } finally {
+        for (const name of names) this.#writing.delete(name)
+      }
       failpoint('result-written')
       this.#newest.set(process, Math.max(newest, ...writes.map(({ kept }) => kept.result.nonce)))
       for (const { kept, bytes } of writes) this.#remember(kept, bytes)

@@ -26,6 +26,8 @@ export class LevelStore implements Store {
   #waitingSync = false
   /** The commit that will take what waits. */
   #next: Promise<void> | undefined
+  /** Whether one is under way, so that the next waits for it. */
+  #committing = false
   /** Settles, without failure, when the last commit asked for has. */
   #quiet: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
@@ -90,7 +92,7 @@ export class LevelStore implements Store {
     this.#waitingBytes += bytes
     this.#waitingSync ||= sync
     if (this.#next === undefined) {
-      this.#next = this.#quiet.then(() => this.#commit())
+      this.#next = (this.#committing ? this.#quiet : endOfTurn()).then(() => this.#commit())
       this.#quiet = this.#next.catch(() => undefined) // its writers hear of the failure
     }
     return this.#next
@@ -108,6 +110,7 @@ export class LevelStore implements Store {
     this.#waitingBytes = 0
     this.#waitingSync = false
     this.#next = undefined
+    this.#committing = true
     failpoint('store-writing')
     try {
       await this.#batchOf(ops).write({ sync })
@@ -119,6 +122,8 @@ export class LevelStore implements Store {
         { dir: this.dir },
         { cause, hint: 'Look at the space, the health and the rights of the disk, then start the node again.' },
       )
+    } finally {
+      this.#committing = false
     }
   }
 
@@ -148,6 +153,8 @@ export class LevelStore implements Store {
   }
 }
 
+/** When all that is ready now has run: what it writes goes to the disk together. */
+const endOfTurn = (): Promise<void> => new Promise(resolve => process.nextTick(resolve))
 const levelRange = ({ gte, lt, reverse, limit }: KeyRange) => ({
   gte: gte as Buffer,
   lt: lt as Buffer,

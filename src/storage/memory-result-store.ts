@@ -3,11 +3,13 @@ import type {
   KeptPlace,
   NamedRow,
   PlacedMessage,
+  PutOptions,
   ResultAt,
   ResultRange,
   ResultStore,
   RowNames,
   StoredResult,
+  WritingResult,
 } from '../ports/result-store.ts'
 import type { ScheduledMessage } from '../protocol/assignment.ts'
 import { type CronPlace, comparePlaces, cronText } from '../protocol/cron.ts'
@@ -23,6 +25,10 @@ export class MemoryResultStore implements ResultStore {
 
   async get(process: ProcessId, nonce: Nonce, cron?: CronPlace): Promise<StoredResult | undefined> {
     return this.#rows.get(rowName(process, { nonce, cron }))
+  }
+
+  writing(): WritingResult | undefined {
+    return undefined
   }
 
   async nonceOf(process: ProcessId, message: MessageId, origin?: Origin): Promise<Nonce | undefined> {
@@ -64,12 +70,14 @@ export class MemoryResultStore implements ResultStore {
     return this.putAll([{ row, names }])
   }
 
-  async putAll(rows: readonly NamedRow[]): Promise<void> {
+  async putAll(rows: readonly NamedRow[], { onWriting }: PutOptions = {}): Promise<void> {
     for (const { row } of rows) {
       const stored = this.#rows.get(rowName(row.result.process, row.result))
       if (stored !== undefined) assertSameRow(encodeRow(stored), row)
     }
+    const isNew = rows.some(({ row: { result } }) => !this.#rows.has(rowName(result.process, result)))
     for (const { row, names } of rows) this.#put(row, names?.origin)
+    if (isNew) onWriting?.()
   }
 
   #put(row: StoredResult, origin: Origin | undefined): void {

@@ -111,6 +111,29 @@ export function resultStoreSuite(
       await store.putAll([])
     })
 
+    it('shows rows as they are on their way, before what is written after them', async () => {
+      const [first, second] = rows
+      assert.ok(first && second)
+      let shown: StoredResult | undefined
+      let stored: Promise<void> | undefined
+      const onWriting = (): void => {
+        const writing = store.writing(process, first.result.nonce)
+        shown = writing?.row
+        stored = writing?.stored
+      }
+      const put = store.putAll([{ row: first }, { row: second }], { onWriting })
+      await put
+      const row = shown ?? (await store.get(process, first.result.nonce)) // what keeps nothing has no way to go
+      assert.deepEqual(row?.result, first.result)
+      await stored
+      assert.equal(store.writing(process, first.result.nonce), undefined)
+      assert.ok(await store.get(process, second.result.nonce))
+      let again = false
+      await store.putAll([{ row: first }], { onWriting: () => (again = true) }) // stored already: nothing is on its way
+      assert.equal(store.writing(process, first.result.nonce), undefined)
+      assert.equal(again, false)
+    })
+
     it('tells the newest row, whatever the order of putting', async () => {
       const [first, second, third] = rows
       assert.ok(first && second && third)

@@ -206,6 +206,7 @@ export class UnitNode implements Component {
     const muDeps = {
       ...{ ...common, routes, queue: this.disk.queue, monitors: this.disk.monitors },
       ...{ promises: this.disk.promises, court: options.court },
+      sharesStore: this.su !== undefined && cu !== undefined,
       scheduler: options.wrap?.scheduler?.(this.scheduler) ?? this.scheduler,
       compute: options.wrap?.compute?.(this.compute) ?? this.compute,
     }

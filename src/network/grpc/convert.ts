@@ -48,14 +48,14 @@ export const scheduledToWire = ({ assignment, message }: ScheduledMessage): Read
   item: message?.raw,
 })
 
-/** Signatures are checked, and that the item is the one assigned; links between rows are the reader's business. */
-export async function scheduledFromWire(row: ReadScheduleResponse): Promise<ScheduledMessage> {
-  const item = row.item
-  const [assignment, message] = await Promise.all([
-    assignmentFromWire(row.assignment),
-    item === undefined ? undefined : itemFromWire(item),
-  ])
-  if (message === undefined) return { assignment }
+/**
+ * Signatures are checked, and that the item is the one assigned; links between rows are the reader's business. One after
+ * the other: of a single row each is checked at once, and not in a thread that would have to be woken first.
+ */
+export async function scheduledFromWire({ assignment: bytes, item }: ReadScheduleResponse): Promise<ScheduledMessage> {
+  const assignment = await assignmentFromWire(bytes)
+  if (item === undefined) return { assignment }
+  const message = await itemFromWire(item)
   if (message.id !== assignment.message) {
     const facts = { nonce: assignment.nonce, expected: assignment.message, got: message.id }
     throw new AoError('INVALID_ASSIGNMENT', 'the Assignment came with another message than it names', facts)

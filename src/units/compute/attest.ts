@@ -1,7 +1,7 @@
 import { AoError } from '../../lib/errors.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Logger } from '../../lib/telemetry.ts'
-import type { NamedRow, ResultStore, RowNames, StoredResult } from '../../ports/result-store.ts'
+import type { NamedRow, PutOptions, ResultStore, RowNames, StoredResult } from '../../ports/result-store.ts'
 import type { AttestedResult, CronAt } from '../../ports/units.ts'
 import type { Assignment } from '../../protocol/assignment.ts'
 import { attestationOf, draftAttestation, parseAttestation } from '../../protocol/attestation.ts'
@@ -61,13 +61,13 @@ export class Attestor {
    * @throws AoError `STORE_CORRUPT` if an earlier evaluation gave something else, `EQUIVOCATION` if it was of another
    * Assignment.
    */
-  async recordAll(evaluated: readonly Evaluated[]): Promise<void> {
+  async recordAll(evaluated: readonly Evaluated[], options: PutOptions = {}): Promise<void> {
     const { results, broadcast } = this.#deps
     const signed = await Promise.all(evaluated.map(each => this.#signNew(each)))
     const rows = signed.filter(row => row !== undefined)
     if (rows.length === 0) return
     failpoint('cu-signed')
-    await results.putAll(rows)
+    await results.putAll(rows, options)
     failpoint('cu-recorded')
     this.#recorded += rows.length
     for (const { row } of rows) broadcast.send(row.attestation)

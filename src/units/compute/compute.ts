@@ -16,6 +16,7 @@ import type {
   CronAt,
   DryRunMessage,
   MemoryDump,
+  ResultOptions,
   ResultsPage,
   ResultsQuery,
   StateOptions,
@@ -174,19 +175,19 @@ export class ComputeUnit implements Compute, Component {
   async result(
     process: ProcessId,
     at: MessageId | Nonce | CronAt,
-    options: AbortOptions = {},
+    options: ResultOptions = {},
   ): Promise<AttestedResult> {
     return this.#admission.admit(options, async () => {
       failpoint('cu-asked')
       await this.#followed.follow(process, options)
       if (typeof at === 'object') return this.#recorded.cron(process, at, () => this.#reachNow(process, options))
       const nonce = typeof at === 'number' ? at : await this.#recorded.nonceOf(process, at, options)
-      const known = await this.#recorded.find(process, nonce)
+      const known = await this.#recorded.find(process, nonce, options)
       failpoint('cu-looked-up')
       if (known !== undefined) return known
       await this.#use(process, options, replica => replica.reach(nonce, options))
       failpoint('cu-reached')
-      return this.#recorded.result(process, nonce, at)
+      return this.#recorded.result(process, { nonce, at, ...options })
     })
   }
 

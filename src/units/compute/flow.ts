@@ -23,6 +23,8 @@ export interface FlowDeps extends CronDeps {
   /** The item that an Assignment without a message names. */
   readonly assigned: (named: Pick<Assignment, 'message' | 'exclude'>) => Promise<SeenItem>
   readonly onRead?: OnRead | undefined
+  /** Called once the Results up to that message are on their way to the disk. */
+  readonly writing: (at: Nonce) => void
   /** Called for each message once its Result is recorded. */
   readonly recorded: (live: Live, at: Nonce) => void
   /** Called for a message that stood at `first` before. */
@@ -187,7 +189,9 @@ export class Flow {
       evaluated.push({ result, assignment, module, previousStateRoot: last.stateRoot, names, message: item, after })
       last = after
     }
-    await this.#deps.attestor.recordAll(evaluated)
+    const newest = entries.at(-1)?.checked.assignment.nonce
+    const onWriting = newest === undefined ? undefined : (): void => this.#deps.writing(newest)
+    await this.#deps.attestor.recordAll(evaluated, { onWriting })
     for (const { checked, standing } of entries) this.#standings.stored(checked, standing)
     for (const { assignment, after } of evaluated) this.#apply(assignment, after)
     const { handledMs } = live.vm.usage

@@ -2,10 +2,17 @@ import type { AoError } from '../../lib/errors.ts'
 import type { ScheduleClock } from '../../ports/units.ts'
 import type { Nonce } from '../../protocol/ids.ts'
 
-interface Goal {
-  readonly reached: Promise<void>
+/** What somebody waits for. */
+interface Wait {
+  readonly over: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
+}
+
+interface Goal {
+  /** Over with `reached`, or before, when the Result is on its way to the disk. */
+  readonly writing: Wait
+  readonly reached: Wait
 }
 
 /** Nonces that somebody waits for. */
@@ -22,27 +29,37 @@ export class Goals {
 
   /** Settles as the goal does; callers of one nonce share it. */
   reached(nonce: Nonce): Promise<void> {
-    return (this.#goals.get(nonce) ?? this.#add(nonce)).reached
+    return (this.#goals.get(nonce) ?? this.#add(nonce)).reached.over
+  }
+
+  /** As `reached`, or when it is on its way to the disk. */
+  writing(nonce: Nonce): Promise<void> {
+    return (this.#goals.get(nonce) ?? this.#add(nonce)).writing.over
+  }
+
+  /** That nonce and all before it are on their way to the disk. */
+  write(applied: Nonce): void {
+    for (const [nonce, { writing }] of this.#goals) if (nonce <= applied) writing.resolve()
   }
 
   /** That nonce and all before it are reached. */
   reach(applied: Nonce): void {
-    for (const nonce of this.#goals.keys()) if (nonce <= applied) this.#take(nonce)?.resolve()
+    for (const nonce of this.#goals.keys()) {
+      if (nonce > applied) continue
+      const goal = this.#take(nonce)
+      goal?.writing.resolve()
+      goal?.reached.resolve()
+    }
   }
 
   fail(nonce: Nonce, error: unknown): void {
-    this.#take(nonce)?.reject(error)
+    const goal = this.#take(nonce)
+    goal?.writing.reject(error)
+    goal?.reached.reject(error)
   }
 
   #add(nonce: Nonce): Goal {
-    let resolve: () => void = () => undefined
-    let reject: (error: unknown) => void = () => undefined
-    const reached = new Promise<void>((yes, no) => {
-      resolve = yes
-      reject = no
-    })
-    reached.catch(() => undefined) // whoever asked may have left
-    const goal = { reached, resolve, reject }
+    const goal: Goal = { writing: newWait(), reached: newWait() }
     this.#goals.set(nonce, goal)
     return goal
   }
@@ -52,6 +69,17 @@ export class Goals {
     this.#goals.delete(nonce)
     return goal
   }
+}
+
+function newWait(): Wait {
+  let resolve: () => void = () => undefined
+  let reject: (error: unknown) => void = () => undefined
+  const over = new Promise<void>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  over.catch(() => undefined) // whoever asked may have left
+  return { over, resolve, reject }
 }
 
 interface ClockGoal {

@@ -19,7 +19,7 @@ import type { Room, Sleeper } from './room.ts'
 
 export interface PastDeps
   extends LiveDeps,
-    Omit<FlowDeps, 'routes' | 'attestor' | 'applied' | 'recorded' | 'repeated'> {
+    Omit<FlowDeps, 'routes' | 'attestor' | 'applied' | 'writing' | 'recorded' | 'repeated'> {
   readonly modules: Modules
   readonly params: NetworkParams
   readonly attestor: Attestor
@@ -102,6 +102,7 @@ export class Past {
         ...deps,
         attestor: comparing(deps.attestor),
         applied: nothing,
+        writing: nothing,
         recorded: nothing,
         repeated: nothing,
       }

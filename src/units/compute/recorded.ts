@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../../lib/abort.ts'
 import { AoError } from '../../lib/errors.ts'
-import type { ResultStore } from '../../ports/result-store.ts'
-import type { AttestedResult, CronAt, ResultsQuery } from '../../ports/units.ts'
+import type { ResultStore, StoredResult } from '../../ports/result-store.ts'
+import type { AttestedResult, CronAt, ResultOptions, ResultsQuery } from '../../ports/units.ts'
 import type { Id, MessageId, Nonce, ProcessId } from '../../protocol/ids.ts'
 import type { Routes } from '../routing/route.ts'
 
@@ -19,14 +19,17 @@ export class Recorded {
   }
 
   /** Undefined for what is not evaluated yet. */
-  async find(process: ProcessId, nonce: Nonce): Promise<AttestedResult | undefined> {
-    const row = await this.#deps.results.get(process, nonce)
-    return row && { result: row.result, attestation: row.attestation }
+  async find(process: ProcessId, nonce: Nonce, options: ResultOptions = {}): Promise<AttestedResult | undefined> {
+    const found = await this.#find(process, nonce, options)
+    return found && { result: found.row.result, attestation: found.row.attestation, stored: found.stored }
   }
 
   /** Of a nonce that has been evaluated. @throws AoError if it is not what was asked for, or gone. */
-  async result(process: ProcessId, nonce: Nonce, at: MessageId | Nonce): Promise<AttestedResult> {
-    const row = await this.#deps.results.get(process, nonce)
+  async result(
+    process: ProcessId,
+    { nonce, at, ...options }: ResultOptions & { readonly nonce: Nonce; readonly at: MessageId | Nonce },
+  ): Promise<AttestedResult> {
+    const { row, stored } = (await this.#find(process, nonce, options)) ?? {}
     if (row === undefined) {
       await this.assertHistory(process)
       throw new AoError('STORE_CORRUPT', 'a result that was stored is gone', { process, nonce })
@@ -39,7 +42,20 @@ export class Recorded {
         nonce,
       })
     }
-    return { result: row.result, attestation: row.attestation }
+    return { result: row.result, attestation: row.attestation, stored }
+  }
+
+  /** `stored` if it is on its way to the disk. */
+  async #find(
+    process: ProcessId,
+    nonce: Nonce,
+    { unstored = false }: ResultOptions,
+  ): Promise<{ readonly row: StoredResult; readonly stored?: Promise<void> } | undefined> {
+    const { results } = this.#deps
+    const writing = unstored ? results.writing(process, nonce) : undefined
+    if (writing !== undefined) return writing
+    const row = await results.get(process, nonce)
+    return row && { row }
   }
 
   /** @param reachNow resolves when the cron messages up to now are evaluated. */

@@ -1,7 +1,7 @@
 import { type AbortOptions, raceSignal, throwIfAborted } from '../../lib/abort.ts'
 import { AoError, hasCode } from '../../lib/errors.ts'
 import type { Telemetry } from '../../lib/telemetry.ts'
-import type { ScheduleClock } from '../../ports/units.ts'
+import type { ResultOptions, ScheduleClock } from '../../ports/units.ts'
 import type { Nonce, ProcessId } from '../../protocol/ids.ts'
 import { failureFacts } from '../failure.ts'
 import { type CatchUpOptions, catchUp } from './catch-up.ts'
@@ -14,7 +14,9 @@ import type { Ask } from './live.ts'
 import type { Sleeper } from './room.ts'
 import { Saves, type SavesOptions } from './saves.ts'
 
-export interface ReplicaDeps extends InstanceDeps, Omit<FlowDeps, 'routes' | 'applied' | 'recorded' | 'repeated'> {
+export interface ReplicaDeps
+  extends InstanceDeps,
+    Omit<FlowDeps, 'routes' | 'applied' | 'writing' | 'recorded' | 'repeated'> {
   /** Whether the newest host of a Process has been followed: what it does not take over is forgotten. */
   readonly isFollowed: (process: ProcessId) => boolean
   readonly telemetry: Telemetry
@@ -65,6 +67,7 @@ export class Replica implements Sleeper {
       applied: live => {
         if (this.#saves.isDue(live)) this.#saves.begin(live)
       },
+      writing: at => this.#goals.write(at),
       recorded: (live, at) => {
         this.#goals.reach(at)
         deps.room.resize(this, live.vm.usage.residentBytes)
@@ -90,11 +93,14 @@ export class Replica implements Sleeper {
     return this.#instance.at
   }
 
-  /** Resolves when a live instance has applied that nonce. The signal ends the wait, not the work. */
-  async reach(nonce: Nonce, { signal }: AbortOptions = {}): Promise<void> {
+  /**
+   * Resolves when a live instance has applied that nonce, its Result being on disk, or with `unstored` on its way there.
+   * The signal ends the wait, not the work.
+   */
+  async reach(nonce: Nonce, { signal, unstored = false }: ResultOptions = {}): Promise<void> {
     this.#assertOpen(signal)
     if (nonce <= (this.warmAt ?? -1)) return
-    const reached = this.#goals.reached(nonce)
+    const reached = unstored ? this.#goals.writing(nonce) : this.#goals.reached(nonce)
     this.#running ??= this.#run()
     return raceSignal(reached, { signal })
   }

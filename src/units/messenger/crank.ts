@@ -2,11 +2,12 @@ import { type AbortOptions, underDeadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Counter, Telemetry } from '../../lib/telemetry.ts'
+import { nextTurn } from '../../lib/turn.ts'
 import type { CrankChange, CrankJob, CrankQueue } from '../../ports/crank-queue.ts'
 import type { HostTable } from '../../ports/hosts.ts'
 import type { Compute, CrankPart, CronAt, PinnedResult } from '../../ports/units.ts'
 import { parseAttestation } from '../../protocol/attestation.ts'
-import { parseStoredItem } from '../../protocol/data-item.ts'
+import { checkedDataItem } from '../../protocol/checked-items.ts'
 import type { MessageId, Nonce } from '../../protocol/ids.ts'
 import { type Outbox, outboxSize } from '../../protocol/result.ts'
 import { failureFacts, reasonOf } from '../failure.ts'
@@ -21,7 +22,9 @@ export interface CrankDeps {
   readonly budget: Pick<RootBudget, 'isSpent'>
   readonly compute: Compute
   readonly hosts?: Pick<HostTable, 'newestEpoch'> | undefined
-  readonly pusher: Pick<Pusher, 'push'>
+  readonly pusher: Pick<Pusher, 'push' | 'staysHere'>
+  /** As of the unit. */
+  readonly sharesStore?: boolean | undefined
   readonly clock: Clock
   readonly telemetry: Telemetry
   /** From 0 to 1. */
@@ -40,13 +43,16 @@ export interface CrankRunOptions extends RetryOptions, DeliveryOptions {
 interface Answer {
   readonly outbox: Outbox
   readonly pin: PinnedResult
+  /** Resolves when it is on disk, if it was not. */
+  readonly stored: Promise<void> | undefined
 }
 
 /**
  * Brings one job on as far as it goes now: asks for the result, pushes what waits, writes down each step.
  *
  * Invariant: all parts of a job that are pushed are out of one outbox, the one whose root was written down before the
- * first of several was pushed. A later answer with another root ends the job.
+ * first of several was pushed. A later answer with another root ends the job. Nobody sees anything of an answer that is
+ * not on disk: what is written here, or ordered by an SU over the same store, lies behind it in that store's log.
  */
 export class Crank {
   readonly #deps: CrankDeps
@@ -65,6 +71,7 @@ export class Crank {
       failpoint('crank-begun')
       const answer = await this.#ask(job, options)
       failpoint('crank-result')
+      await this.#presentable(answer, options)
       const objection = await this.#objection(job, answer)
       failpoint('crank-judged')
       if (objection !== undefined) await this.#fail(job, objection, answer.pin)
@@ -76,11 +83,19 @@ export class Crank {
     }
   }
 
+  /** Resolves when the outbox may be pushed: once it is on disk, or now if nobody can see it sooner. */
+  async #presentable({ outbox, stored }: Answer, options: AbortOptions): Promise<void> {
+    if (stored === undefined) return
+    const staysHere = await this.#deps.pusher.staysHere(outbox, options).catch(() => false)
+    if (!staysHere) await stored
+  }
+
   async #ask(job: CrankJob, options: AbortOptions): Promise<Answer> {
-    const { result, attestation } = await underDeadline(this.#options.resultTimeoutMs, options, signal =>
-      this.#deps.compute.result(job.process, this.#placeOf(job), { signal }),
+    const { compute, sharesStore: unstored } = this.#deps
+    const { result, attestation, stored } = await underDeadline(this.#options.resultTimeoutMs, options, signal =>
+      compute.result(job.process, this.#placeOf(job), { signal, unstored }),
     )
-    return { outbox: result.outbox, pin: pinOf(parseAttestation(parseStoredItem(attestation))) }
+    return { outbox: result.outbox, pin: pinOf(parseAttestation(await checkedDataItem(attestation))), stored }
   }
 
   /** A nonce of an earlier host may be another message's by now: then the message is asked for by its id. */
@@ -120,6 +135,7 @@ export class Crank {
     )
     const delivered = await delivery.run(options)
     failpoint('crank-delivered')
+    if (delivered.add.length > 0) await nextTurn() // what was pushed is evaluated sooner than this is written down
     await this.#conclude(delivered)
     failpoint('crank-ended')
   }

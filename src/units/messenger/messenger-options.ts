@@ -27,12 +27,14 @@ export interface MessengerUnitDeps extends Pick<ForeignPartsDeps, 'foreignSigner
   readonly monitors: MonitorStore
   readonly promises: PromiseStore
   readonly court?: PromiseCourt | undefined
-  readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt'>
+  readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt' | 'hostOf'>
   readonly hosts?: HostTable | undefined
   /** Routed: any Process of the network. */
   readonly scheduler: Scheduler
   /** Routed: any Process of the network. */
   readonly compute: Compute
+  /** Whether an SU and a CU of this program, under the same key, write to the store that the queue is in. */
+  readonly sharesStore?: boolean | undefined
   readonly directory: PeerDirectory
   readonly remote: RemoteUnits
   readonly arweave: ArweaveClient

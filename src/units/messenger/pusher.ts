@@ -23,7 +23,7 @@ import { twinOf } from './twin.ts'
 
 export interface PusherDeps extends ForeignPartsDeps {
   readonly signer: Signer
-  readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt'>
+  readonly routes: Pick<Routes, 'process' | 'foreign' | 'foreignAt' | 'hostOf'>
   readonly scheduler: Scheduler
   readonly directory: PeerDirectory
   readonly remote: RemoteUnits
@@ -70,6 +70,20 @@ export class Pusher {
       else if (ordered.message === part.message) shown = { ...part, nonce: undefined, reason: takenBy(foreign) }
     }
     return { part: shown, next: own }
+  }
+
+  /** Whether pushing all of it is nothing but to have it ordered by this program's own SU. @throws AoError as `Routes` does. */
+  async staysHere(outbox: Outbox, options: AbortOptions): Promise<boolean> {
+    const { routes, signer } = this.#deps
+    if (outbox.spawns.length > 0 || outbox.assignments.length > 0) return false
+    if (outbox.messages.some(({ tags }) => alsoAssignedTo(tags).length > 0)) return false
+    for (const target of new Set(outbox.messages.map(message => message.target))) {
+      if (!isId(target)) return false
+      const { spec } = await routes.process(target as ProcessId, options)
+      if (!spec.authorities.includes(signer.address)) return false
+      if (routes.hostOf(target as ProcessId, spec) !== signer.address) return false
+    }
+    return true
   }
 
   async #push(job: CrankJob, outbox: Outbox, at: PartAt): Promise<PushOutcome> {

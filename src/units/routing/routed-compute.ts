@@ -11,6 +11,7 @@ import type {
   LocalUnits,
   MemoryDump,
   RemoteUnits,
+  ResultOptions,
   ResultsPage,
   ResultsQuery,
   StateOptions,
@@ -52,9 +53,13 @@ export class RoutedCompute implements Compute {
     this.#options = options
   }
 
-  result(process: ProcessId, at: MessageId | Nonce | CronAt, options: AbortOptions = {}): Promise<AttestedResult> {
+  result(
+    process: ProcessId,
+    at: MessageId | Nonce | CronAt,
+    { unstored, ...options }: ResultOptions = {},
+  ): Promise<AttestedResult> {
     return this.#ask(process, { ...options, twice: true }, async ({ address, unit, local }, asked) => {
-      const answer = await unit.result(process, at, asked)
+      const answer = await unit.result(process, at, { ...asked, unstored })
       if (!local) await checkAttested(answer, { process, at, compute: address })
       return answer
     })
