@@ -13,26 +13,42 @@ export interface CatchUpOptions extends FlowOptions {
   readonly rowsAhead: number
 }
 
+export interface CatchUpGoal {
+  readonly scheduler: Scheduler
+  /** Asked before it is read: up to where. */
+  readonly to: () => Nonce
+  /** Resolves when `to` is beyond that nonce: then it goes on while what came before is evaluated and written down. */
+  readonly beyond?: ((nonce: Nonce) => Promise<void>) | undefined
+  readonly saves?: Saves | undefined
+}
+
 /** Applies the schedule to an instance, from where it stands to that nonce, or as far as the schedule goes. */
 export async function catchUp(
   live: Live,
-  { scheduler, to, saves }: { readonly scheduler: Scheduler; readonly to: Nonce; readonly saves?: Saves | undefined },
+  { scheduler, to, beyond, saves }: CatchUpGoal,
   deps: FlowDeps,
   options: CatchUpOptions,
 ): Promise<void> {
   const process = live.route.item.id as Id as ProcessId
   const reading = new AbortController()
   const signal = AbortSignal.any([deps.stopped, reading.signal])
-  const rows = scheduler.read(process, { from: nextNonce(live.at?.nonce), to }, { signal })
   const flow = new Flow(live, deps, options)
   const { rowsAhead, readStallMs: stallMs } = options
   try {
-    for await (const row of readAhead(rows, { rowsAhead, stallMs, signal })) {
-      failpoint('cu-row-read')
-      await flow.take(row)
-      if (saves?.isDue(live) !== true) continue
-      await flow.drained() // what is saved is a state that is recorded
-      saves.begin(live)
+    let next: number = nextNonce(live.at?.nonce)
+    for (let end = to(); next <= end; end = to()) {
+      const rows = scheduler.read(process, { from: next as Nonce, to: end }, { signal })
+      for await (const row of readAhead(rows, { rowsAhead, stallMs, signal })) {
+        failpoint('cu-row-read')
+        await flow.take(row)
+        next = row.assignment.nonce + 1
+        if (saves?.isDue(live) !== true) continue
+        await flow.drained() // what is saved is a state that is recorded
+        saves.begin(live)
+      }
+      if (next <= end || beyond === undefined) break
+      const isMore = await Promise.race([flow.drained().then(no), beyond(end).then(yes)])
+      if (!isMore) break
     }
     await flow.drained()
     if (saves?.isDue(live) === true) saves.begin(live)
@@ -41,3 +57,6 @@ export async function catchUp(
     await flow.settled()
   }
 }
+
+const yes = (): boolean => true
+const no = (): boolean => false

@@ -31,12 +31,14 @@ export interface FlowDeps extends CronDeps {
   readonly repeated: (at: Assignment, first: Nonce) => void
 }
 export interface FlowOptions {
-  /** Messages of one Process that are given to its worker before the first of them is recorded. */
+  /** Messages of one Process that its worker has and has not evaluated yet. */
   readonly maxUnderWay: number
-  /** Of those messages. A single larger one goes alone. */
-  readonly maxUnderWayBytes: number
   /** What they may take to evaluate, going by the ones before, in milliseconds. */
   readonly maxUnderWayMs: number
+  /** Messages that are given to its worker before the first of them is recorded. */
+  readonly maxUnrecorded: number
+  /** Of those messages. A single larger one goes alone. */
+  readonly maxUnrecordedBytes: number
 }
 
 interface UnderWay {
@@ -69,6 +71,8 @@ export class Flow {
   /** In their order. */
   readonly #underWay: UnderWay[] = []
   #bytes = 0
+  /** How many of them are not evaluated yet. */
+  #evaluating = 0
   /** What `vm.usage.handledMs` was when the last one was recorded. */
   #handledMs: number
   #recording: Promise<void> = Promise.resolve()
@@ -134,10 +138,9 @@ export class Flow {
   }
 
   #isFull(bytes: number): boolean {
-    const { maxUnderWay, maxUnderWayBytes, maxUnderWayMs } = this.#options
-    const { length } = this.#underWay
-    const tooLong = (length + 1) * this.#live.messageMs > maxUnderWayMs
-    return length >= maxUnderWay || this.#bytes + bytes > maxUnderWayBytes || tooLong
+    const { maxUnderWay, maxUnderWayMs, maxUnrecorded, maxUnrecordedBytes } = this.#options
+    if ((this.#evaluating + 1) * this.#live.messageMs > maxUnderWayMs || this.#evaluating >= maxUnderWay) return true
+    return this.#underWay.length >= maxUnrecorded || this.#bytes + bytes > maxUnrecordedBytes
   }
 
   #assertNoFailure(): void {
@@ -147,12 +150,20 @@ export class Flow {
   #add(entry: UnderWay): void {
     this.#bytes += entry.bytes
     this.#underWay.push(entry)
-    entry.step?.then(
-      step => {
-        entry.outcome = step
-      },
-      () => undefined, // heard when its turn comes
-    )
+    if (entry.step !== undefined) {
+      this.#evaluating++
+      entry.step
+        .then(
+          step => {
+            entry.outcome = step
+          },
+          () => undefined, // heard when its turn comes
+        )
+        .finally(() => {
+          this.#evaluating--
+          this.#moved()
+        })
+    }
     if (this.#underWay.length === 1) this.#recording = this.#recordAll()
   }
 
@@ -163,7 +174,7 @@ export class Flow {
       try {
         const [first] = this.#underWay
         if (first?.step !== undefined) first.outcome = await first.step
-        while (this.#underWay[count]?.outcome !== undefined) count++
+        while (count < this.#options.maxUnderWay && this.#underWay[count]?.outcome !== undefined) count++
         if (this.#failure === undefined) await this.#record(this.#underWay.slice(0, count))
       } catch (error) {
         this.#failure ??= { error }
@@ -176,6 +187,7 @@ export class Flow {
   async #record(entries: readonly UnderWay[]): Promise<void> {
     const live = this.#live
     const { module } = live.route.spec
+    const { handledMs } = live.vm.usage
     const evaluated: (Evaluated & { readonly after: Step })[] = []
     let last: Pick<Step, 'stateRoot' | 'stateNonce' | 'applied'> = { ...live, stateRoot: live.root }
     for (const { checked, item, standing, outcome } of entries) {
@@ -194,7 +206,6 @@ export class Flow {
     await this.#deps.attestor.recordAll(evaluated, { onWriting })
     for (const { checked, standing } of entries) this.#standings.stored(checked, standing)
     for (const { assignment, after } of evaluated) this.#apply(assignment, after)
-    const { handledMs } = live.vm.usage
     live.messageMs = (handledMs - this.#handledMs) / entries.length
     this.#handledMs = handledMs
     for (const { assignment } of evaluated) {

@@ -19,8 +19,19 @@ interface Goal {
 export class Goals {
   readonly #goals = new Map<Nonce, Goal>()
 
+  /** Told when something beyond a nonce is waited for. */
+  #grown: { readonly beyond: Nonce; readonly resolve: () => void } | undefined
+
   get size(): number {
     return this.#goals.size
+  }
+
+  /** Resolves when something beyond that nonce is waited for. One may ask at a time: whoever asked before never hears. */
+  beyond(nonce: Nonce): Promise<void> {
+    return new Promise(resolve => {
+      this.#grown = { beyond: nonce, resolve }
+      for (const goal of this.#goals.keys()) this.#tellGrown(goal)
+    })
   }
 
   all(): readonly Nonce[] {
@@ -61,7 +72,14 @@ export class Goals {
   #add(nonce: Nonce): Goal {
     const goal: Goal = { writing: newWait(), reached: newWait() }
     this.#goals.set(nonce, goal)
+    this.#tellGrown(nonce)
     return goal
+  }
+
+  #tellGrown(nonce: Nonce): void {
+    if (this.#grown === undefined || nonce <= this.#grown.beyond) return
+    this.#grown.resolve()
+    this.#grown = undefined
   }
 
   #take(nonce: Nonce): Goal | undefined {

@@ -106,7 +106,7 @@ export class Past {
         recorded: nothing,
         repeated: nothing,
       }
-      if ((live.at?.nonce ?? -1) < at.nonce) await catchUp(live, { scheduler, to: at.nonce }, flow, this.#options)
+      if ((live.at?.nonce ?? -1) < at.nonce) await catchUp(live, { scheduler, to: () => at.nonce }, flow, this.#options)
       const last = assertThere(live, at)
       if (crons !== undefined) await runCrons(process, live, crons.right, flow)
       return await ask(live, last)

@@ -193,11 +193,12 @@ export class Replica implements Sleeper {
       }
     }
     this.#running = undefined // same tick as the emptiness check
+    if (this.#instance.live?.isLost === true) this.#deps.lost(this.process)
     this.#deps.room.idle(this)
   }
 
   async #advance(goal: Nonce): Promise<void> {
-    const asked = this.#goals.all()
+    let asked: readonly Nonce[] = []
     const live = await this.#instance.open()
     if (live.at !== undefined) this.#goals.reach(live.at.nonce) // a checkpoint may be all that was asked for
     if (goal <= (live.at?.nonce ?? -1)) return
@@ -207,8 +208,15 @@ export class Replica implements Sleeper {
       await learnNames({ route: live.route, at: live.at }, scheduler, this.#deps, this.#options)
     }
     live.knowsNames = true
-    await catchUp(live, { scheduler, to: goal, saves: this.#saves }, this.#flowDeps, this.#options)
-    // What was asked for before it began and is not in it is not ordered. Later goals get a round of their own.
+    const to = (): Nonce => {
+      asked = this.#goals.all()
+      return Math.max(goal, ...asked) as Nonce
+    }
+    let reads = 0
+    const beyond = (nonce: Nonce): Promise<void> =>
+      this.#clocks.size === 0 && ++reads < maxReads ? this.#goals.beyond(nonce) : new Promise(() => undefined)
+    await catchUp(live, { scheduler, to, beyond, saves: this.#saves }, this.#flowDeps, this.#options)
+    // What was asked for before the last of it was read and is not in it is not ordered. Later goals get a run of their own.
     for (const nonce of asked) this.#goals.fail(nonce, unknownNonce(this.process, nonce))
   }
 
@@ -229,6 +237,9 @@ export class Replica implements Sleeper {
     this.#deps.telemetry.log.warn('rewound', { process: this.process, to: nonce })
   }
 }
+
+/** Goals that come meanwhile are gone on to so often before whoever else waits for the Process has a turn. */
+const maxReads = 64
 
 const stopping = (process: ProcessId): AoError => new AoError('STOPPING', 'the Process is being closed', { process })
 

@@ -141,6 +141,35 @@ describe('units/compute', () => {
     assert.equal(bench.pool.setups.length, 1, 'replayed from the start')
   })
 
+  it('goes on to what is asked for meanwhile while the disk is busy, as far as it may be ahead of it', async () => {
+    await bench.arrange('recorder', to => messages(to, 40))
+    bench.unit = bench.aUnit({ maxUnrecorded: 8 })
+    await bench.unit.result(bench.process, at(0)) // tells how long a message takes
+    const putAll = bench.results.putAll.bind(bench.results)
+    const disk = new Promise<void>(resolve => {
+      bench.results.putAll = async (...put) => {
+        await disk
+        return putAll(...put)
+      }
+      setTimeout(resolve, 100)
+    })
+    const asked = [bench.unit.result(bench.process, at(2))]
+    await eventually('the first two', () => bench.pool.handled.length === 3)
+    asked.push(bench.unit.result(bench.process, at(40)))
+    await eventually('eight', () => bench.pool.handled.length === 9)
+    let isWritten = false
+    void disk.then(() => (isWritten = true))
+    await new Promise(resolve => setTimeout(resolve, 10))
+    assert.equal(bench.pool.handled.length, 9)
+    assert.equal(isWritten, false, 'the disk was not slow enough to tell')
+    await Promise.all(asked)
+    assert.deepEqual(
+      bench.pool.handled.map(message => message['Nonce']),
+      Array.from({ length: 41 }, (_, nonce) => nonce),
+    )
+    assert.equal(bench.pool.setups.length, 1)
+  })
+
   it('replays after a restart and says the same; stored answers need no replay', async () => {
     await bench.arrange('recorder', to => messages(to, 3))
     const first = await bench.unit.result(bench.process, at(2))
