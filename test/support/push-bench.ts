@@ -7,7 +7,7 @@ import { recorder, type Script } from './script-vm.ts'
 import { type NodeOptions, UnitNetwork, type UnitNode } from './unit-network.ts'
 
 /** Sends the outbox that its message's data spells out as JSON. */
-const puppet: Script = (state, message) => {
+export const puppet: Script = (state, message) => {
   const data = String(message['Data'])
   return { state: Number(state ?? 0) + 1, answer: data.startsWith('{') ? JSON.parse(data) : { Output: data } }
 }

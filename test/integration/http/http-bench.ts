@@ -10,7 +10,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { type Logger, silentTelemetry } from '../../../src/lib/telemetry.ts'
 import type { Compute } from '../../../src/ports/units.ts'
 import { recorder, type Script } from '../../support/script-vm.ts'
-import { UnitNetwork, type UnitNode } from '../../support/unit-network.ts'
+import { type NodeOptions, UnitNetwork, type UnitNode } from '../../support/unit-network.ts'
 
 /** Answers with the message's own data, or fails when that says so. */
 const parrot: Script = (state, message) =>
@@ -22,6 +22,9 @@ export interface HttpBenchOptions {
   /** In the place of the node's. */
   readonly compute?: (unit: Compute) => Compute
   readonly more?: readonly Routes[]
+  /** Of the node's MU. */
+  readonly wrap?: NodeOptions['wrap']
+  readonly scripts?: Readonly<Record<string, Script>>
 }
 
 /** Real units of one node, in memory, behind a real HTTP server. */
@@ -51,9 +54,11 @@ export class HttpBench {
     compute = unit => unit,
     more = [],
     streams = defaultEventStreamLimits,
+    wrap = {},
+    scripts = {},
   }: HttpBenchOptions = {}) {
-    const net = new UnitNetwork({ recorder, parrot })
-    const node = await net.node('su', ['MU', 'SU', 'CU'])
+    const net = new UnitNetwork({ recorder, parrot, ...scripts })
+    const node = await net.node('su', ['MU', 'SU', 'CU'], { wrap })
     const faults: object[] = []
     const log: Logger = { ...silentTelemetry.log, error: (event, facts) => faults.push({ event, ...facts }) }
     const { scheduler, address } = node
