@@ -1,3 +1,4 @@
+import { following } from '../../lib/abort.ts'
 import { failpoint } from '../../lib/failpoint.ts'
 import type { Scheduler } from '../../ports/units.ts'
 import { type Id, type Nonce, nextNonce, type ProcessId } from '../../protocol/ids.ts'
@@ -30,14 +31,15 @@ export async function catchUp(
   options: CatchUpOptions,
 ): Promise<void> {
   const process = live.route.item.id as Id as ProcessId
-  const reading = new AbortController()
-  const signal = AbortSignal.any([deps.stopped, reading.signal])
+  const { own: reading, release } = following(deps.stopped)
+  const { signal } = reading
   const flow = new Flow(live, deps, options)
-  const { rowsAhead, readStallMs: stallMs } = options
+  const { readStallMs: stallMs } = options
   try {
     let next: number = nextNonce(live.at?.nonce)
     for (let end = to(); next <= end; end = to()) {
       const rows = scheduler.read(process, { from: next as Nonce, to: end }, { signal })
+      const rowsAhead = Math.min(options.rowsAhead, end - next + 1)
       for await (const row of readAhead(rows, { rowsAhead, stallMs, signal })) {
         failpoint('cu-row-read')
         await flow.take(row)
@@ -52,8 +54,11 @@ export async function catchUp(
     }
     await flow.drained()
     if (saves?.isDue(live) === true) saves.begin(live)
+  } catch (error) {
+    reading.abort() // nobody reads on
+    throw error
   } finally {
-    reading.abort()
+    release()
     await flow.settled()
   }
 }

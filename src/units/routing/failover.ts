@@ -46,7 +46,7 @@ export async function firstAnswer<T, R>(
     throw asking.firstFailure ?? nobody(role)
   } finally {
     release()
-    own.abort(new AoError('ABORTED', 'another unit has answered first'))
+    if (asking.isRunning) own.abort(new AoError('ABORTED', 'another unit has answered first'))
   }
 }
 
@@ -72,6 +72,10 @@ class Asking<T, R> {
     this.#directory = directory
     this.#hedge = hedge
     this.#signal = signal
+  }
+
+  get isRunning(): boolean {
+    return this.#running.size > 0
   }
 
   has(candidate: Candidate<T>): boolean {
