@@ -128,19 +128,27 @@ export class LevelResultStore implements ResultStore {
       }
       if (writes.length === 0) return
       failpoint('result-looked-up')
-      const stored = this.#store.write(writes.flatMap(({ ops }) => ops))
-      const names = writes.map(({ kept: { result } }) => nameOf(process, result.nonce, result.cron))
-      for (const [i, { kept: row }] of writes.entries()) this.#writing.set(names[i] as string, { row, stored })
-      onWriting?.()
-      try {
-        await stored
-      } finally {
-        for (const name of names) this.#writing.delete(name)
-      }
+      await this.#write(writes, onWriting)
       failpoint('result-written')
       this.#newest.set(process, Math.max(newest, ...writes.map(({ kept }) => kept.result.nonce)))
       for (const { kept, bytes } of writes) this.#remember(kept, bytes)
     })
+  }
+
+  async #write(writes: readonly RowWrite[], onWriting: (() => void) | undefined): Promise<void> {
+    const stored = this.#store.write(writes.flatMap(({ ops }) => ops))
+    let isRefused = false
+    stored.catch(() => (isRefused = true))
+    await undefined // a store that takes no more has said so by now
+    const rows = isRefused ? [] : writes.map(({ kept }) => kept)
+    const names = rows.map(({ result: { process, nonce, cron } }) => nameOf(process, nonce, cron))
+    for (const [i, row] of rows.entries()) this.#writing.set(names[i] as string, { row, stored })
+    if (!isRefused) onWriting?.()
+    try {
+      await stored
+    } finally {
+      for (const name of names) this.#writing.delete(name)
+    }
   }
 
   /** What stores the row, and which names it gives with others of its batch; undefined if it is stored. @throws AoError `EQUIVOCATION` if another is. */
