@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseAo } from '../../src/economy/quantity.ts'
 import { isAlive, type TestnetState } from '../../src/testnet/layout.ts'
 import { eventually } from '../support/eventually.ts'
 import { cliPath, runCli } from '../support/run-cli.ts'
@@ -120,6 +121,42 @@ describe('a newcomer', function () {
       child.kill('SIGTERM')
       await once(child, 'exit')
     }
+  })
+
+  it('stakes for his SU, once however often it is said, and takes some of it back', async () => {
+    const aonet = async (...args: string[]): Promise<string> => {
+      const outcome = await runCli([...args, '--yes'], { cwd, timeoutMs: 60_000 })
+      assert.equal(outcome.code, 0, `${args.join(' ')}: ${outcome.error}`)
+      return outcome.out
+    }
+    const ask = async (...args: string[]): Promise<string> => (await runCli(args, { cwd, timeoutMs: 60_000 })).out
+    const { address } = JSON.parse(await ask('keys', 'show', '--data-dir', 'my-node', '--json')) as { address: string }
+    const before = parseAo((await ask('token', 'balance')).replace(' AO\n', ''))
+    assert.match(await ask('faucet'), /^5000 AO for /)
+    const register = ['stake', 'register', '--role', 'SU', '--data-dir', 'my-node', '--amount', '1000']
+    const refused = async (args: readonly string[], code: RegExp): Promise<void> => {
+      const { code: exit, error } = await runCli([...args, '--yes'], { cwd, timeoutMs: 60_000 })
+      assert.equal(exit, 1)
+      assert.match(error, code)
+      assert.match(error, /→ /, error)
+    }
+    await refused([...register, '--commission', '9999'], /INVALID_ARGUMENT/)
+    await refused(register.with(-1, '999'), /INSUFFICIENT_STAKE[\s\S]*minimum: 1000 AO/)
+    await refused(register.with(-1, '9999999'), /INSUFFICIENT_BALANCE[\s\S]*needed: 9999999 AO/)
+    await refused(register.with(5, 'nowhere'), /INVALID_CONFIG[\s\S]*aonet init/)
+    await refused(['token', 'transfer', 'bob', '1'], /INVALID_ARGUMENT/)
+    for (let i = 0; i < 2; i++) assert.match(await aonet(...register), / is registered with 1000 AO of /)
+    const own = ['--role', 'SU', '--operator', address]
+    await aonet('stake', 'bond', ...own, '--amount', '0.5')
+    await refused(['stake', 'unbond', ...own, '--amount', '1000.6'], /INSUFFICIENT_BALANCE[\s\S]*stake: 1000.5 AO/)
+    assert.match(await aonet('stake', 'unbond', ...own, '--amount', '0.2'), /^Released at height \d+; then/)
+    const status = await ask('stake', 'status')
+    assert.match(status, new RegExp(`SU {2}${address} {2}(pending|active) +1000.3 AO bonded, 1000.3 of its owner`))
+    assert.match(status, /leaving: 0.2 AO from SU /)
+    assert.match(await ask('stake', 'withdraw'), /^Nothing is released yet/)
+    const after = parseAo((await ask('token', 'balance')).replace(' AO\n', ''))
+    assert.ok(after >= before + parseAo('3999.5'), 'nothing was bonded twice')
+    assert.match(await ask('slashes'), /^Nobody has been slashed/)
   })
 
   it('is told what was wrong with what was asked', async () => {
