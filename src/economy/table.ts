@@ -45,6 +45,8 @@ export class Table<V> {
   #groups: (Set<string> | undefined)[] | undefined
   #digests: string[] = []
   readonly #stale = new Set<number>()
+  /** Of the rows as they are; undefined once one has changed. */
+  #hash: string | undefined
 
   constructor(name: string, journal: Journal) {
     this.name = name
@@ -87,10 +89,17 @@ export class Table<V> {
 
   /** SHA-256, as hexadecimal digits. The first call hashes everything, later ones what changed since. */
   hash(): string {
+    this.#hash ??= toHex(
+      sha256(utf8(`${this.name}\0${this.#rows.size}\0${this.#rows.size === 0 ? '' : this.#digest()}`)),
+    )
+    return this.#hash
+  }
+
+  #digest(): string {
     this.#index()
     for (const group of this.#stale) this.#digests[group] = this.#digestOf(group)
     this.#stale.clear()
-    return toHex(sha256(utf8(`${this.name}\0${this.#rows.size}\0${this.#digests.join('')}`)))
+    return this.#digests.join('')
   }
 
   #digestOf(group: number): string {
@@ -104,16 +113,18 @@ export class Table<V> {
   #index(): void {
     if (this.#groups !== undefined) return
     this.#groups = []
-    this.#digests = Array.from({ length: groupCount }, () => '')
+    this.#digests = new Array<string>(groupCount).fill('')
     for (const key of this.#rows.keys()) this.#mark(key)
   }
 
   #put(key: string, row: V): void {
+    this.#hash = undefined
     this.#rows.set(key, row)
     if (this.#groups !== undefined) this.#mark(key)
   }
 
   #drop(key: string): void {
+    this.#hash = undefined
     this.#rows.delete(key)
     if (this.#groups === undefined) return
     const group = groupOf(key)
