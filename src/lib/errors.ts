@@ -71,19 +71,20 @@ export class AoError extends Error {
   }
 }
 
-/**
- * An error as any other, but without a stack, which costs ten times as much as the rest: for what a stranger may be told
- * as often as he likes.
- */
-export function refusal(...what: ConstructorParameters<typeof AoError>): AoError {
+/** Makes an error without its stack, which costs ten times as much as the rest of it. */
+export function withoutStack<E extends Error>(make: () => E): E {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   try {
-    return new AoError(...what)
+    return make()
   } finally {
     Error.stackTraceLimit = stackTraceLimit
   }
 }
+
+/** An error for what a stranger may be told as often as he likes: without a stack. */
+export const refusal = (...what: ConstructorParameters<typeof AoError>): AoError =>
+  withoutStack(() => new AoError(...what))
 
 export const isErrorCode = (code: string): code is ErrorCode => (errorCodes as readonly string[]).includes(code)
 

@@ -3,7 +3,7 @@ import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface,
 import { systemClock } from '../../lib/clock.ts'
 import { AoError } from '../../lib/errors.ts'
 import type { Caller, Callers } from './callers.ts'
-import { fromServiceError, toWireStatus, type WireStatus } from './status.ts'
+import { codeOf, toWireStatus, type WireStatus } from './status.ts'
 
 /** What is counted while it is open. */
 export type HeldKind = 'calls' | 'streams'
@@ -41,7 +41,6 @@ export class AdmittedCall extends ServerInterceptingCall {
   /** Counted as open. */
   #inside = false
   #late: NodeJS.Timeout | undefined
-  #refusal: AoError | undefined
   #said: WireStatus | undefined
 
   constructor(
@@ -96,8 +95,7 @@ export class AdmittedCall extends ServerInterceptingCall {
   }
 
   #refuse(refusal: AoError): void {
-    this.#refusal = refusal
-    this.#call.sendStatus(toWireStatus(refusal))
+    this.sendStatus(toWireStatus(refusal))
   }
 
   #enter(metadata: Metadata): AoError | undefined {
@@ -152,15 +150,15 @@ export class AdmittedCall extends ServerInterceptingCall {
     this.#inside = false
     const byItself = this.#said === undefined ? endedByItself(this.#call) : undefined
     if (byItself !== undefined && isTooLarge(byItself)) this.#door.callers.blame(this.#caller, 'grpc-too-large')
-    const code = this.#refusal?.code ?? codeOf(this.#said ?? byItself, this.#call)
+    const said = this.#said ?? byItself
+    const code = said === undefined ? whyUnsaid(this.#call) : codeOf(said)
     this.#door.ended(this.#kind, this.#path, { code, ms: systemClock.now() - this.#startedAt })
   }
 }
 
-function codeOf(ended: WireStatus | undefined, call: ServerInterceptingCallInterface): string {
-  if (ended === undefined) return Number(call.getDeadline()) <= systemClock.now() ? 'DEADLINE' : 'ABORTED'
-  return ended.code === 0 ? 'OK' : fromServiceError(ended).code
-}
+/** Nothing was said at the end of the call: its caller has gone. */
+const whyUnsaid = (call: ServerInterceptingCallInterface): string =>
+  Number(call.getDeadline()) <= systemClock.now() ? 'DEADLINE' : 'ABORTED'
 
 /** What grpc-js said of a call past its interceptors, as its HTTP/2 stream has it. */
 function endedByItself(call: ServerInterceptingCallInterface): WireStatus | undefined {

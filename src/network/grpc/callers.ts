@@ -74,7 +74,9 @@ export class Callers {
   readonly #open = new Map<string, number>()
   readonly #patience = new Patience()
   /** A connection is one caller for as long as it lives. */
-  readonly #sessions = new WeakMap<object, Caller>()
+  readonly #sessions = new WeakMap<Session, Caller>()
+  /** What each connection shows, for TLS takes long to say it. */
+  readonly #shown = new WeakMap<Session, Uint8Array | 'nothing'>()
 
   /** @param limits Without them nobody is counted. */
   constructor(deps: CallersDeps, limits: CallerLimits | undefined, metrics: Metrics) {
@@ -92,7 +94,7 @@ export class Callers {
     const known = session && this.#identify(session)
     const caller = { key: known?.address ?? ipOf(call.getPeer()), known, session }
     // A unit whose record comes later is looked for again with its next call.
-    if (session !== undefined && (known !== undefined || certificateOf(session) === undefined)) {
+    if (session !== undefined && (known !== undefined || this.#certificateOf(session) === undefined)) {
       this.#sessions.set(session, caller)
     }
     return caller
@@ -164,8 +166,14 @@ export class Callers {
   }
 
   #identify(session: Session): KnownCaller | undefined {
-    const certificate = certificateOf(session)
+    const certificate = this.#certificateOf(session)
     return certificate === undefined ? undefined : this.#deps.identify?.(certificate)
+  }
+
+  #certificateOf(session: Session): Uint8Array | undefined {
+    const shown = this.#shown.get(session) ?? session.socket?.getPeerCertificate?.().raw ?? 'nothing'
+    this.#shown.set(session, shown)
+    return shown === 'nothing' ? undefined : shown
   }
 }
 
@@ -177,8 +185,6 @@ export interface Session {
 /** grpc-js tells of certificates that an authority signed only; ours are self-signed, so we look at the socket itself. */
 const sessionOf = (call: ServerInterceptingCallInterface): Session | undefined =>
   (call as unknown as { stream?: { session?: Session } }).stream?.session
-
-const certificateOf = ({ socket }: Session): Uint8Array | undefined => socket?.getPeerCertificate?.().raw
 
 /** `1.2.3.4:567` and `::1:567` without the port. One IPv6 host owns 2^64 addresses, so of those the first half counts. */
 export function ipOf(peer: string): string {

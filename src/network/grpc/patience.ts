@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { systemClock } from '../../lib/clock.ts'
 import { RateLimiter } from '../../lib/rate-limiter.ts'
 
-/** Refusals of one caller that are answered, by the second and at once: each costs us a third of a millisecond. */
+/** Refusals of one caller that are answered, by the second and at once: each costs us 0.05 ms. */
 const answered = { perSecond: 50, burst: 500, maxKeys: 4096 }
 /** Milliseconds for which a caller is cut off who goes on all the same. */
 const cutMs = 5_000

@@ -1,6 +1,6 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { asBuffer } from '../../lib/bytes.ts'
-import { AoError, type ErrorCode, type ErrorFacts, isErrorCode } from '../../lib/errors.ts'
+import { AoError, type ErrorCode, type ErrorFacts, isErrorCode, withoutStack } from '../../lib/errors.ts'
 import { decodeErrorDetail, encodeErrorDetail } from './convert.ts'
 
 /** Total over the codes. `fromServiceError` goes by the detail; the status is for callers who do not know ours. */
@@ -42,12 +42,21 @@ export const grpcStatus = {
 /** What a failed call ends with: status, text, and an ErrorDetail in the trailing metadata. */
 export type WireStatus = Pick<ServiceError, 'code' | 'details' | 'metadata'>
 
+/** Trailing metadata with the detail of an error, whose code it tells without being read again. */
+class DetailMetadata extends Metadata {
+  readonly errorCode: ErrorCode
+
+  constructor(shown: AoError) {
+    super()
+    this.errorCode = shown.code
+    this.set(detailKey, asBuffer(detailBytes(shown)))
+  }
+}
+
 /** Any failure as the wire has it. Only AoErrors keep their text; anything else is `INTERNAL` and says nothing. */
 export function toWireStatus(error: unknown): WireStatus {
   const shown = withoutInnerText(AoError.from(error))
-  const metadata = new Metadata()
-  metadata.set(detailKey, asBuffer(detailBytes(shown)))
-  return { code: grpcStatus[shown.code], details: textOf(shown), metadata }
+  return { code: grpcStatus[shown.code], details: textOf(shown), metadata: new DetailMetadata(shown) }
 }
 
 const textOf = ({ message }: AoError): string => wellFormed(message, 1024)
@@ -61,7 +70,16 @@ const detailBytes = (shown: AoError): Uint8Array => {
 /** The same as an Error, which is how grpc-js takes it from a handler. */
 export const toServiceError = (error: unknown): ServiceError => {
   const wire = toWireStatus(error)
-  return Object.assign(new Error(wire.details), wire)
+  return Object.assign(
+    withoutStack(() => new Error(wire.details)),
+    wire,
+  )
+}
+
+/** The code that a call ended with, as the other side will read it. */
+export const codeOf = (ended: WireStatus): ErrorCode | 'OK' => {
+  if (ended.code === status.OK) return 'OK'
+  return ended.metadata instanceof DetailMetadata ? ended.metadata.errorCode : fromServiceError(ended).code
 }
 
 /** The AoError that the other side threw; without a detail, what the status tells. */
