@@ -14,13 +14,14 @@ export interface KnownCaller {
 
 /**
  * What a caller does that it should not: calls a second, and open at once, above its limits (refused); messages of streams
- * above its rate (held back); a request that does not arrive; a frame above the limit; a connection above the limit, or
- * one without a TLS handshake.
+ * above its rate (held back); going on all the same (hung up on); a request that does not arrive; a frame above the limit;
+ * a connection above the limit, or one without a TLS handshake.
  */
 export type CallerOffence =
   | 'grpc-rate'
   | 'grpc-open'
   | 'grpc-held'
+  | 'grpc-cut'
   | 'grpc-slow'
   | 'grpc-too-large'
   | 'grpc-connections'
@@ -118,15 +119,22 @@ export class Callers {
     const { memberToken } = this.#deps
     if (memberToken === undefined || caller.known !== undefined) return undefined
     if (bearsToken(shown.get('authorization')[0]?.toString(), memberToken)) return undefined
-    if (this.#patience.losesWith(caller.key)) caller.session?.destroy()
+    this.#refused(caller)
     return refusal('UNAUTHENTICATED', 'this is a private network', {}, { hint: memberHint })
   }
 
   /** Counts one call. @returns why it is too much, if it is. */
   take(caller: Caller): AoError | undefined {
     const refusal = this.#refusal(caller)
-    if (refusal !== undefined && this.#patience.losesWith(caller.key)) caller.session?.destroy()
+    if (refusal !== undefined) this.#refused(caller)
     return refusal
+  }
+
+  #refused(caller: Caller): void {
+    const isCut = this.#patience.hasLostWith(caller.key)
+    if (!this.#patience.losesWith(caller.key)) return
+    if (!isCut) this.blame(caller, 'grpc-cut')
+    caller.session?.destroy()
   }
 
   #refusal(caller: Caller): AoError | undefined {

@@ -21,6 +21,8 @@ const offences = {
   'grpc-rate': 0.2,
   'grpc-open': 0.2,
   'grpc-held': 0,
+  /** It called on after so many refusals that it was hung up on. What led there has been counted. */
+  'grpc-cut': 0,
   /** Calls whose request does not arrive, or has a frame above the limit. */
   'grpc-slow': 2,
   'grpc-too-large': 5,

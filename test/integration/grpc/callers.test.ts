@@ -94,6 +94,7 @@ describe('gRPC: who calls', () => {
     let calls = 0
     for (let code = ''; code !== 'PEER_UNREACHABLE' && calls < 2_000; calls++) code = await codeOf(stranger)
     assert.ok(calls > 500 && calls < 1_500, `after ${calls} calls`)
+    assert.equal(excess.filter(what => what === '127.0.0.1 grpc-cut').length, 1, 'and it is told once')
     assert.equal(await codeOf(stranger), 'PEER_UNREACHABLE', 'a new connection is closed as well')
     assert.equal(await codeOf(known), 'UNKNOWN_PROCESS')
     const began = Date.now()
