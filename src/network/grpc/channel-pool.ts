@@ -252,11 +252,18 @@ const channelOptions = {
   'grpc.max_reconnect_backoff_ms': 5_000,
 } as const
 
-/** Equal for equal peers: same unit, same place, same certificate. */
-export const peerKey = ({ address, grpc, certificate, ...at }: Peer): string => {
-  const by = at.tunnelled === true ? `${at.peer} ${at.multiaddrs?.join(' ')}` : grpc
-  return toBase64Url(sha256(utf8(`${address}|${by}|`), asBuffer(certificate)))
+/** Equal for equal peers: same unit, same place, same certificate. A record is asked for its key with each call. */
+export function peerKey(peer: Peer): string {
+  const known = keys.get(peer)
+  if (known !== undefined) return known
+  const { address, grpc, certificate, tunnelled, peer: id, multiaddrs } = peer
+  const by = tunnelled === true ? `${id} ${multiaddrs?.join(' ')}` : grpc
+  const key = toBase64Url(sha256(utf8(`${address}|${by}|`), asBuffer(certificate)))
+  keys.set(peer, key)
+  return key
 }
+
+const keys = new WeakMap<Peer, string>()
 
 const closing = (): AoError => new AoError('STOPPING', 'connections to other nodes are being closed')
 const overloaded = (what: string, open: number): AoError =>
