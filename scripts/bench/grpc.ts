@@ -4,8 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Client, Metadata, type MethodDefinition } from '@grpc/grpc-js'
-import { MessengerService } from '../../src/network/grpc/generated/ao/v1/messenger.ts'
-import { SchedulerService } from '../../src/network/grpc/generated/ao/v1/scheduler.ts'
+import { MessengerService, type SubmitStreamResponse } from '../../src/network/grpc/generated/ao/v1/messenger.ts'
 import { pinnedCredentials } from '../../src/network/grpc/pinned-credentials.ts'
 import type { BenchLine } from './main.ts'
 import { median } from './support/measure.ts'
@@ -61,12 +60,13 @@ const call = <Q, A>(client: Client, method: MethodDefinition<Q, A>, request: Q):
 
 /** Messages a second. */
 async function streamed(client: Client): Promise<number> {
-  const { path, requestSerialize, responseDeserialize } = SchedulerService.scheduleStream
+  const { path, requestSerialize, responseDeserialize } = MessengerService.submitStream
   const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
   const began = performance.now()
   let answered = 0
   const done = new Promise<void>((resolve, reject) => {
-    stream.on('data', () => {
+    stream.on('data', ({ outcome }: SubmitStreamResponse) => {
+      if (outcome?.$case !== 'assignment') reject(new Error('not answered with an Assignment'))
       if (++answered === streamMessages) resolve()
     })
     stream.on('error', reject)

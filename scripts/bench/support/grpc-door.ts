@@ -3,8 +3,7 @@ import { Server, type ServiceDefinition } from '@grpc/grpc-js'
 import { silentTelemetry } from '../../../src/lib/telemetry.ts'
 import { bind } from '../../../src/network/grpc/bind.ts'
 import { createCertificate } from '../../../src/network/grpc/certificate.ts'
-import { MessengerService } from '../../../src/network/grpc/generated/ao/v1/messenger.ts'
-import { SchedulerService, type ScheduleStreamRequest } from '../../../src/network/grpc/generated/ao/v1/scheduler.ts'
+import { MessengerService, type SubmitStreamRequest } from '../../../src/network/grpc/generated/ao/v1/messenger.ts'
 import { GrpcServer } from '../../../src/network/grpc/server.ts'
 import type { Compute, Messenger, Scheduler } from '../../../src/ports/units.ts'
 import type { Assignment } from '../../../src/protocol/assignment.ts'
@@ -22,10 +21,8 @@ async function raw(): Promise<() => Promise<void>> {
     submit: (_call: unknown, callback: (error: null, value: unknown) => void) => callback(null, { assignment: answer }),
     crank: () => undefined,
     follow: () => undefined,
-  })
-  server.addService(SchedulerService as unknown as ServiceDefinition, {
-    scheduleStream: (stream: {
-      on(event: string, listener: (request: ScheduleStreamRequest) => void): void
+    submitStream: (stream: {
+      on(event: string, listener: (request: SubmitStreamRequest) => void): void
       write(value: unknown): void
       end(): void
     }) => {
