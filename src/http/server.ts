@@ -64,7 +64,7 @@ export class HttpServer implements Component {
     server.setErrorHandler((error, request, reply) => {
       const failure = httpFailure(coded(error))
       if (failure.status === 500)
-        this.#telemetry.log.error('request failed', { route: request.routeOptions.url, error })
+        this.#telemetry.log.error('request-failed', { route: request.routeOptions.url, error })
       if (failure.status === 429 || failure.status === 503) reply.header('retry-after', retryAfterSeconds)
       return reply.code(failure.status).send(failure.body)
     })

@@ -171,7 +171,7 @@ export class CheckThreads implements Component {
 
   /** The next item opens another. */
   #broke(thread: Thread, cause: Error): void {
-    this.#telemetry.log.error('check thread broke', { reason: cause.message })
+    this.#telemetry.log.error('check-thread-broke', { reason: cause.message })
     this.#threads = this.#threads.filter(other => other !== thread)
     for (const { reject } of thread.sent.splice(0).flatMap(({ items }) => items)) {
       reject(new AoError('INTERNAL', 'a thread that checks signatures broke', {}, { cause }))

@@ -20,7 +20,7 @@ export async function openCheckpointDir(
     return await openStore(dir, { log, room, writeBufferBytes })
   } catch (error) {
     if (!hasCode(error, 'STORE_CORRUPT')) throw error
-    log.error('checkpoints deleted', { dir, code: error.code, reason: error.message })
+    log.error('checkpoints-deleted', { dir, code: error.code, reason: error.message })
     await rm(dir, { recursive: true, force: true })
     return openStore(dir, { log, room, writeBufferBytes })
   }

@@ -79,7 +79,7 @@ export class SignThread implements Component {
       else asked?.resolve(assignmentsOf(asked.runs, answer, address))
     })
     worker.on('error', cause => {
-      this.#telemetry.log.error('sign thread broke', { reason: cause.message })
+      this.#telemetry.log.error('sign-thread-broke', { reason: cause.message })
       this.#worker = undefined // the next batch opens another
       this.#refuse(new AoError('INTERNAL', 'the thread that signs broke', {}, { cause }))
     })

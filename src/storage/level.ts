@@ -42,7 +42,7 @@ export async function openStore(
     await store.close()
     throw error
   }
-  log.info('store opened', { dir })
+  log.info('store-opened', { dir })
   return store
 }
 

@@ -11,8 +11,8 @@ const namesPerLook = 16
 /**
  * Which names a table surely does not have: a Bloom filter over its keys, which end in two ids.
  *
- * A name that is not there costs LevelDB a look into each of its files, and it counts such looks until it merges the
- * files, whether or not anything was written: for new messages that was more than writing them.
+ * A name that is not there costs LevelDB a look into each of its files, and after many such looks it merges the files,
+ * whether or not anything was written.
  *
  * Invariant: once it is complete it holds every key of the table. Only one writer, who adds each key before it writes.
  */

@@ -62,7 +62,7 @@ export class Broadcast {
         await this.#deps.gossip.publish(this.#topic, ...items)
       } catch (error) {
         this.#dropped.add(items.length)
-        this.#deps.telemetry.log.debug('not published', { topic: this.#topic, ...failureFacts(error) })
+        this.#deps.telemetry.log.debug('not-published', { topic: this.#topic, ...failureFacts(error) })
       }
       await sleep(pauseMs)
     }

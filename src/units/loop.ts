@@ -63,7 +63,7 @@ export class Loop implements Component {
       try {
         pauseMs = await this.#step({ signal })
       } catch (error) {
-        if (!signal.aborted) this.#log.warn('background step failed', { loop: this.name, ...failureFacts(error) })
+        if (!signal.aborted) this.#log.warn('background-step-failed', { loop: this.name, ...failureFacts(error) })
       }
       await this.#bell.wait({ signal, timeoutMs: pauseMs }).catch(() => undefined) // stopped: the loop's head sees it
     }

@@ -105,12 +105,12 @@ export class Attestor {
         now: assignment.id,
         scheduler: assignment.scheduler,
       }
-      this.#deps.log.error('schedule changed', facts)
+      this.#deps.log.error('schedule-changed', facts)
       throw new AoError('EQUIVOCATION', 'the scheduler shows another assignment than before', facts)
     }
     if (sayings(stored.result) === sayings(result)) return
     const facts = { process, nonce, before: stored.result.stateRoot, now: result.stateRoot }
-    this.#deps.log.error('replay diverged', facts)
+    this.#deps.log.error('replay-diverged', facts)
     throw new AoError('STORE_CORRUPT', 'evaluating again gave another result than the one signed before', facts, {
       hint: 'Report this with the ids: a Module or its VM is not deterministic, or the store was changed.',
     })

@@ -162,7 +162,7 @@ export class Checkpoints implements Component {
   ): Promise<void> {
     const { process, nonce } = at
     this.#refused.add(1, { reason })
-    this.#deps.telemetry.log.error('checkpoint refused', { process, nonce, refusal: reason, ...failureFacts(cause) })
+    this.#deps.telemetry.log.error('checkpoint-refused', { process, nonce, refusal: reason, ...failureFacts(cause) })
     await this.#deps.store.remove(process, [nonce])
     this.#totals = await this.#deps.store.totals()
   }
@@ -180,7 +180,7 @@ export class Checkpoints implements Component {
     try {
       return await this.#deps.store.nonces(process)
     } catch (error) {
-      this.#deps.telemetry.log.error('checkpoints unreadable', { process, ...failureFacts(error) })
+      this.#deps.telemetry.log.error('checkpoints-unreadable', { process, ...failureFacts(error) })
       return []
     }
   }
@@ -202,7 +202,7 @@ export class Checkpoints implements Component {
       return true
     } catch (error) {
       this.#failed.add()
-      telemetry.log.warn('no checkpoint', failureFacts(error))
+      telemetry.log.warn('no-checkpoint', failureFacts(error))
       return false
     }
   }
@@ -233,7 +233,7 @@ export class Checkpoints implements Component {
 
   async #sweep(): Promise<number> {
     const { removed, done } = await this.#deps.store.sweep(this.#options.sweepRows)
-    if (removed > 0) this.#deps.telemetry.log.warn('checkpoint leftovers removed', { removed })
+    if (removed > 0) this.#deps.telemetry.log.warn('checkpoint-leftovers-removed', { removed })
     return done ? 60 * this.#options.sweepEveryMs : this.#options.sweepEveryMs
   }
 }

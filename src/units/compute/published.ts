@@ -100,7 +100,7 @@ export class PublishedCheckpoints {
           yield await this.#read(id, { owner, process, route, scheduler }, options)
         } catch (error) {
           const facts = { process, id, owner, ...failureFacts(error) }
-          this.#deps.telemetry.log.warn('published checkpoint not used', facts)
+          this.#deps.telemetry.log.warn('published-checkpoint-not-used', facts)
         }
       }
     }
@@ -112,7 +112,7 @@ export class PublishedCheckpoints {
       const found = await arweave.signedBy(owner, checkpointTags(process), { limit: maxCandidates, signal })
       return found.map(({ id }) => id)
     } catch (error) {
-      telemetry.log.warn('published checkpoints unreadable', { process, owner, ...failureFacts(error) })
+      telemetry.log.warn('published-checkpoints-unreadable', { process, owner, ...failureFacts(error) })
       return []
     }
   }
@@ -131,7 +131,7 @@ export class PublishedCheckpoints {
       this.#count.add(1, { outcome: 'done' })
     } catch (error) {
       this.#count.add(1, { outcome: 'failed' })
-      telemetry.log.warn('checkpoint not published', { process: assignment.process, ...failureFacts(error) })
+      telemetry.log.warn('checkpoint-not-published', { process: assignment.process, ...failureFacts(error) })
     }
   }
 

@@ -73,7 +73,7 @@ export class Replica implements Sleeper {
         deps.room.resize(this, live.vm.usage.residentBytes)
       },
       repeated: ({ nonce, message, scheduler }, first) =>
-        deps.telemetry.log.error('message repeated', { process, nonce, first, message, scheduler }),
+        deps.telemetry.log.error('message-repeated', { process, nonce, first, message, scheduler }),
     }
   }
 
@@ -187,7 +187,7 @@ export class Replica implements Sleeper {
         if (hasCode(error, 'NOT_READY')) await this.#instance.drop()
         if (hasCode(error, 'NOT_READY') && ++reopens <= this.#options.maxReopens) continue
         if (hasCode(error, 'STORE_CORRUPT', 'EQUIVOCATION')) this.#broken = error
-        this.#deps.telemetry.log.warn('replay stopped', { process: this.process, ...failureFacts(failure) })
+        this.#deps.telemetry.log.warn('replay-stopped', { process: this.process, ...failureFacts(failure) })
         for (const nonce of this.#goals.all()) this.#goals.fail(nonce, error)
         this.#clocks.fail(error)
       }

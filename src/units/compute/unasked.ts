@@ -49,7 +49,7 @@ export class Unasked {
         const host = hosts?.hostOf(process, spec.scheduler)?.scheduler ?? spec.scheduler
         return host === assignment.scheduler ? use(process, warm => warm.reach(nonce)) : undefined
       })
-      .catch(error => telemetry.log.debug('not brought up to date', { process, ...failureFacts(error) }))
+      .catch(error => telemetry.log.debug('not-brought-up-to-date', { process, ...failureFacts(error) }))
       .finally(() => this.#ahead--)
   }
 
@@ -59,6 +59,6 @@ export class Unasked {
     if (stopped.aborted) return
     this.#reviving
       .run(() => use(process, replica => replica.revive()))
-      .catch(error => telemetry.log.debug('not opened again', { process, ...failureFacts(error) }))
+      .catch(error => telemetry.log.debug('not-opened-again', { process, ...failureFacts(error) }))
   }
 }

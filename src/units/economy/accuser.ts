@@ -126,7 +126,7 @@ export class Accuser implements Component {
     try {
       await work()
     } catch (error) {
-      this.#deps.telemetry.log.debug('not looked after', failureFacts(error))
+      this.#deps.telemetry.log.debug('not-looked-after', failureFacts(error))
     }
   }
 
@@ -184,7 +184,7 @@ export class Accuser implements Component {
     this.#asked.set(key, height)
     const tags = tagsOf(['Action', 'Challenge'], ['Kind', kind], ['Accused', accused])
     await mail.send(origin, tags, toBase64Url(packBundle(items)), options)
-    telemetry.log.warn('unit challenged', { kind, accused, process })
+    telemetry.log.warn('unit-challenged', { kind, accused, process })
   }
 }
 

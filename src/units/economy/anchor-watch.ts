@@ -130,7 +130,7 @@ export class AnchorWatch implements Component {
     const { gossip, telemetry } = this.#deps
     const { scheduler: unit, process, blockHeight: height, blockHash: hash, raw } = anchor.assignment
     anchor.block = block
-    telemetry.log.error('false anchor', { unit, process, height, hash, block })
+    telemetry.log.error('false-anchor', { unit, process, height, hash, block })
     await gossip.publish('assignments', raw)
   }
 

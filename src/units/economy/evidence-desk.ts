@@ -91,9 +91,9 @@ export class EvidenceDesk implements Component {
     try {
       const item = await this.#deps.signer.sign(draftEvidence(evidence))
       await this.#deps.files.put(digest, item)
-      this.#deps.telemetry.log.warn('evidence filed', { kind: evidence.kind, unit: evidence.unit, digest })
+      this.#deps.telemetry.log.warn('evidence-filed', { kind: evidence.kind, unit: evidence.unit, digest })
     } catch (error) {
-      this.#deps.telemetry.log.error('evidence not filed', { digest, ...failureFacts(error) })
+      this.#deps.telemetry.log.error('evidence-not-filed', { digest, ...failureFacts(error) })
     }
     this.#open(evidence)
     this.#loop.wake()

@@ -137,7 +137,7 @@ export class EconomyFollower implements Component, HostTable {
       this.#read.add(bundle.id)
     }
     if (isWhole) order.closeHeight(height - this.#depth)
-    if (order.epoch !== epoch) this.#deps.telemetry.log.warn('AO-Sec Origin has another SU', { epoch: order.epoch })
+    if (order.epoch !== epoch) this.#deps.telemetry.log.warn('ao-sec-origin-has-another-su', { epoch: order.epoch })
     if (this.#last !== undefined && this.#last.nonce !== from) await this.#save(order)
   }
 
@@ -157,7 +157,7 @@ export class EconomyFollower implements Component, HostTable {
       this.#origin = new Origin(restoreState(params, saved.lines))
       this.#last = last
       for (const id of saved.bundles) this.#read.add(id)
-      telemetry.log.info('economy restored', { nonce: last.nonce, bundles: saved.bundles.length })
+      telemetry.log.info('economy-restored', { nonce: last.nonce, bundles: saved.bundles.length })
     }
     const rules = { process: origin, schedulers, authorities, takeoverBlocks: params.takeoverBlocks }
     this.#order = new OriginOrder(rules, saved && last && { assignment: last, ...saved.order })
@@ -220,7 +220,7 @@ export class EconomyFollower implements Component, HostTable {
       this.#origin.handle(toVmMessage({ assignment, message }) as never, environment)
     } catch (cause) {
       // As on a CU: the message failed, the state is as it was.
-      telemetry.log.error('economy message failed', { nonce: assignment.nonce, reason: AoError.from(cause).message })
+      telemetry.log.error('economy-message-failed', { nonce: assignment.nonce, reason: AoError.from(cause).message })
     }
     this.#last = assignment
   }

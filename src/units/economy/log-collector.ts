@@ -70,7 +70,7 @@ export class LogCollector {
         const rows = this.#deps.remote.scheduler(record).read(process, { from: next(), kept: true }, { signal })
         await this.#take(rows, tree)
       } catch (error) {
-        this.#deps.telemetry.log.debug('log not shown', { process, unit: record.address, ...failureFacts(error) })
+        this.#deps.telemetry.log.debug('log-not-shown', { process, unit: record.address, ...failureFacts(error) })
       }
     }
     return tree

@@ -81,7 +81,7 @@ export class OracleFeed implements Component {
       try {
         await this.#report(resource, now)
       } catch (error) {
-        telemetry.log.warn('holdings not reported', { resource, ...failureFacts(error) })
+        telemetry.log.warn('holdings-not-reported', { resource, ...failureFacts(error) })
       }
     }
   }
@@ -123,7 +123,7 @@ export class OracleFeed implements Component {
     ] as const
     const data = JSON.stringify({ deltas: deltas.map(({ account, quantity }) => [account, String(quantity)]) })
     await this.#send(key, height, tags, data, options)
-    telemetry.log.info('holdings reported', { resource, cycle, changes: deltas.length })
+    telemetry.log.info('holdings-reported', { resource, cycle, changes: deltas.length })
   }
 
   async #holdings(resource: string, { state, cycle, settled, ...options }: Moment): Promise<Holdings | undefined> {

@@ -39,10 +39,10 @@ export class OriginMail {
     try {
       await messenger.submit(item.raw, options)
     } catch (error) {
-      telemetry.log.warn('AO-Sec Origin not reached', failureFacts(error))
+      telemetry.log.warn('ao-sec-origin-not-reached', failureFacts(error))
       await arweave
         .upload(item, options)
-        .catch(failure => telemetry.log.warn('not posted to Arweave', failureFacts(failure)))
+        .catch(failure => telemetry.log.warn('not-posted-to-arweave', failureFacts(failure)))
     }
   }
 }

@@ -77,7 +77,7 @@ export class Respondent implements Component {
         await this.#answer({ id, row }, answer, options)
         this.#answeredAt.set(id, height)
       } catch (error) {
-        telemetry.log.error('challenge not answered', { challenge: id, kind: row.kind, ...failureFacts(error) })
+        telemetry.log.error('challenge-not-answered', { challenge: id, kind: row.kind, ...failureFacts(error) })
       }
     }
   }
@@ -87,11 +87,11 @@ export class Respondent implements Component {
     const { id, row } = challenge
     const items = await answer(challenge, options)
     if (items === undefined) {
-      telemetry.log.error('challenged for what this unit does not have', { challenge: id, kind: row.kind })
+      telemetry.log.error('challenged-for-what-this-unit-does-not-have', { challenge: id, kind: row.kind })
       return
     }
     const tags = tagsOf(['Action', 'Respond'], ['Challenge', id])
     await mail.send(origin, tags, toBase64Url(packBundle(items)), options)
-    telemetry.log.warn('challenge answered', { challenge: id, kind: row.kind, process: row.process })
+    telemetry.log.warn('challenge-answered', { challenge: id, kind: row.kind, process: row.process })
   }
 }

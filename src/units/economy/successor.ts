@@ -101,7 +101,7 @@ export class Successor implements Component {
       try {
         await work(process)
       } catch (error) {
-        this.#deps.telemetry.log.warn('not carried on', { process, ...failureFacts(error) })
+        this.#deps.telemetry.log.warn('not-carried-on', { process, ...failureFacts(error) })
       }
     }
   }
@@ -116,12 +116,12 @@ export class Successor implements Component {
     if (!(await scheduler.holds(process, last))) {
       const tree = await collector.collect(process, { ...options, from: this.#forkOf(process)?.nonce })
       const rows = tree.upTo(last)
-      if (rows === undefined) return telemetry.log.warn('log not whole yet', { process, nonce: last.nonce })
+      if (rows === undefined) return telemetry.log.warn('log-not-whole-yet', { process, nonce: last.nonce })
       const whole = await collector.withMessages(rows, options)
       if (whole.length < rows.length)
-        return telemetry.log.warn('a message is missing', { process, nonce: whole.length })
+        return telemetry.log.warn('a-message-is-missing', { process, nonce: whole.length })
       await scheduler.adopt(process, whole)
-      telemetry.log.info('process taken over', { process, epoch: host.epoch, nonce: last.nonce })
+      telemetry.log.info('process-taken-over', { process, epoch: host.epoch, nonce: last.nonce })
       await this.#orderQueued(process, options)
       await this.#orderAgain(tree.others(whole), options)
     }
@@ -147,7 +147,7 @@ export class Successor implements Component {
         await scheduler.schedule(message, options)
         this.#ordered.set(key, true)
       } catch (error) {
-        telemetry.log.warn('queued message not ordered', { message: queued.message, ...failureFacts(error) })
+        telemetry.log.warn('queued-message-not-ordered', { message: queued.message, ...failureFacts(error) })
       }
     }
   }
@@ -159,7 +159,7 @@ export class Successor implements Component {
       try {
         await this.#deps.scheduler.schedule(message, options)
       } catch (error) {
-        this.#deps.telemetry.log.warn('not ordered again', { message: message.id, ...failureFacts(error) })
+        this.#deps.telemetry.log.warn('not-ordered-again', { message: message.id, ...failureFacts(error) })
       }
     }
   }
@@ -176,7 +176,7 @@ export class Successor implements Component {
       try {
         await scheduler.schedule(message, options)
       } catch (error) {
-        this.#deps.telemetry.log.warn('not ordered', { message: id, ...failureFacts(error) })
+        this.#deps.telemetry.log.warn('not-ordered', { message: id, ...failureFacts(error) })
       }
     }
   }
@@ -194,19 +194,19 @@ export class Successor implements Component {
     const tree = await collector.collect(process, { ...options, from: fork?.nonce })
     const rows = await collector.withMessages(tree.longest(fork), options)
     const last = rows.at(-1)
-    if (last === undefined) return telemetry.log.warn('no log to bid with', { process })
+    if (last === undefined) return telemetry.log.warn('no-log-to-bid-with', { process })
     const own = await scheduler.tail(process)
     // Whoever wins has to serve what any bid has shown: where this SU could not, it does not bid.
     const shown = state.hosts.get(process)?.head
     if (shown !== undefined && shown.nonce >= rows.length)
-      return telemetry.log.warn('a bid has shown more than is to be found', { process, nonce: shown.nonce })
+      return telemetry.log.warn('a-bid-has-shown-more-than-is-to-be-found', { process, nonce: shown.nonce })
     // A log is never taken back: where this SU ordered otherwise in an earlier turn, another has to go on.
     if (own !== undefined && rows[own.nonce]?.assignment.id !== own.id)
-      return telemetry.log.warn('own log is another', { process, nonce: own.nonce })
+      return telemetry.log.warn('own-log-is-another', { process, nonce: own.nonce })
     this.#bidAt.set(process, state.clock.value.height)
     const { data, upTo } = bidData(item, rows, fork)
     await mail.send(origin, tagsOf(['Action', 'Host-Bid'], ['Process', process]), data, options)
-    telemetry.log.info('bid for a process', { process, nonce: upTo })
+    telemetry.log.info('bid-for-a-process', { process, nonce: upTo })
   }
 
   #forkOf(process: ProcessId): ForkRow | undefined {

@@ -156,10 +156,10 @@ export class Crank {
     const { process, message, root, attempts } = job
     const at = clock.now()
     const reason = reasonOf(error)
-    telemetry.log.debug('crank delayed', { process, message, root, attempts, ...failureFacts(error) })
+    telemetry.log.debug('crank-delayed', { process, message, root, attempts, ...failureFacts(error) })
     const pause = isTransient(error) ? pauseBefore(attempts, random(), this.#options) : undefined
     if (pause !== undefined) return { ...job, at, state: 'waiting', attempts: attempts + 1, reason, dueAt: at + pause }
-    telemetry.log.warn('crank given up', { process, message, root, attempts, reason })
+    telemetry.log.warn('crank-given-up', { process, message, root, attempts, reason })
     if (job.parts.length === 0) return { ...job, at, state: 'failed', reason }
     const parts = job.parts.map(
       (part): CrankPart =>
@@ -170,13 +170,13 @@ export class Crank {
 
   #fail(job: CrankJob, reason: string, pin: PinnedResult): Promise<void> {
     const { process, message, root } = job
-    this.#deps.telemetry.log.warn('crank failed', { process, message, root, reason })
+    this.#deps.telemetry.log.warn('crank-failed', { process, message, root, reason })
     return this.#save({ ...job, at: this.#deps.clock.now(), state: 'failed', result: job.result ?? pin, reason })
   }
 
   #note({ process, message, root }: CrankJob, { state, reason }: CrankPart, index: number): void {
     this.#parts.add(1, { outcome: state })
-    if (state === 'failed') this.#deps.telemetry.log.warn('part failed', { process, message, root, index, reason })
+    if (state === 'failed') this.#deps.telemetry.log.warn('part-failed', { process, message, root, index, reason })
   }
 
   /**

@@ -98,7 +98,7 @@ export class Drain implements Component {
     const running = run(job, { signal: this.#stop.signal })
       .catch(error => {
         // Its state on disk is as before, so it comes up again at the next poll.
-        telemetry.log.error('crank job not written', { process, message, ...failureFacts(error) })
+        telemetry.log.error('crank-job-not-written', { process, message, ...failureFacts(error) })
       })
       .then(() => {
         failpoint('drain-ran')

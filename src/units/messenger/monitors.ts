@@ -104,7 +104,7 @@ export class Monitors implements Component {
         if (options.signal?.aborted) return
         await this.#look(process, options).catch(error => {
           if (!options.signal?.aborted)
-            this.#deps.telemetry.log.warn('monitor failed', { process, ...failureFacts(error) })
+            this.#deps.telemetry.log.warn('monitor-failed', { process, ...failureFacts(error) })
         })
       }
     }

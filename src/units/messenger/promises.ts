@@ -138,7 +138,7 @@ export class Promises implements Component {
     const { height } = state.clock.value
     for (const { message, deadline, isOrdered } of this.#kept.values()) {
       if (height <= deadline + state.params.evidenceAgeBlocks) continue
-      if (!isOrdered) this.#deps.telemetry.log.error('promise never kept', { message })
+      if (!isOrdered) this.#deps.telemetry.log.error('promise-never-kept', { message })
       await this.#deps.store.remove(message)
       this.#kept.delete(message)
     }
@@ -158,7 +158,7 @@ export class Promises implements Component {
       const { promisePollMs, maxPromiseRetryMs } = this.#options
       const pauseMs = Math.min(maxPromiseRetryMs, promisePollMs * 2 ** one.tries)
       this.#kept.set(message, { ...one, tries: one.tries + 1, nextAt: clock.now() + pauseMs })
-      telemetry.log.warn('promised message not ordered yet', { message, tries: one.tries + 1, ...failureFacts(error) })
+      telemetry.log.warn('promised-message-not-ordered-yet', { message, tries: one.tries + 1, ...failureFacts(error) })
     }
   }
 

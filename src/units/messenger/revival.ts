@@ -64,7 +64,7 @@ export class Revival implements Component {
         await this.#revive(process, epoch, options)
         this.#done.set(process, epoch)
       } catch (error) {
-        telemetry.log.debug('messages not ordered again yet', { process, ...failureFacts(error) })
+        telemetry.log.debug('messages-not-ordered-again-yet', { process, ...failureFacts(error) })
       }
     }
   }
@@ -98,8 +98,8 @@ export class Revival implements Component {
     const { process, message, root, depth } = job
     const bytes = to === undefined ? await queue.item(process, message) : undefined
     const assignment = to ?? (bytes && (await scheduler.schedule(parseStoredItem(bytes), options)))
-    if (assignment === undefined) return telemetry.log.error('message lost with its host', { process, message })
+    if (assignment === undefined) return telemetry.log.error('message-lost-with-its-host', { process, message })
     await reopen([newJob({ ...assignment, message }, { root, depth, now: clock.now() })])
-    telemetry.log.warn('message ordered again', { process, message, before: job.nonce, nonce: assignment.nonce })
+    telemetry.log.warn('message-ordered-again', { process, message, before: job.nonce, nonce: assignment.nonce })
   }
 }

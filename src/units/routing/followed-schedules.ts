@@ -127,7 +127,7 @@ export class FollowedSchedules implements Component {
     if (this.#followed.size >= this.#options.maxFollowed) this.#leave(firstOf(this.#followed))
     const onEnd = (error: unknown): void => {
       if (error !== undefined) {
-        this.#deps.telemetry.log.debug('schedule not followed', { process, ...failureFacts(error) })
+        this.#deps.telemetry.log.debug('schedule-not-followed', { process, ...failureFacts(error) })
       }
       if (this.#followed.get(process) === followed) this.#leave(process)
     }

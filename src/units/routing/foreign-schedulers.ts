@@ -123,7 +123,7 @@ export class ForeignSchedulers {
     }
     try {
       const found = units.scheduler({ address, url, onUnreachable: () => this.#doubt(address) })
-      telemetry.log.debug('foreign scheduler found', { scheduler: address, url: found.url })
+      telemetry.log.debug('foreign-scheduler-found', { scheduler: address, url: found.url })
       return { found, until: clock.now() + this.#keptMs(tags) }
     } catch (error) {
       return { found: AoError.from(error), until: clock.now() + doubtfulKeptMs }

@@ -133,7 +133,7 @@ export class GossipIntake implements Component {
     } catch (error) {
       if (waiting.signal.aborted) return this.#note('ordered')
       this.#note('failed')
-      this.#deps.telemetry.log.debug('gossiped message not taken', { message: item.id, ...failureFacts(error) })
+      this.#deps.telemetry.log.debug('gossiped-message-not-taken', { message: item.id, ...failureFacts(error) })
     } finally {
       this.#pending.delete(key)
     }

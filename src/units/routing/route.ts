@@ -157,7 +157,7 @@ export class Routes {
         if (route !== undefined) return await this.#keep(id, route)
       } catch (error) {
         unanswered++
-        this.#deps.telemetry.log.debug('lookup unanswered', { process: id, ...failureFacts(error) })
+        this.#deps.telemetry.log.debug('lookup-unanswered', { process: id, ...failureFacts(error) })
       }
     }
     throw new AoError(
@@ -216,7 +216,7 @@ export class Routes {
     try {
       await this.#deps.store.put(route.item)
     } catch (error) {
-      this.#deps.telemetry.log.warn('route not stored', { process: id, ...failureFacts(error) }) // found again next time
+      this.#deps.telemetry.log.warn('route-not-stored', { process: id, ...failureFacts(error) }) // found again next time
     }
     return route
   }

@@ -43,7 +43,7 @@ export class LocationPublisher implements Component {
       async abort => {
         const location = { url: url(), timeToLiveMs, now: clock.now(), network, session: session?.() }
         await arweave.upload(await signer.sign(draftLocation(location)), abort)
-        telemetry.log.debug('location published', { url: location.url })
+        telemetry.log.debug('location-published', { url: location.url })
         return timeToLiveMs / 2
       },
       telemetry.log,

@@ -195,7 +195,7 @@ export class Sequencer {
     this.#flight = undefined
     if (flight.failed) {
       this.#unwritten.add(flight.promises)
-      this.#deps.telemetry.log.error('log write failed', { entries: flight.count, ...failureFacts(flight.cause) })
+      this.#deps.telemetry.log.error('log-write-failed', { entries: flight.count, ...failureFacts(flight.cause) })
     }
     failpoint('su-appended')
     flight.answerAll()
@@ -208,7 +208,7 @@ export class Sequencer {
       await this.#deps.guard.promise(promises)
     } catch (cause) {
       this.#unwritten.add(promises)
-      this.#deps.telemetry.log.error('sign guard write failed', { entries: promises.length, ...failureFacts(cause) })
+      this.#deps.telemetry.log.error('sign-guard-write-failed', { entries: promises.length, ...failureFacts(cause) })
       throw writeFailed(cause)
     }
   }
@@ -228,7 +228,7 @@ export class Sequencer {
     if (how.guarded) guard.release([...written.keys()])
     onDurable([...written].map(([{ message }, assignment]) => ({ assignment, message })))
     if (failure === undefined) return
-    telemetry.log.error('log write failed', { entries: this.#unwritten.size, ...failureFacts(failure) })
+    telemetry.log.error('log-write-failed', { entries: this.#unwritten.size, ...failureFacts(failure) })
     throw failure
   }
 
@@ -242,11 +242,11 @@ export class Sequencer {
       await guard.promise(promises)
     } catch (error) {
       this.#unwritten.putBack(promises)
-      return telemetry.log.error('sign guard write failed again', { entries, ...failureFacts(error) })
+      return telemetry.log.error('sign-guard-write-failed-again', { entries, ...failureFacts(error) })
     }
     await this.#write(promises, [], { guarded: true, lookedUp: false }).then(
-      () => telemetry.log.info('log written again', { entries }),
-      error => telemetry.log.error('log write failed again', { entries, ...failureFacts(error) }),
+      () => telemetry.log.info('log-written-again', { entries }),
+      error => telemetry.log.error('log-write-failed-again', { entries, ...failureFacts(error) }),
     )
   }
 }

@@ -54,7 +54,7 @@ export class ShownProcesses {
       try {
         await this.#deps.arweave.upload(item, { signal: this.#stop.signal })
       } catch (error) {
-        this.#deps.telemetry.log.debug('process not shown before it settles', { id: item.id, ...failureFacts(error) })
+        this.#deps.telemetry.log.debug('process-not-shown-before-it-settles', { id: item.id, ...failureFacts(error) })
       }
     }
   }

@@ -115,7 +115,7 @@ export class TwinWatch implements Component {
   onRecord({ address, session, issuedAt }: Pick<UnitRecord, 'address' | 'session' | 'issuedAt'>): void {
     if (address !== this.#deps.address || session === undefined) return
     void this.#judge({ session, issuedAt }).catch(error =>
-      this.#deps.telemetry.log.warn('twin watch failed', failureFacts(error)),
+      this.#deps.telemetry.log.warn('twin-watch-failed', failureFacts(error)),
     )
   }
 
@@ -134,7 +134,7 @@ export class TwinWatch implements Component {
       this.#waitedMs += peerRetryMs
       return peerRetryMs
     }
-    if (peers?.expected === true && recalled.length === 0) telemetry.log.warn('no peer could be asked about twins', {})
+    if (peers?.expected === true && recalled.length === 0) telemetry.log.warn('no-peer-could-be-asked-about-twins', {})
     this.#heard = true
     return peerPollMs
   }
@@ -155,7 +155,7 @@ export class TwinWatch implements Component {
     if (verdict === 'newer' && session.confirmed) return session.raiseAbove(seen.session.number)
     if (this.#found !== undefined) return
     this.#found = verdict === 'twin' ? twinRuns(seen) : newerSession(seen, session)
-    telemetry.log.error('scheduler twin seen', { verdict, ...seen.session, own: session.current.number })
+    telemetry.log.error('scheduler-twin-seen', { verdict, ...seen.session, own: session.current.number })
   }
 
   /** To be told of each Assignment that gossip brings. */
@@ -163,7 +163,7 @@ export class TwinWatch implements Component {
     if (assignment.scheduler !== this.#deps.address || this.#comparing >= maxComparing) return
     this.#comparing++
     void this.#compare(assignment)
-      .catch(error => this.#deps.telemetry.log.warn('twin watch failed', failureFacts(error)))
+      .catch(error => this.#deps.telemetry.log.warn('twin-watch-failed', failureFacts(error)))
       .finally(() => this.#comparing--)
   }
 
@@ -208,7 +208,7 @@ export class TwinWatch implements Component {
         hint: 'Another node runs with this key, or this data directory is an old copy: stop this node, and put the newest data directory back.',
       },
     )
-    if (first) telemetry.log.error('scheduler twin seen', { process, nonce, seen: id, own: own?.id })
+    if (first) telemetry.log.error('scheduler-twin-seen', { process, nonce, seen: id, own: own?.id })
     if (own === undefined) await guard.raise([{ process, epoch, nonce, assignment: id }])
   }
 }

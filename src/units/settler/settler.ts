@@ -150,11 +150,11 @@ export class Settler implements Component {
       failpoint('settler-moved')
       if (next.state !== bundle.state) {
         const { tx, from, to, state, blockHeight } = next
-        this.#deps.telemetry.log.info('bundle moved on', { bundle: tx.id, from, to, state, blockHeight })
+        this.#deps.telemetry.log.info('bundle-moved-on', { bundle: tx.id, from, to, state, blockHeight })
       }
     } catch (error) {
       throwIfAborted(options.signal)
-      this.#deps.telemetry.log.warn('bundle not moved on', { bundle: bundle.tx.id, ...failureFacts(error) })
+      this.#deps.telemetry.log.warn('bundle-not-moved-on', { bundle: bundle.tx.id, ...failureFacts(error) })
     }
   }
 

@@ -104,7 +104,7 @@ export class Watcher implements Component {
       if (this.#accuse(key, fault, first) === 'accept') await this.#deps.gossip.publish('assignments', ...fault.proof)
     } catch (error) {
       this.#shown.delete(key)
-      this.#deps.telemetry.log.warn('contradiction not proven', { about: key, ...failureFacts(error) })
+      this.#deps.telemetry.log.warn('contradiction-not-proven', { about: key, ...failureFacts(error) })
     }
   }
 
@@ -129,7 +129,7 @@ export class Watcher implements Component {
     try {
       verdict = take(await verifyDataItem(bytes, { maxBytes: this.#options.maxItemBytes }))
     } catch (error) {
-      this.#deps.telemetry.log.debug('gossip refused', failureFacts(error))
+      this.#deps.telemetry.log.debug('gossip-refused', failureFacts(error))
       verdict = retryAdvice(error) === 'no' ? 'reject' : 'ignore'
     }
     this.#judged.add(1, { verdict })

@@ -136,7 +136,7 @@ describe('units/compute: checkpoints', () => {
       await bench.checkpoints.put(change(newer), keepAll)
       assert.equal(await count(7, bench.aUnit()), 8)
       assert.deepEqual(handled(), [4, 5, 6, 7])
-      assert.deepEqual(bench.errors, ['checkpoint refused'])
+      assert.deepEqual(bench.errors, ['checkpoint-refused'])
       assert.deepEqual(await bench.checkpoints.nonces(bench.process), [3])
     })
   }

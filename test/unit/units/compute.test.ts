@@ -188,7 +188,7 @@ describe('units/compute', () => {
     const restarted = bench.aUnit()
     await assert.rejects(restarted.result(bench.process, at(2)), { code: 'STORE_CORRUPT' })
     await assert.rejects(restarted.result(bench.process, at(2)), { code: 'STORE_CORRUPT' })
-    assert.deepEqual(bench.errors, ['replay diverged'])
+    assert.deepEqual(bench.errors, ['replay-diverged'])
     assert.deepEqual(await restarted.result(bench.process, at(1)), said)
     assert.equal(await bench.results.get(bench.process, at(2)), undefined)
   })
@@ -198,7 +198,7 @@ describe('units/compute', () => {
     await bench.unit.result(bench.process, at(1))
     bench.su.rows = await schedule(bench.item, await messages(bench.item, 2), { startAt: 1_700_000_000_500 })
     await assert.rejects(bench.aUnit().result(bench.process, at(2)), { code: 'EQUIVOCATION' })
-    assert.deepEqual(bench.errors, ['schedule changed'])
+    assert.deepEqual(bench.errors, ['schedule-changed'])
   })
 
   it('opens anew and replays when the instance was evicted', async () => {

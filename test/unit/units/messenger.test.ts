@@ -146,7 +146,7 @@ describe('units/messenger', () => {
     assert.equal(pushed?.state, 'pushed')
     assert.deepEqual(await bench.dataOf(stranger), [])
     assert.deepEqual(await bench.dataOf(bench.target), ['yes'])
-    assert.ok(bench.mu.events.some(({ event }) => event === 'part failed'))
+    assert.ok(bench.mu.events.some(({ event }) => event === 'part-failed'))
   })
 
   it('hands a part to the MU that its target names', async () => {

@@ -122,6 +122,6 @@ describe('units/compute: states of older times', () => {
     bench.pool.salt = 'another machine'
     const again = bench.unit.dryRun(bench.process, message, { to: rowAt(2).message })
     await assert.rejects(again, { code: 'STORE_CORRUPT' })
-    assert.deepEqual(bench.errors, ['replay diverged'])
+    assert.deepEqual(bench.errors, ['replay-diverged'])
   })
 })

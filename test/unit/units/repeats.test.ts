@@ -37,7 +37,7 @@ describe('units/compute: a schedule that repeats messages', () => {
       assert.equal(parseAttestation(await verifyDataItem(attestation)).error, 'repeat of nonce 1')
     }
     assert.equal(await bench.results.nonceOf(bench.process, bench.su.rows[3]?.assignment.message ?? anId()), 1)
-    assert.deepEqual(bench.errors, ['message repeated', 'message repeated'])
+    assert.deepEqual(bench.errors, ['message-repeated', 'message-repeated'])
   })
 
   it('says the same whether it ran through, went message by message, or began at a checkpoint', async () => {
@@ -69,6 +69,6 @@ describe('units/compute: a schedule that repeats messages', () => {
       assert.deepEqual(await bench.unit.result(bench.process, at(nonce)), expected[nonce - 1])
       await bench.unit.stop()
     }
-    assert.equal(bench.errors.includes('checkpoint refused'), false)
+    assert.equal(bench.errors.includes('checkpoint-refused'), false)
   })
 })
