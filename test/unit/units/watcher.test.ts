@@ -164,7 +164,7 @@ describe('units/watcher', () => {
     const forged = { ...(await sign(testSigner('mallory'))), scheduler: third.scheduler }
     watcher.onShown(forged, second)
     await new Promise(resolve => setTimeout(resolve, 50))
-    assert.deepEqual([watcher.evidence(), events], [[], ['warn contradiction not proven']])
+    assert.deepEqual([watcher.evidence(), events], [[], ['warn contradiction-not-proven']])
     watcher.onShown(await sign(testSigner('su')), second)
     await eventually('it is proven', async () => watcher.evidence().length === 1)
     assert.equal((await verifyEvidence(watcher.evidence()[0] ?? assert.fail())).kind, 'F1b')
