@@ -190,7 +190,7 @@ export class GrpcServer implements Component {
   #channelOptions() {
     const { maxMessageBytes, maxConcurrentCalls, keepaliveMs, maxConnectionAgeMs, maxConnectionIdleMs } = this.#options
     return {
-      'grpc.enable_channelz': 0, // counts each call and message for a service that we do not offer
+      // Without `grpc.enable_channelz`, its default, grpc-js loses sight of its sessions, and cannot end them at a stop.
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
       // Above our own limit, so that one connection alone learns of it by OVERLOADED and not by silence.
