@@ -27,7 +27,8 @@ describe('an MU killed on its way to an SU of another network', function () {
   let sender: ProcessId
   let target: ProcessId
 
-  before(async () => {
+  before(async function () {
+    if (process.env['AONET_SLOW_TESTS'] !== '1') this.skip()
     const arweaveWallet = join(here.directory, 'payer.json')
     settings.arweaveWallet = arweaveWallet // the MU signs with it what goes there
     await here.start()
